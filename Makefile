@@ -1,0 +1,52 @@
+# make demo   set up and run the experiment `demo` from download to report
+# make test   set up and run the linters, the type checker and the tests
+# The rest is for contributors: see the comment beside each target.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := .venv/ready
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: setup demo test test-slow lint lock clean
+
+setup: $(SETUP)
+
+# pip checks every file against the hashes in requirements/; what has to be built is built
+# with the locked build tools, not with whatever the index serves today.
+$(SETUP): requirements/build.txt requirements/lock.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 15) else "msroi needs Python 3.11 to 3.14, but $(PYTHON) is %d.%d; choose another with: make PYTHON=python3.12 ..." % v)'
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/build.txt
+	$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation -r requirements/lock.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup
+	@snakemake
+	@cat results/demo/report/summary.txt
+
+test: setup lint
+	pytest -m "not slow"
+
+# the whole demo from a fresh clone, with an empty home folder
+test-slow: setup
+	pytest -m slow
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+	mypy
+
+LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url --no-header
+
+# resolve the newest versions that fit every supported Python, with their hashes
+lock: setup
+	$(LOCK) --extra dev pyproject.toml -o requirements/lock.txt
+	$(LOCK) -c requirements/lock.txt requirements/build.in -o requirements/build.txt
+
+# back to a fresh clone, but for the installed packages and the DVC cache
+clean:
+	rm -rf .msroi .snakemake logs data/*/ results/demo

@@ -1,0 +1,91 @@
+"""Writing files so that nothing half-written ever carries its final name."""
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from msroi.errors import MissingError
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends well.
+
+    On an exception the temporary file is removed and `path` is left as it was. The
+    temporary name keeps the suffix, since image writers choose the format by it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all."""
+    with written_whole(path) as partial:
+        partial.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 to `path`, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write `value` as indented JSON with the keys in their own order."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write `rows` as CSV with a header; a row's keys must be exactly `columns`."""
+    with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Read a CSV file with a header into one dictionary of strings a row."""
+    with existing(path).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object."""
+    value: dict[str, Any] = json.loads(existing(path).read_text(encoding="utf-8"))
+    return value
+
+
+def existing(path: Path) -> Path:
+    """Return `path` if it is there.
+
+    Raises
+    ------
+    MissingError
+        If nothing is there.
+    """
+    if not path.exists():
+        raise MissingError(f"{path} is missing; run `snakemake` (or `dvc repro`) to make it.")
+    return path
+
+
+def fresh_folder(path: Path) -> Path:
+    """Make `path` an empty folder, removing what an earlier run left in it."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    return path
+
+
+def file_hash(path: Path, algorithm: str = "sha256") -> str:
+    """Return the hex digest of a file, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()

@@ -1,0 +1,128 @@
+"""Where an experiment's files lie, relative to the project folder.
+
+The same paths stand in dvc.yaml, as deps and outs; a test holds the two together.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files of one experiment.
+
+    Data made from sources (large, kept by DVC) lie under `data/<experiment>`, everything
+    that the experiment finds out under `results/<experiment>`, scratch that may vanish at
+    any time under `.msroi/<experiment>`.
+    """
+
+    experiment: str
+
+    @property
+    def data(self) -> Path:
+        """Sources and prepared images."""
+        return Path("data") / self.experiment
+
+    @property
+    def results(self) -> Path:
+        """Everything that the experiment finds out."""
+        return Path("results") / self.experiment
+
+    @property
+    def scratch(self) -> Path:
+        """Scratch that DVC and git never see."""
+        return Path(".msroi") / self.experiment
+
+    # download
+    @property
+    def downloaded(self) -> Path:
+        """Folder with one folder a data set."""
+        return self.data / "download" / "images"
+
+    @property
+    def vgg16(self) -> Path:
+        """Pretrained VGG16 as safetensors."""
+        return self.data / "download" / "vgg16.safetensors"
+
+    @property
+    def manifest(self) -> Path:
+        """What was downloaded, from where, with hashes."""
+        return self.data / "download" / "manifest.csv"
+
+    # prepare
+    @property
+    def index(self) -> Path:
+        """One row an image: class, split, size, hash, source quality, row in `packed`."""
+        return self.data / "prepare" / "index.csv"
+
+    @property
+    def rejected(self) -> Path:
+        """One row a file that is no usable image, with the reason."""
+        return self.data / "prepare" / "rejected.csv"
+
+    @property
+    def packed(self) -> Path:
+        """All images at the network's input size: (N, input_px, input_px, 3) uint8 RGB."""
+        return self.data / "prepare" / "images.npy"
+
+    @property
+    def test_images(self) -> Path:
+        """Folder of test photographs at full size: `<set>/<image>.png`, RGB."""
+        return self.data / "prepare" / "test"
+
+    # augment
+    @property
+    def plan(self) -> Path:
+        """One row a view and training image: rotation, scale, flips."""
+        return self.results / "augment" / "plan.csv"
+
+    @property
+    def contact_sheet(self) -> Path:
+        """Examples of augmented views."""
+        return self.results / "augment" / "contact_sheet.png"
+
+    # train
+    @property
+    def model(self) -> Path:
+        """Folder of the trained layers, the training history and its summary."""
+        return self.results / "model"
+
+    # heatmap
+    @property
+    def heatmaps(self) -> Path:
+        """Folder of saliency maps, overlays, predictions and their spread."""
+        return self.results / "heatmaps"
+
+    # compress
+    @property
+    def jpeg(self) -> Path:
+        """Folder of the JPEG files and their index."""
+        return self.results / "jpeg"
+
+    # metrics
+    @property
+    def metrics(self) -> Path:
+        """Folder of the table of all measurements and its summary."""
+        return self.results / "metrics"
+
+    # anova
+    @property
+    def anova(self) -> Path:
+        """Folder of the statistics and their summary."""
+        return self.results / "anova"
+
+    # report
+    @property
+    def tables(self) -> Path:
+        """Folder of Tables 1-4."""
+        return self.results / "tables"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of Figures 1-6."""
+        return self.results / "figures"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the text that puts tables and figures together."""
+        return self.results / "report"

@@ -1,0 +1,197 @@
+"""An experiment's parameters: one file `config/<experiment>.yaml`, one section a stage.
+
+Nothing has a default here: every value stands in the file, where DVC and Snakemake see
+it. `workflow/schemas/experiment.schema.yaml` says what each means and may be.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from msroi.errors import ParameterError
+
+SCHEMA = Path("workflow/schemas/experiment.schema.yaml")
+
+
+@dataclass(frozen=True)
+class Download:
+    """Which rows of `data/sources.csv` are fetched."""
+
+    source: str
+    datasets: tuple[str, ...]
+    weights: str
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Photographs to compress: `draw` of those in `dataset` that match `include` (0: all)."""
+
+    dataset: str
+    include: tuple[str, ...]
+    draw: int
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """How the downloaded files become classes, splits and test sets."""
+
+    training_set: str
+    layout: str
+    classes: dict[str, tuple[str, ...]]
+    crops_per_class: int
+    validate_last: int
+    input_px: int
+    test_sets: dict[str, TestSet]
+
+
+@dataclass(frozen=True)
+class Augment:
+    """The ranges from which the augmentation plan is drawn (paper, section 2)."""
+
+    views: int
+    rotation_deg: float
+    scale_pct: float
+    flips: bool
+
+
+@dataclass(frozen=True)
+class Train:
+    """The network's head and its optimisation (paper, section 2)."""
+
+    trainable: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    filters: int
+    init_std: float
+    gap_init_std: float
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """How class activation maps become one saliency map (paper, sections 1.2 and 3.1)."""
+
+    top_classes: int
+    weighting: str
+    passes: int
+    dropout: float
+
+
+@dataclass(frozen=True)
+class Compress:
+    """The two-pass MS-ROI method and the size match (paper, section 1.3)."""
+
+    match_qualities: tuple[int, ...]
+    levels: int
+    quality_low: int
+    quality_high: int
+    size_tolerance_pct: float
+
+
+@dataclass(frozen=True)
+class Anova:
+    """The statistics of the comparison (paper, section 3.2)."""
+
+    alpha: float
+    metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Which test set plays which part in Tables 1-4 and Figures 1-6."""
+
+    salient_set: str
+    texture_set: str
+    images: int
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All parameters of one experiment; `name` is its file's name without the suffix."""
+
+    name: str
+    seed: int
+    download: Download
+    prepare: Prepare
+    augment: Augment
+    train: Train
+    heatmap: Heatmap
+    compress: Compress
+    anova: Anova
+    report: Report
+
+
+def config_path(name: str) -> Path:
+    """Return the parameter file of the experiment `name`."""
+    return Path("config") / f"{name}.yaml"
+
+
+def load(name: str) -> Experiment:
+    """Read and check `config/<name>.yaml`.
+
+    Raises
+    ------
+    ParameterError
+        If the file is missing, is not YAML, or breaks the schema; the message names the
+        key, the value and what is allowed.
+    """
+    path = config_path(name)
+    values = read_yaml(path)
+    check(values, path)
+    sections = {
+        field.name: _section(field.type, values[field.name])
+        for field in dataclasses.fields(Experiment)
+        if field.name in values
+    }
+    return Experiment(name=name, **sections)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file, or say in one sentence why it can't be read."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
+        raise ParameterError(f"There is no {path}; {path.parent}/ has: {known}.") from None
+    except yaml.YAMLError as error:
+        raise ParameterError(f"{path} is not YAML: {' '.join(str(error).split())}.") from None
+
+
+def check(values: Any, path: Path) -> None:
+    """Check the contents of a parameter file against the schema.
+
+    Raises
+    ------
+    ParameterError
+        With the first key that is wrong.
+    """
+    validator = jsonschema.Draft202012Validator(read_yaml(SCHEMA))
+    errors = sorted(validator.iter_errors(values), key=lambda error: list(map(str, error.path)))
+    if errors:
+        error = jsonschema.exceptions.best_match(errors)
+        key = ".".join(map(str, error.absolute_path)) or "the file"
+        hint = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+        allowed = f" ({hint})" if hint else ""
+        raise ParameterError(f"{path}: {key}: {error.message}{allowed}.")
+
+
+def _section(kind: Any, value: Any) -> Any:
+    """Turn one checked section into its dataclass, with tuples for lists."""
+    if not dataclasses.is_dataclass(kind):
+        return value
+    fields = {name: _frozen(item) for name, item in value.items()}
+    if "test_sets" in fields:
+        fields["test_sets"] = {k: _section(TestSet, v) for k, v in value["test_sets"].items()}
+    return kind(**fields)  # type: ignore[operator]
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
+    return value
