@@ -49,4 +49,4 @@ lock: setup
 
 # back to a fresh clone, but for the installed packages and the DVC cache
 clean:
-	rm -rf .msroi .snakemake logs data/*/ results/demo
+	rm -rf .msroi .snakemake logs data/demo results/demo

@@ -1,0 +1,137 @@
+"""Stage augment: the augmentation plan, and the transformation that carries it out.
+
+The paper augments on the fly: rotation up to 30 degrees, central scaling up to 30 %,
+horizontal and vertical flips. Here every draw is written down first, one row a view and
+training image, and training applies exactly this plan, so any augmented image of any
+epoch can be rebuilt from `plan.csv` and the packed images.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.ndimage import map_coordinates
+from numpy.typing import NDArray
+
+from msroi.files import read_csv, write_csv
+from msroi.images import Pixels, write_image
+from msroi.index import rows_of
+from msroi.layout import Layout
+from msroi.params import Augment, Experiment
+
+COLUMNS = ("view", "row", "rotation_deg", "scale", "flip_horizontal", "flip_vertical")
+SHEET_IMAGES = 6
+SHEET_VIEWS = 6
+
+
+def draw_view(params: Augment, count: int, seed: Sequence[int]) -> NDArray[np.float64]:
+    """Draw one augmented view of `count` images.
+
+    Returns `(count, 4)`: rotation in degrees, uniform in ±`rotation_deg`; scale factor,
+    uniform in 1 ± `scale_pct`/100; horizontal and vertical flip, 0 or 1. Rotation and
+    scale are rounded to 4 decimals, so that the table holds exactly what is applied.
+    """
+    rng = np.random.default_rng(seed)
+    rotation = rng.uniform(-params.rotation_deg, params.rotation_deg, count)
+    scale = 1 + rng.uniform(-params.scale_pct, params.scale_pct, count) / 100
+    flips = rng.integers(0, 2, (count, 2)) * int(params.flips)
+    return np.column_stack([rotation.round(4), scale.round(4), flips])
+
+
+@jax.jit
+@partial(jax.vmap, in_axes=(0, 0))
+def transform(image: jax.Array, draw: jax.Array) -> jax.Array:
+    """Flip, rotate and scale images about their centre, bilinearly.
+
+    Parameters
+    ----------
+    image
+        `(B, H, W, 3) uint8`.
+    draw
+        `(B, 4) float32`: rotation in degrees (positive turns the picture
+        counter-clockwise), scale factor, horizontal flip, vertical flip.
+
+    Returns
+    -------
+    `(B, H, W, 3) float32` in [0, 255]; what lies outside the image is mirrored at its edge.
+    """
+    height, width, _ = image.shape
+    rotation, scale, flip_horizontal, flip_vertical = draw
+    angle = jnp.deg2rad(rotation)
+    y = jnp.arange(height, dtype=jnp.float32)[:, None] - (height - 1) / 2
+    x = jnp.arange(width, dtype=jnp.float32)[None, :] - (width - 1) / 2
+    # where each output pixel comes from: undo the scaling, the rotation, then the flips
+    source_y = (jnp.cos(angle) * y + jnp.sin(angle) * x) / scale
+    source_x = (jnp.cos(angle) * x - jnp.sin(angle) * y) / scale
+    source_y = source_y * (1 - 2 * flip_vertical) + (height - 1) / 2
+    source_x = source_x * (1 - 2 * flip_horizontal) + (width - 1) / 2
+
+    def sample(channel: jax.Array) -> jax.Array:
+        return map_coordinates(channel, [source_y, source_x], order=1, mode="reflect")
+
+    return jax.vmap(sample, in_axes=2, out_axes=2)(image.astype(jnp.float32))
+
+
+def plan_rows(experiment: Experiment, rows: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Yield the plan: for every view, one row a training image."""
+    for view in range(experiment.augment.views):
+        draws = draw_view(experiment.augment, len(rows), (experiment.seed, 2, view))
+        for row, (rotation, scale, horizontal, vertical) in zip(rows, draws, strict=True):
+            yield {
+                "view": view,
+                "row": row,
+                "rotation_deg": f"{rotation:.4f}",
+                "scale": f"{scale:.4f}",
+                "flip_horizontal": int(horizontal),
+                "flip_vertical": int(vertical),
+            }
+
+
+def read_plan(layout: Layout) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Read the plan back.
+
+    Returns
+    -------
+    `(N,)` rows of the training images in the pack, and `(views, N, 4) float32` draws.
+    """
+    table = read_csv(layout.plan)
+    views = 1 + max(int(line["view"]) for line in table)
+    rows = np.array([int(line["row"]) for line in table if line["view"] == "0"])
+    draws = np.array([[line[c] for c in COLUMNS[2:]] for line in table], dtype=np.float32)
+    return rows, draws.reshape(views, len(rows), 4)
+
+
+def contact_sheet(images: Pixels, draws: NDArray[np.float32]) -> Pixels:
+    """Lay out examples: one line an image, the original first, then its views.
+
+    Parameters
+    ----------
+    images
+        `(N, H, W, 3) uint8`.
+    draws
+        `(views, N, 4) float32`.
+    """
+    columns = [images]
+    for draw in draws:
+        columns.append(np.rint(np.asarray(transform(images, draw))).astype(np.uint8))
+    gap = 4
+    padded = [
+        np.pad(column, ((0, 0), (gap, gap), (gap, gap), (0, 0)), constant_values=255)
+        for column in columns
+    ]
+    return np.concatenate([np.concatenate(list(column), axis=0) for column in padded], axis=1)
+
+
+def run(experiment: Experiment, layout: Layout) -> None:
+    """Draw the plan and show examples of it."""
+    rows = [int(row["row"]) for row in rows_of(layout, ["train"])]
+    write_csv(layout.plan, COLUMNS, plan_rows(experiment, rows))
+    packed = np.load(layout.packed, mmap_mode="r")
+    planned, draws = read_plan(layout)
+    # spread over the training set, so that different classes are seen
+    shown = np.linspace(0, len(rows) - 1, min(SHEET_IMAGES, len(rows))).astype(int)
+    sheet = contact_sheet(packed[planned[shown]], draws[:SHEET_VIEWS, shown])
+    write_image(layout.contact_sheet, sheet)

@@ -1,0 +1,232 @@
+"""The program `msroi`: the stages of an experiment, and the same methods on own photos.
+
+A user's mistake is one sentence on stderr and exit status 2. Heavy packages are imported
+by the command that needs them, so that `--help` answers at once.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NoReturn
+
+from msroi import __version__
+from msroi.errors import ParameterError, UserError
+
+# what each stage does, in the order of the pipeline
+STAGES = {
+    "download": "fetch the images and the pretrained VGG16 that data/sources.csv names",
+    "prepare": "index, split, convert and pack the images",
+    "augment": "draw the augmentation plan and show examples of it",
+    "train": "train VGG16-GAP by the plan",
+    "heatmap": "make saliency maps, of the test images or of your own photos",
+    "compress": "compress at matched file size, the test images or your own photos",
+    "metrics": "measure what compression cost, of the test images or of two files",
+    "anova": "test whether the methods differ",
+    "report": "write the paper's tables and figures with this run's numbers",
+}
+
+EXAMPLES = {
+    "heatmap": "msroi heatmap photo.jpg --out maps",
+    "compress": "msroi compress photo.jpg --out small --method msroi --match-quality 50",
+    "metrics": "msroi metrics photo.png photo.jpg --saliency maps/photo.saliency.png --json",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong and where help is, and exit with status 2."""
+        self.exit(2, f"{self.prog}: {message.rstrip('.')}; see `{self.prog} --help`.\n")
+
+
+def build_parser() -> Parser:
+    """Build the parser of all commands."""
+    parser = Parser(
+        prog="msroi",
+        description="Content-aware JPEG compression, reproduced and audited.",
+        epilog="Example: msroi compress photo.jpg --out small --method msroi --match-quality 50",
+    )
+    parser.add_argument("--version", action="version", version=f"msroi {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, purpose in STAGES.items():
+        example = EXAMPLES.get(name, f"msroi {name} --experiment demo")
+        command = commands.add_parser(
+            name,
+            help=purpose,
+            description=f"{purpose[0].upper()}{purpose[1:]}.",
+            epilog=f"Example: {example}",
+        )
+        command.add_argument(
+            "--experiment",
+            metavar="NAME",
+            help="run the stage for config/NAME.yaml"
+            if name not in EXAMPLES
+            else "run the stage for config/NAME.yaml; with own photos, use its parameters and "
+            "model (default: the first experiment of params.yaml)",
+            required=name not in EXAMPLES,
+        )
+    add_photo_options(commands.choices)
+    record = commands.add_parser(
+        "record",
+        help="tell DVC what a full run by Snakemake made",
+        description="Commit an experiment's outputs to DVC, unless one changed without a cause.",
+        epilog="Example: msroi record --experiment demo",
+    )
+    record.add_argument("--experiment", metavar="NAME", required=True)
+    return parser
+
+
+def add_photo_options(commands: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Add what the commands take when they work on a user's own files."""
+    for name in ("heatmap", "compress"):
+        commands[name].add_argument("images", metavar="IMAGE", nargs="*", type=Path)
+        commands[name].add_argument(
+            "--out", metavar="DIR", type=Path, help="folder for the results"
+        )
+    compress = commands["compress"]
+    compress.add_argument("--method", choices=["jpeg", "msroi"], default="msroi")
+    size = compress.add_mutually_exclusive_group()
+    size.add_argument(
+        "--match-quality",
+        metavar="Q",
+        type=quality,
+        help="make the file as large as plain JPEG of quality Q, 1 to 100 (default: 50)",
+    )
+    size.add_argument(
+        "--target-bytes", metavar="N", type=byte_count, help="make the file at most N bytes"
+    )
+    metrics = commands["metrics"]
+    metrics.add_argument("reference", metavar="REFERENCE", nargs="?", type=Path)
+    metrics.add_argument("distorted", metavar="DISTORTED", nargs="?", type=Path)
+    metrics.add_argument(
+        "--saliency", metavar="MAP", type=Path, help="grey image that weights the errors"
+    )
+    for name in EXAMPLES:
+        commands[name].add_argument(
+            "--json", action="store_true", help="print one JSON object an image"
+        )
+
+
+def quality(text: str) -> int:
+    """Parse a JPEG quality, 1 to 100."""
+    return whole_number(text, "a quality is a whole number from 1 to 100", 1, 100)
+
+
+def byte_count(text: str) -> int:
+    """Parse a file size in bytes."""
+    return whole_number(text, "a size is a whole number of bytes, at least 1", 1, sys.maxsize)
+
+
+def whole_number(text: str, rule: str, low: int, high: int) -> int:
+    """Parse a whole number within bounds; the error states the rule."""
+    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        raise argparse.ArgumentTypeError(f"{rule}, got {text!r}")
+    return int(text)
+
+
+def run_stage(name: str, experiment: str) -> None:
+    """Run one stage of an experiment."""
+    from msroi import params
+    from msroi.layout import Layout
+
+    module = import_module(f"msroi.{name}")
+    module.run(params.load(experiment), Layout(experiment))
+
+
+def run_record(arguments: argparse.Namespace) -> None:
+    """Tell DVC what Snakemake made."""
+    from msroi.record import record
+
+    record(arguments.experiment)
+
+
+def run_heatmap(arguments: argparse.Namespace) -> None:
+    """Make heatmaps of own photos."""
+    from msroi import photos
+
+    outputs(arguments)
+    results = photos.heatmaps(arguments.images, arguments.out, chosen_experiment(arguments))
+    show(results, "{image}: {saliency}, {overlay}", as_json=arguments.json)
+
+
+def run_compress(arguments: argparse.Namespace) -> None:
+    """Compress own photos."""
+    from msroi import photos
+
+    outputs(arguments)
+    size = photos.Size(arguments.match_quality or 50, arguments.target_bytes)
+    results = photos.compressed(
+        arguments.images, arguments.out, arguments.method, size, chosen_experiment(arguments)
+    )
+    line = "{image}: {output}, {bytes} bytes ({size_error_pct:+.2f} % of {target_bytes})"
+    show(results, line, as_json=arguments.json)
+
+
+def run_metrics(arguments: argparse.Namespace) -> None:
+    """Measure one file against another."""
+    from msroi import photos
+
+    if arguments.distorted is None:
+        raise ParameterError("msroi metrics takes two files, REFERENCE and DISTORTED; got one.")
+    result = photos.measured(arguments.reference, arguments.distorted, arguments.saliency)
+    line = "\n".join(f"{key:<16}{{{key}}}" for key in result)
+    show([result], line, as_json=arguments.json)
+
+
+def outputs(arguments: argparse.Namespace) -> None:
+    """Insist on a folder for the results."""
+    if arguments.out is None:
+        raise ParameterError(
+            f"msroi {arguments.command} needs a folder for its results: add --out DIR."
+        )
+
+
+def chosen_experiment(arguments: argparse.Namespace) -> str:
+    """Return the named experiment, or the first of params.yaml."""
+    from msroi import pipeline
+
+    return str(arguments.experiment or pipeline.experiments()[0])
+
+
+def show(results: Iterable[Mapping[str, Any]], line: str, *, as_json: bool) -> None:
+    """Print each result as soon as it is there."""
+    for result in results:
+        print(json.dumps(result) if as_json else line.format(**result), flush=True)
+
+
+def own_files(arguments: argparse.Namespace) -> bool:
+    """Say whether the command names files of the user's."""
+    return bool(getattr(arguments, "images", None) or getattr(arguments, "reference", None))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return 0, or 2 after a user's mistake."""
+    arguments = build_parser().parse_args(argv)
+    commands: dict[str, Callable[[argparse.Namespace], None]] = {
+        "heatmap": run_heatmap,
+        "compress": run_compress,
+        "metrics": run_metrics,
+    }
+    try:
+        if arguments.command == "record":
+            run_record(arguments)
+        elif own_files(arguments):
+            commands[arguments.command](arguments)
+        elif arguments.experiment:
+            run_stage(arguments.command, arguments.experiment)
+        else:
+            raise ParameterError(
+                f"msroi {arguments.command} needs files to work on, or --experiment NAME to run "
+                f"the stage; for example: {EXAMPLES[arguments.command]}"
+            )
+    except UserError as error:
+        print(f"msroi: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("msroi: stopped.", file=sys.stderr)
+        return 130
+    return 0

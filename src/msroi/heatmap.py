@@ -1,0 +1,255 @@
+"""Stage heatmap: saliency maps from class activation maps, and how far passes differ.
+
+A class activation map is the weighted sum of the last convolution's features with that
+class's GAP weights (paper, section 1.2). The maps of the five most probable classes are
+summed with weights that favour the more probable; the sum, scaled to [0, 1] and brought
+to the image's own size, is the saliency map.
+"""
+
+import json
+import zlib
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors import safe_open
+from tqdm import tqdm
+
+from msroi import vgg
+from msroi.files import existing, fresh_folder, write_csv, write_json, written_whole
+from msroi.images import Pixels, read_rgb, resize, write_image
+from msroi.index import test_images
+from msroi.layout import Layout
+from msroi.params import Experiment, Heatmap, Train
+from msroi.plots import overlay
+
+Map = NDArray[np.float32]
+
+PREDICTION_COLUMNS = ("dataset", "image", "rank", "class", "probability")
+SPREAD_COLUMNS = (
+    "dataset",
+    "image",
+    "passes",
+    "dropout",
+    "mean_correlation",
+    "min_correlation",
+    "mean_std",
+)
+
+
+def scaled(values: Map) -> Map:
+    """Scale to [0, 1] by minimum and maximum; a constant map becomes 0."""
+    low, high = values.min(), values.max()
+    if high == low:
+        return np.zeros_like(values)
+    return np.asarray((values - low) / (high - low), np.float32)
+
+
+def rank_weights(probabilities: NDArray[np.float32], weighting: str) -> NDArray[np.float64]:
+    """Return the weight of each rank, the most probable class first.
+
+    `decay` is what the public code of Prakash et al. (2017) does: the least probable of
+    the classes starts at 1.2 times its map, then each more probable one is averaged in,
+    which gives 1/2, 1/4, … and 1.2 times the last. `softmax` takes the probabilities,
+    made to sum to 1.
+    """
+    if weighting == "softmax":
+        return np.asarray(probabilities / probabilities.sum(), np.float64)
+    count = len(probabilities)
+    weights = np.float64(0.5) ** np.arange(1, count + 1)
+    weights[-1] = 1.2 * 0.5 ** (count - 1)
+    return weights
+
+
+def saliency_map(
+    features: NDArray[np.float32],
+    class_weights: NDArray[np.float32],
+    probabilities: NDArray[np.float32],
+    params: Heatmap,
+) -> Map:
+    """Combine the class activation maps of the most probable classes.
+
+    Parameters
+    ----------
+    features
+        `(h, w, K) float32`, the last convolution's features of one image.
+    class_weights
+        `(K, classes) float32`, the GAP layer's weights.
+    probabilities
+        `(classes,) float32`, softmax of the logits.
+    params
+        How many classes, and how they are weighted.
+
+    Returns
+    -------
+    `(h, w) float32` in [0, 1].
+    """
+    top = most_probable(probabilities, params.top_classes)
+    maps = np.stack([scaled(features @ class_weights[:, number]) for number in top])
+    weights = rank_weights(probabilities[top], params.weighting)
+    return scaled(np.tensordot(weights.astype(np.float32), maps, axes=1))
+
+
+def most_probable(probabilities: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """Return the classes with the highest probabilities, the most probable first."""
+    return np.argsort(-probabilities, kind="stable")[:count]
+
+
+def enlarged(small: Map, height: int, width: int) -> Map:
+    """Bring a map to an image's size, bilinearly: `(height, width) float32` in [0, 1]."""
+    image = Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR)
+    return np.clip(np.asarray(image), 0, 1)
+
+
+def to_8_bit(saliency: Map) -> Pixels:
+    """Round a map in [0, 1] to 256 levels."""
+    return np.rint(saliency * 255).astype(np.uint8)
+
+
+class Model:
+    """A trained network, ready to make saliency maps."""
+
+    def __init__(self, folder: Path, pretrained: Path, params: Heatmap) -> None:
+        """Load the trained layers in `folder` over the pretrained VGG16.
+
+        Raises
+        ------
+        MissingError
+            If a file is missing or the weights do not fit together.
+        """
+        file = existing(folder / "weights.safetensors")
+        with safe_open(file, "numpy") as opened:
+            described = json.loads(opened.metadata()["model"])
+        self.classes: list[str] = described["classes"]
+        train = Train(**described["train"])
+        weights = vgg.read_weights(pretrained)
+        self.params = params
+        network = vgg.network(train, len(self.classes))
+        dropped = vgg.network(train, len(self.classes), params.dropout)
+        self.variables = {"params": vgg.merge(network, weights, vgg.read_weights(file))}
+        self.class_weights = np.asarray(self.variables["params"]["gap"]["kernel"])
+
+        @jax.jit
+        def forward(pixels: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+            """Return features and probabilities of the plain pass and of every other pass."""
+            x = vgg.normalise(pixels[None], weights)
+            passes = jnp.repeat(x, params.passes, axis=0)
+            plain_logits, plain = network.apply(self.variables, x)
+            logits, features = dropped.apply(self.variables, passes, rngs={"dropout": key})
+            return (
+                jnp.concatenate([plain["conv6_3"], features["conv6_3"]]),
+                jax.nn.softmax(jnp.concatenate([plain_logits, logits])),
+            )
+
+        self._passes = forward
+        self._plain = jax.jit(
+            lambda pixels: network.apply(self.variables, vgg.normalise(pixels[None], weights))
+        )
+
+    def saliency(self, image: Pixels, side: int) -> Map:
+        """Return the saliency map of an image `(H, W, 3) uint8` at its own size.
+
+        `side` is the network's input size in pixels.
+        """
+        logits, features = self._plain(resize(image, side))
+        probabilities = np.asarray(jax.nn.softmax(logits[0]))
+        small = saliency_map(
+            np.asarray(features["conv6_3"][0]), self.class_weights, probabilities, self.params
+        )
+        return enlarged(small, *image.shape[:2])
+
+    def passes(self, pixels: Pixels, seed: int, name: str) -> tuple[Map, NDArray[np.float32]]:
+        """Pass one image through the network, once plainly and then `passes` times.
+
+        The dropout of the passes depends on the seed and the image's name alone, never on
+        which other images are in the run.
+
+        Parameters
+        ----------
+        pixels
+            `(side, side, 3) uint8`, the image at the network's input size.
+        seed
+            The experiment's seed.
+        name
+            A name that is the image's alone.
+
+        Returns
+        -------
+        Maps `(1 + passes, h, w)` in [0, 1] and probabilities `(1 + passes, classes)`, the
+        plain pass first.
+        """
+        key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
+        features, probabilities = map(np.asarray, self._passes(pixels, key))
+        maps = [
+            saliency_map(feature, self.class_weights, probability, self.params)
+            for feature, probability in zip(features, probabilities, strict=True)
+        ]
+        return np.stack(maps), probabilities
+
+
+def spread(maps: NDArray[np.float32]) -> dict[str, float]:
+    """Say how far maps `(passes, h, w)` of one image differ.
+
+    Returns the mean and the smallest Pearson correlation over all pairs (1 where a map is
+    constant in both, 0 where in one), and the mean over the pixels of the passes' standard
+    deviation.
+    """
+    pairs = [correlation(a, b) for a, b in combinations(maps, 2)] or [1.0]
+    return {
+        "mean_correlation": float(np.mean(pairs)),
+        "min_correlation": float(np.min(pairs)),
+        "mean_std": float(maps.std(axis=0).mean()),
+    }
+
+
+def correlation(a: Map, b: Map) -> float:
+    """Return Pearson's correlation of two maps of one shape."""
+    if np.array_equal(a, b):
+        return 1.0
+    if a.std() == 0 or b.std() == 0:
+        return 0.0
+    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+
+def run(experiment: Experiment, layout: Layout) -> None:
+    """Make the maps of every test image, and measure how far passes differ."""
+    params = experiment.heatmap
+    model = Model(layout.model, layout.vgg16, params)
+    packed = np.load(layout.packed, mmap_mode="r")
+    folders = {kind: fresh_folder(layout.heatmaps / kind) for kind in ("saliency", "overlay")}
+    predictions: list[dict[str, Any]] = []
+    spreads: list[dict[str, Any]] = []
+    passes = []
+    for item in tqdm(test_images(layout), desc="heatmap", unit="image"):
+        name = {"dataset": item.dataset, "image": item.image}
+        maps, probabilities = model.passes(
+            packed[item.row], experiment.seed, f"{item.dataset}/{item.image}"
+        )
+        image = read_rgb(item.path(layout))
+        saliency = enlarged(maps[0], *image.shape[:2])
+        file = f"{item.dataset}/{item.image}.png"
+        write_image(folders["saliency"] / file, to_8_bit(saliency))
+        write_image(folders["overlay"] / file, overlay(image, saliency))
+        top = most_probable(probabilities[0], params.top_classes)
+        for rank, number in enumerate(top, start=1):
+            probability = f"{probabilities[0, number]:.6f}"
+            predictions.append(
+                name | {"rank": rank, "class": model.classes[number], "probability": probability}
+            )
+        measured = {key: f"{value:.6f}" for key, value in spread(maps[1:]).items()}
+        spreads.append(name | {"passes": params.passes, "dropout": params.dropout} | measured)
+        passes.append(maps[1:])
+    with written_whole(layout.heatmaps / "passes.npy") as partial:
+        np.save(partial, np.stack(passes))
+    write_csv(layout.heatmaps / "predictions.csv", PREDICTION_COLUMNS, predictions)
+    write_csv(layout.heatmaps / "spread.csv", SPREAD_COLUMNS, spreads)
+    mean = float(np.mean([float(row["mean_correlation"]) for row in spreads]))
+    write_json(
+        layout.heatmaps / "summary.json",
+        {"images": len(spreads), "mean_correlation_of_passes": round(mean, 6)},
+    )

@@ -1,0 +1,51 @@
+"""The index that stage prepare writes and every later stage reads."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from msroi.files import read_csv
+from msroi.layout import Layout
+
+COLUMNS = (
+    "row",
+    "split",
+    "dataset",
+    "class",
+    "image",
+    "path",
+    "left",
+    "top",
+    "width",
+    "height",
+    "mode",
+    "sha256",
+    "jpeg_quality",
+)
+
+
+@dataclass(frozen=True)
+class TestImage:
+    """A test photograph: `dataset` is the test set's name, `row` its place in the pack."""
+
+    dataset: str
+    image: str
+    row: int
+    source_jpeg_quality: str
+
+    def path(self, layout: Layout) -> Path:
+        """Return the RGB PNG at full size."""
+        return layout.test_images / self.dataset / f"{self.image}.png"
+
+
+def rows_of(layout: Layout, splits: Collection[str]) -> list[dict[str, str]]:
+    """Return the index rows of some splits, in the order of the pack."""
+    return [row for row in read_csv(layout.index) if row["split"] in splits]
+
+
+def test_images(layout: Layout) -> list[TestImage]:
+    """Return the test photographs, in the order of the index."""
+    return [
+        TestImage(row["dataset"], row["image"], int(row["row"]), row["jpeg_quality"])
+        for row in rows_of(layout, ["test"])
+    ]

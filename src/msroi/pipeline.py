@@ -1,0 +1,83 @@
+"""The stage list of dvc.yaml, read for Snakemake, for `record` and for the tests.
+
+dvc.yaml holds the list once. Its `${item.experiment}` is Snakemake's wildcard
+`{experiment}`; a stage's deps, outs and params are its rule's input, output and params.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from msroi.errors import ParameterError
+from msroi.params import config_path, load, read_yaml
+
+STAGES = Path("dvc.yaml")
+EXPERIMENTS = Path("params.yaml")
+ADOPT = "adopt"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage; paths hold `{experiment}` where the experiment's name goes."""
+
+    name: str
+    deps: tuple[str, ...]
+    outs: tuple[str, ...]
+    uncached: frozenset[str]
+    sections: tuple[str, ...]
+
+    def address(self, experiment: str) -> str:
+        """Return DVC's name of this stage for one experiment."""
+        return f"{self.name}@{experiment}"
+
+    def values(self, experiment: str) -> dict[str, Any]:
+        """Return the sections of the experiment's parameter file that this stage reads."""
+        values = read_yaml(config_path(experiment))
+        return {section: values[section] for section in self.sections}
+
+
+def read_stages() -> dict[str, Stage]:
+    """Read all stages of dvc.yaml in their order, `adopt` (DVC's last) included."""
+    return {name: _stage(name, entry) for name, entry in read_yaml(STAGES)["stages"].items()}
+
+
+def experiments() -> list[str]:
+    """Return the experiments that run when none is named, each checked.
+
+    Raises
+    ------
+    ParameterError
+        If the list or one of the parameter files is wrong.
+    """
+    names = (read_yaml(EXPERIMENTS) or {}).get("experiments")
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        raise ParameterError(
+            f"{EXPERIMENTS}: experiments must be a list of names of files in config/, "
+            f"such as [demo]; got {names!r}."
+        )
+    for name in names:
+        load(name)
+    return names
+
+
+def _stage(name: str, entry: dict[str, Any]) -> Stage:
+    outs = [*entry.get("outs", []), *entry.get("metrics", []), *entry.get("plots", [])]
+    named = [_named(out) for out in outs]
+    params = entry.get("params", [])
+    sections = params[0][next(iter(params[0]))] if params else []
+    return Stage(
+        name=name,
+        deps=tuple(_wildcard(dep) for dep in entry["deps"]),
+        outs=tuple(_wildcard(path) for path, _ in named),
+        uncached=frozenset(_wildcard(path) for path, flags in named if flags.get("cache") is False),
+        sections=tuple(sections),
+    )
+
+
+def _named(out: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return an out's path and flags; an out without flags is a plain string."""
+    return (out, {}) if isinstance(out, str) else next(iter(out.items()))
+
+
+def _wildcard(path: str) -> str:
+    return path.replace("${item.experiment}", "{experiment}")

@@ -1,0 +1,196 @@
+"""The network: VGG16 without its dense layers, three new convolutions, GAP and classes.
+
+23 layers as the paper counts them: 16 convolutions with ReLU, 5 max-pools, one global
+average pool, one softmax. Input 224x224, last features 7x7.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from msroi.errors import MissingError
+from msroi.files import existing
+from msroi.params import Train
+
+CONVOLUTIONS = (2, 2, 3, 3, 3)
+WIDTHS = (64, 128, 256, 512, 512)
+HEAD = 3
+
+# How many of the five blocks keep their pretrained weights, by `train.trainable`
+FROZEN_BLOCKS = {"all": 0, "block5": 4, "head": 5}
+
+# layer -> name -> array, as Flax nests them
+Params = dict[str, dict[str, Any]]
+# "layer/name" -> array, as the safetensors files hold them; `input/mean` and `input/std`
+# say how the pretrained weights want their images
+Weights = Mapping[str, NDArray[np.float32]]
+
+
+def layer_names(first_block: int) -> list[str]:
+    """Name the layers with weights from block `first_block` (0 to 5) on.
+
+    `conv1_1` … `conv5_3` are VGG16's, `conv6_1` … `conv6_3` the new ones, `gap` holds the
+    class weights.
+    """
+    counts = [*CONVOLUTIONS, HEAD][first_block:]
+    numbered = enumerate(counts, start=first_block + 1)
+    names = [f"conv{block}_{layer}" for block, count in numbered for layer in range(1, count + 1)]
+    return [*names, "gap"]
+
+
+def max_pool(x: jax.Array) -> jax.Array:
+    """Pool 2x2 with stride 2: `(B, H, W, C)` to `(B, H/2, W/2, C)`, H and W even.
+
+    Written as reshape and max: the gradient of XLA's window reduction has no
+    deterministic kernel on a GPU (google/flax#4233).
+    """
+    batch, height, width, channels = x.shape
+    return x.reshape(batch, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
+
+
+class VGG16GAP(nn.Module):
+    """VGG16 with three new convolutions and global average pooling.
+
+    Attributes
+    ----------
+    classes, filters, init_std, gap_init_std
+        Number of classes; filters of the new convolutions; std of the truncated normal
+        that starts them; std of the normal that starts the class weights.
+    dropout
+        Share of each convolution's outputs dropped before its ReLU. 0 except to measure
+        how much maps differ between passes: the public code of Prakash et al. (2017)
+        keeps dropout on at inference, in every convolution.
+    """
+
+    classes: int
+    filters: int
+    init_std: float
+    gap_init_std: float
+    dropout: float
+
+    def setup(self) -> None:
+        """Create the layers under their names."""
+        start = nn.initializers.truncated_normal(self.init_std)
+        for block, (count, width) in enumerate(zip(CONVOLUTIONS, WIDTHS, strict=True), start=1):
+            for layer in range(1, count + 1):
+                setattr(self, f"conv{block}_{layer}", nn.Conv(width, (3, 3)))
+        for layer in range(1, HEAD + 1):
+            setattr(self, f"conv6_{layer}", nn.Conv(self.filters, (3, 3), kernel_init=start))
+        self.gap = nn.Dense(
+            self.classes, use_bias=False, kernel_init=nn.initializers.normal(self.gap_init_std)
+        )
+        self.drop = nn.Dropout(self.dropout, deterministic=self.dropout == 0)
+
+    def convolve(self, x: jax.Array, block: int, count: int) -> jax.Array:
+        """Apply the convolutions of one block, each with its ReLU."""
+        for layer in range(1, count + 1):
+            x = nn.relu(self.drop(getattr(self, f"conv{block}_{layer}")(x)))
+        return x
+
+    def blocks(self, x: jax.Array, first: int, last: int) -> jax.Array:
+        """Apply VGG16's blocks `first` to `last` - 1 (0 to 5), each with its max-pool."""
+        for block in range(first, last):
+            x = max_pool(self.convolve(x, block + 1, CONVOLUTIONS[block]))
+        return x
+
+    def __call__(self, x: jax.Array, first: int = 0) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Classify normalised images, or features of block `first`.
+
+        Parameters
+        ----------
+        x
+            `(B, H, W, 3) float32`, normalised, or what `blocks(images, 0, first)` gives.
+        first
+            The first block to apply, 0 to 5.
+
+        Returns
+        -------
+        `(B, classes)` logits, and features by name: `conv6_3`, `(B, H/32, W/32, filters)`.
+        """
+        features = self.convolve(self.blocks(x, first, len(CONVOLUTIONS)), 6, HEAD)
+        return self.gap(features.mean(axis=(1, 2))), {"conv6_3": features}
+
+
+def network(train: Train, classes: int, dropout: float = 0.0) -> VGG16GAP:
+    """Build the network of an experiment; `dropout` is on at inference or not at all."""
+    return VGG16GAP(classes, train.filters, train.init_std, train.gap_init_std, dropout)
+
+
+def normalise(images: jax.Array, weights: Weights) -> jax.Array:
+    """Turn RGB in 0 to 255 into what the pretrained weights expect (`input/mean`, `input/std`)."""
+    return (images.astype(jnp.float32) - weights["input/mean"]) / weights["input/std"]
+
+
+def frozen_part(weights: Weights, blocks: int) -> Callable[[jax.Array], jax.Array]:
+    """Return VGG16's first `blocks` blocks as a function of normalised images."""
+    model = VGG16GAP(classes=1, filters=1, init_std=1.0, gap_init_std=1.0, dropout=0.0)
+    variables = {"params": nested(weights)}
+    return lambda x: model.apply(variables, x, 0, blocks, method="blocks")
+
+
+def features_shape(side: int, blocks: int) -> tuple[int, int, int]:
+    """Return the shape `(h, w, c)` of one image's features after 1 to 5 blocks."""
+    return side >> blocks, side >> blocks, WIDTHS[blocks - 1]
+
+
+def nested(flat: Weights) -> Params:
+    """Turn `{"conv1_1/kernel": …}` into Flax's `{"conv1_1": {"kernel": …}}`.
+
+    What is no layer (`input/…`) is left out.
+    """
+    params: Params = {}
+    for key, value in flat.items():
+        layer, name = key.split("/")
+        if layer != "input":
+            params.setdefault(layer, {})[name] = value
+    return params
+
+
+def flattened(params: Params) -> dict[str, NDArray[np.float32]]:
+    """Turn Flax's nesting into `{"conv1_1/kernel": …}`, sorted, as NumPy arrays."""
+    return {
+        f"{layer}/{name}": np.asarray(params[layer][name])
+        for layer in sorted(params)
+        for name in sorted(params[layer])
+    }
+
+
+def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
+    """Read a safetensors file of `layer/name` arrays."""
+    weights: dict[str, NDArray[np.float32]] = load_file(existing(path))
+    return weights
+
+
+def merge(model: VGG16GAP, *sources: Weights) -> Params:
+    """Put weights from several files together, later ones over earlier ones.
+
+    Raises
+    ------
+    MissingError
+        If names or shapes are not those of the network; the message lists both sides.
+    """
+    flat = {key: value for source in sources for key, value in source.items()}
+    flat = {key: value for key, value in flat.items() if not key.startswith("input/")}
+    image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
+    expected = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros(image.shape)))
+    shapes = {
+        f"{layer}/{name}": leaf.shape
+        for layer, leaves in expected["params"].items()
+        for name, leaf in leaves.items()
+    }
+    found = {key: value.shape for key, value in flat.items()}
+    if found != shapes:
+        wrong = sorted(key for key in shapes | found if shapes.get(key) != found.get(key))
+        listed = "; ".join(
+            f"{key}: expected {shapes.get(key, 'none')}, got {found.get(key, 'none')}"
+            for key in wrong
+        )
+        raise MissingError(f"The weights do not fit the network: {listed}.")
+    return nested(flat)
