@@ -17,9 +17,9 @@ report: "workflow/report/workflow.rst"
 
 
 rule all:
-    input:
-        expand(".msroi/{experiment}/recorded", experiment=EXPERIMENTS),
     default_target: True
+    input:
+        expand(".msroi/{experiment}/agreed", experiment=EXPERIMENTS),
 
 
 include: "workflow/rules/download.smk"

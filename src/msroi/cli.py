@@ -6,6 +6,8 @@ by the command that needs them, so that `--help` answers at once.
 
 import argparse
 import json
+import math
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
@@ -26,6 +28,12 @@ STAGES = {
     "metrics": "measure what compression cost, of the test images or of two files",
     "anova": "test whether the methods differ",
     "report": "write the paper's tables and figures with this run's numbers",
+}
+
+# what keeps Snakemake and DVC in step; the two call these themselves
+AGREEMENT = {
+    "record": "tell DVC what a full run by Snakemake made, unless something changed without cause",
+    "adopt": "tell Snakemake that what DVC ran or restored is up to date",
 }
 
 EXAMPLES = {
@@ -70,13 +78,14 @@ def build_parser() -> Parser:
             required=name not in EXAMPLES,
         )
     add_photo_options(commands.choices)
-    record = commands.add_parser(
-        "record",
-        help="tell DVC what a full run by Snakemake made",
-        description="Commit an experiment's outputs to DVC, unless one changed without a cause.",
-        epilog="Example: msroi record --experiment demo",
-    )
-    record.add_argument("--experiment", metavar="NAME", required=True)
+    for name, purpose in AGREEMENT.items():
+        command = commands.add_parser(
+            name,
+            help=purpose,
+            description=f"{purpose[0].upper()}{purpose[1:]}.",
+            epilog=f"Example: msroi {name} --experiment demo",
+        )
+        command.add_argument("--experiment", metavar="NAME", required=True)
     return parser
 
 
@@ -137,18 +146,18 @@ def run_stage(name: str, experiment: str) -> None:
     module.run(params.load(experiment), Layout(experiment))
 
 
-def run_record(arguments: argparse.Namespace) -> None:
-    """Tell DVC what Snakemake made."""
-    from msroi.record import record
+def run_agreement(arguments: argparse.Namespace) -> None:
+    """Tell DVC what Snakemake made, or Snakemake what DVC made."""
+    from msroi import record
 
-    record(arguments.experiment)
+    {"record": record.record, "adopt": record.adopt}[arguments.command](arguments.experiment)
 
 
 def run_heatmap(arguments: argparse.Namespace) -> None:
     """Make heatmaps of own photos."""
     from msroi import photos
 
-    outputs(arguments)
+    insist_on_files(arguments)
     results = photos.heatmaps(arguments.images, arguments.out, chosen_experiment(arguments))
     show(results, "{image}: {saliency}, {overlay}", as_json=arguments.json)
 
@@ -157,12 +166,12 @@ def run_compress(arguments: argparse.Namespace) -> None:
     """Compress own photos."""
     from msroi import photos
 
-    outputs(arguments)
+    insist_on_files(arguments)
     size = photos.Size(arguments.match_quality or 50, arguments.target_bytes)
-    results = photos.compressed(
-        arguments.images, arguments.out, arguments.method, size, chosen_experiment(arguments)
-    )
-    line = "{image}: {output}, {bytes} bytes ({size_error_pct:+.2f} % of {target_bytes})"
+    # plain JPEG needs no model, so it works in any folder
+    experiment = None if arguments.method == "jpeg" else chosen_experiment(arguments)
+    results = photos.compressed(arguments.images, arguments.out, size, experiment)
+    line = "{image}: {output}, {bytes} bytes ({size_error_pct:+.2f} % from {target_bytes})"
     show(results, line, as_json=arguments.json)
 
 
@@ -177,30 +186,43 @@ def run_metrics(arguments: argparse.Namespace) -> None:
     show([result], line, as_json=arguments.json)
 
 
-def outputs(arguments: argparse.Namespace) -> None:
-    """Insist on a folder for the results."""
+def insist_on_files(arguments: argparse.Namespace) -> None:
+    """Insist on images and on a folder for the results."""
+    if not arguments.images:
+        raise ParameterError(
+            f"msroi {arguments.command} --out needs images; "
+            f"for example: {EXAMPLES[arguments.command]}"
+        )
     if arguments.out is None:
         raise ParameterError(
             f"msroi {arguments.command} needs a folder for its results: add --out DIR."
         )
 
 
-def chosen_experiment(arguments: argparse.Namespace) -> str:
-    """Return the named experiment, or the first of params.yaml."""
-    from msroi import pipeline
+def chosen_experiment(arguments: argparse.Namespace) -> Any:
+    """Load the named experiment, or the first of params.yaml."""
+    from msroi import params, pipeline
 
-    return str(arguments.experiment or pipeline.experiments()[0])
+    if not params.SCHEMA.exists():
+        raise ParameterError(
+            f"There is no {params.SCHEMA} here; run msroi in the folder of its project, "
+            "where the trained model lies."
+        )
+    name = arguments.experiment
+    return params.load(pipeline.experiments()[0] if name is None else name)
 
 
 def show(results: Iterable[Mapping[str, Any]], line: str, *, as_json: bool) -> None:
-    """Print each result as soon as it is there."""
+    """Print each result as soon as it is there; JSON has null where a value is infinite."""
     for result in results:
-        print(json.dumps(result) if as_json else line.format(**result), flush=True)
+        finite = {key: None if value == math.inf else value for key, value in result.items()}
+        print(json.dumps(finite) if as_json else line.format(**result), flush=True)
 
 
 def own_files(arguments: argparse.Namespace) -> bool:
     """Say whether the command names files of the user's."""
-    return bool(getattr(arguments, "images", None) or getattr(arguments, "reference", None))
+    given = (getattr(arguments, name, None) for name in ("images", "out", "reference"))
+    return any(given)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -212,11 +234,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "metrics": run_metrics,
     }
     try:
-        if arguments.command == "record":
-            run_record(arguments)
+        if arguments.command in AGREEMENT:
+            run_agreement(arguments)
         elif own_files(arguments):
             commands[arguments.command](arguments)
-        elif arguments.experiment:
+        elif arguments.experiment is not None:
             run_stage(arguments.command, arguments.experiment)
         else:
             raise ParameterError(
@@ -225,6 +247,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
     except UserError as error:
         print(f"msroi: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever reads stdout, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:  # a folder that can't be written, a full disk
+        if error.errno is None:
+            raise
+        print(f"msroi: {error}.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("msroi: stopped.", file=sys.stderr)

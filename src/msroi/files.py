@@ -48,9 +48,12 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write `rows` as CSV with a header; a row's keys must be exactly `columns`."""
     with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            if row.keys() != set(columns):
+                raise ValueError(f"{path}: a row has {list(row)}, the columns are {columns}.")
+            writer.writerow(row[column] for column in columns)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

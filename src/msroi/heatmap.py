@@ -103,7 +103,7 @@ def most_probable(probabilities: NDArray[np.float32], count: int) -> NDArray[np.
 def enlarged(small: Map, height: int, width: int) -> Map:
     """Bring a map to an image's size, bilinearly: `(height, width) float32` in [0, 1]."""
     image = Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR)
-    return np.clip(np.asarray(image), 0, 1)
+    return np.asarray(image, np.float32).clip(0, 1)
 
 
 def to_8_bit(saliency: Map) -> Pixels:

@@ -1,24 +1,37 @@
 """Photographs in and out: any file becomes 8-bit RGB as a viewer would show it."""
 
 import io
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from msroi.errors import ImageError
 from msroi.files import written_whole
 
 Pixels = NDArray[np.uint8]
 
-# A photo larger than this is refused: as RGB it would need more than 750 MB.
-MAX_PIXELS = 250_000_000
+# Pillow opens no larger photo; as RGB it would need more than 500 MB
+MAX_PIXELS = 178_956_970
+
+_WARNING_FILTERS = threading.Lock()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Pillow's remarks on odd files, in one thread at a time: filters are global."""
+    with _WARNING_FILTERS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def open_image(path: Path) -> Image.Image:
-    """Open and fully decode an image file.
+    """Open and fully decode an image file, turned as its EXIF orientation says.
 
     Raises
     ------
@@ -27,42 +40,38 @@ def open_image(path: Path) -> Image.Image:
         than `MAX_PIXELS`.
     """
     try:
-        with warnings.catch_warnings():
-            # the size is checked below, before a pixel is decoded; odd EXIF is no obstacle
-            warnings.simplefilter("ignore")
-            image = Image.open(path)
-            if image.width * image.height > MAX_PIXELS:
-                raise ImageError(
-                    f"{path} has {image.width}x{image.height} pixels; "
-                    f"at most {MAX_PIXELS:,} are read. Scale it down first."
-                )
+        with quiet(), path.open("rb") as file:
+            image = Image.open(file)
             image.load()
-    except ImageError:
-        raise
+            with suppress(Exception):  # damaged EXIF is no obstacle
+                ImageOps.exif_transpose(image, in_place=True)
+            return image
     except FileNotFoundError:
-        raise ImageError(f"{path} is not there.") from None
+        problem = "is not there"
     except IsADirectoryError:
-        raise ImageError(f"{path} is a folder, not an image file.") from None
+        problem = "is a folder, not an image file"
+    except Image.DecompressionBombError:
+        problem = f"has more than {MAX_PIXELS:,} pixels, the most that are read; scale it down"
+    except UnidentifiedImageError:
+        problem = "can't be read as an image: its format is not known, or it is damaged"
     # Pillow's decoders raise anything from OSError to SyntaxError and struct.error on a
     # damaged file; all of them mean the same to the user
     except Exception as error:
-        reason = str(error).replace(str(path), "it").strip("'\" .") or type(error).__name__
-        raise ImageError(f"{path} can't be read as an image: {reason}.") from None
-    return image
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        problem = f"can't be read as an image: {reason.rstrip('.')}"
+    raise ImageError(f"{path} {problem}.")
 
 
 def to_rgb(image: Image.Image) -> Pixels:
     """Return an image as a viewer shows it: `(H, W, 3) uint8` sRGB.
 
-    The EXIF orientation is applied, transparency is laid over white, 16-bit and float
-    greys are scaled to 8 bits, CMYK and every other mode go through Pillow's conversion.
+    Transparency is laid over white, 16-bit and float greys are scaled to 8 bits (what is
+    no finite number is black), CMYK and every other mode go through Pillow's conversion.
     Of an animation the first frame is taken.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd EXIF
-        image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
         grey = np.asarray(image, dtype=np.float64)
+        grey = np.where(np.isfinite(grey), grey, 0.0)
         if image.mode == "F":
             scale = 255.0 if grey.max(initial=0.0) <= 1.0 else 1.0
         else:
@@ -95,8 +104,8 @@ def png_bytes(pixels: Pixels) -> bytes:
 
 def read_grey(path: Path) -> NDArray[np.float32]:
     """Read a saliency map: `(H, W) float32` in [0, 1]; raises `ImageError`."""
-    grey = np.asarray(open_image(path).convert("L"), dtype=np.float32)
-    return grey / np.float32(255)
+    grey = Image.fromarray(read_rgb(path)).convert("L")
+    return np.asarray(grey, dtype=np.float32) / np.float32(255)
 
 
 def resize(pixels: Pixels, side: int) -> Pixels:

@@ -128,8 +128,8 @@ def scratch_folder(layout: Layout, trainable: str) -> Path:
     Folders of other keys are removed: the features of one set of inputs stay at most.
     """
     modules = [Path(__file__).with_name(name) for name in ("inputs.py", "augment.py", "vgg.py")]
-    files = [layout.vgg16, layout.packed, layout.plan, *modules]
-    parts = [trainable, jax.__version__, *map(file_hash, files)]
+    files = [layout.vgg16, layout.packed, layout.index, layout.plan, *modules]
+    parts = [trainable, jax.__version__, jax.default_backend(), *map(file_hash, files)]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     folder = layout.scratch / "features"
     for other in folder.glob("*"):

@@ -33,6 +33,11 @@ class Layout:
         """Scratch that DVC and git never see."""
         return Path(".msroi") / self.experiment
 
+    @property
+    def agreed(self) -> Path:
+        """The mark that Snakemake and DVC agree on this experiment."""
+        return self.scratch / "agreed"
+
     # download
     @property
     def downloaded(self) -> Path:

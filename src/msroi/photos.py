@@ -1,6 +1,5 @@
 """The methods of the experiments on a user's own photos."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +7,14 @@ from typing import Any
 
 from tqdm import tqdm
 
-from msroi import compress, jpeg, params
+from msroi import compress, jpeg
 from msroi.errors import ImageError, ParameterError
 from msroi.files import write_bytes
 from msroi.images import Pixels, png_bytes, read_grey, read_rgb
 from msroi.layout import Layout
 from msroi.params import Experiment
-from msroi.plots import overlay
+
+JPEG_MAX_SIDE = 65500  # libjpeg's JPEG_MAX_DIMENSION
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,14 @@ class Size:
     match_quality: int
     target_bytes: int | None
 
-    def bytes_for(self, image: Pixels) -> int:
-        """Return the target for one image in bytes."""
+    def encode(self, image: Pixels, source: Pixels) -> jpeg.Match:
+        """Encode `source`, the image itself or what the first pass made of it."""
         if self.target_bytes is not None:
-            return self.target_bytes
-        return len(jpeg.encode(image, self.match_quality))
+            return compress.matched_jpeg(source, self.target_bytes, never_above=True)
+        reference = jpeg.encode(image, self.match_quality)
+        if source is image:
+            return jpeg.Match(float(self.match_quality), reference, len(reference))
+        return compress.matched_jpeg(source, len(reference))
 
 
 def progress(images: Sequence[Path], what: str) -> Iterator[Path]:
@@ -36,22 +39,31 @@ def progress(images: Sequence[Path], what: str) -> Iterator[Path]:
     yield from tqdm(images, desc=what, unit="image", disable=len(images) < 2)
 
 
-def output_paths(images: Sequence[Path], out: Path, suffix: str) -> dict[Path, Path]:
-    """Name each image's result in `out`: the image's name with another suffix.
+def output_paths(
+    images: Sequence[Path], out: Path, suffixes: Sequence[str]
+) -> dict[Path, list[Path]]:
+    """Name each image's results in `out`: the image's name with other suffixes.
 
     Raises
     ------
     ParameterError
-        If a result would overwrite a source, or two results would share a name.
+        If a result would overwrite one of the images, or two results would share a name.
     """
-    paths = {image: out / f"{image.stem}{suffix}" for image in images}
-    for path, count in Counter(paths.values()).items():
-        if count > 1:
-            same = " and ".join(str(image) for image in paths if paths[image] == path)
-            raise ParameterError(f"{same} would both be written to {path}; rename one.")
-    for image, path in paths.items():
-        if path.resolve() == image.resolve():
-            raise ParameterError(f"{image} would overwrite itself; choose another --out folder.")
+    paths = {image: [out / f"{image.stem}{suffix}" for suffix in suffixes] for image in images}
+    sources = {image.resolve() for image in images}
+    makers: dict[Path, Path] = {}
+    for image, results in paths.items():
+        for path in results:
+            if path.resolve() in sources:
+                raise ParameterError(
+                    f"{path}, a result for {image}, would overwrite one of the images; "
+                    "choose another --out folder."
+                )
+            if path in makers:
+                raise ParameterError(
+                    f"{makers[path]} and {image} would both be written to {path}; rename one."
+                )
+            makers[path] = image
     return paths
 
 
@@ -63,60 +75,77 @@ def load_model(experiment: Experiment) -> Any:
     return Model(layout.model, layout.vgg16, experiment.heatmap)
 
 
-def heatmaps(images: Sequence[Path], out: Path, name: str) -> Iterator[dict[str, Any]]:
+def heatmaps(images: Sequence[Path], out: Path, experiment: Experiment) -> Iterator[dict[str, Any]]:
     """Write `<image>.saliency.png` and `<image>.overlay.png` for each image."""
     from msroi.heatmap import to_8_bit
+    from msroi.plots import overlay
 
-    experiment = params.load(name)
-    paths = output_paths(images, out, ".saliency.png")
+    paths = output_paths(images, out, [".saliency.png", ".overlay.png"])
     model = load_model(experiment)
-    for image in progress(images, "heatmap"):
+    for image in progress(list(paths), "heatmap"):
         pixels = read_rgb(image)
         saliency = model.saliency(pixels, experiment.prepare.input_px)
-        laid_over = out / f"{image.stem}.overlay.png"
-        write_bytes(paths[image], png_bytes(to_8_bit(saliency)))
-        write_bytes(laid_over, png_bytes(overlay(pixels, saliency)))
-        yield {"image": str(image), "saliency": str(paths[image]), "overlay": str(laid_over)}
+        map_path, overlay_path = paths[image]
+        write_bytes(map_path, png_bytes(to_8_bit(saliency)))
+        write_bytes(overlay_path, png_bytes(overlay(pixels, saliency)))
+        yield {"image": str(image), "saliency": str(map_path), "overlay": str(overlay_path)}
 
 
 def compressed(
-    images: Sequence[Path], out: Path, method: str, size: Size, name: str
+    images: Sequence[Path], out: Path, size: Size, experiment: Experiment | None
 ) -> Iterator[dict[str, Any]]:
-    """Write each image as JPEG of the wanted size, by one of the methods.
+    """Write each image as JPEG of the wanted size.
+
+    Parameters
+    ----------
+    images, out, size
+        What to compress, into which folder, how small.
+    experiment
+        Whose model and parameters the two-pass MS-ROI takes, or None for plain JPEG.
 
     Raises
     ------
     ImageError
-        If even the lowest quality needs more than `target_bytes`; nothing is written.
+        If even the lowest quality needs more than `target_bytes`, or the image is too
+        large for JPEG; nothing is written for it.
     """
-    experiment = params.load(name)
-    paths = output_paths(images, out, ".jpg")
-    model = load_model(experiment) if method == "msroi" else None
-    for image in progress(images, "compress"):
-        pixels = read_rgb(image)
-        source = pixels
-        if model is not None:
+    paths = output_paths(images, out, [".jpg"])
+    model = None if experiment is None else load_model(experiment)
+    for image in progress(list(paths), "compress"):
+        pixels = source = read_jpeg_sized(image)
+        if experiment is not None and model is not None:
             saliency = model.saliency(pixels, experiment.prepare.input_px)
             source = compress.blend(pixels, saliency, experiment.compress)
-        target = size.bytes_for(pixels)
-        match = compress.matched_jpeg(source, target, never_above=size.target_bytes is not None)
-        if size.target_bytes is not None and len(match.data) > target:
+        match = size.encode(pixels, source)
+        if size.target_bytes is not None and len(match.data) > size.target_bytes:
             raise ImageError(
-                f"{image} can't be made as small as {target} bytes: "
+                f"{image} can't be made as small as {size.target_bytes} bytes: "
                 f"the lowest quality needs {len(match.data)}."
             )
-        write_bytes(paths[image], match.data)
+        (output,) = paths[image]
+        write_bytes(output, match.data)
         yield {
             "image": str(image),
-            "output": str(paths[image]),
-            "method": method,
+            "output": str(output),
+            "method": "jpeg" if model is None else "msroi",
             "q_final": round(match.quality, 3),
             "bytes": len(match.data),
-            "target_bytes": target,
+            "target_bytes": match.target_bytes,
             "size_error_pct": round(match.size_error_pct, 4),
             "encoder": jpeg.ENCODER,
             "encoder_version": jpeg.encoder_version(),
         }
+
+
+def read_jpeg_sized(path: Path) -> Pixels:
+    """Read an image, `(H, W, 3) uint8` sRGB, that is not too large for JPEG."""
+    pixels = read_rgb(path)
+    height, width, _ = pixels.shape
+    if max(height, width) > JPEG_MAX_SIDE:
+        raise ImageError(
+            f"{path} has {width}x{height} pixels; a JPEG has at most {JPEG_MAX_SIDE} a side."
+        )
+    return pixels
 
 
 def measured(reference: Path, distorted: Path, saliency: Path | None) -> dict[str, Any]:
@@ -125,5 +154,4 @@ def measured(reference: Path, distorted: Path, saliency: Path | None) -> dict[st
 
     weights = None if saliency is None else read_grey(saliency)
     values = measure(read_rgb(reference), read_rgb(distorted), weights)
-    numbers = {key: value if value != float("inf") else None for key, value in values.items()}
-    return {"reference": str(reference), "distorted": str(distorted), **numbers}
+    return {"reference": str(reference), "distorted": str(distorted), **values}

@@ -1,4 +1,7 @@
-"""After a full run by Snakemake, tell DVC what it made, unless that can't be right.
+"""Snakemake and DVC agree: `record` tells DVC what Snakemake made, `adopt` the reverse.
+
+Both leave the same mark, which Snakemake knows as the output of its last rule and DVC as
+that of its last stage: where it is missing, the other tool has to be told.
 
 DVC decides by content what is up to date. If an output differs from what dvc.lock says
 although nothing that its stage depends on has changed, either someone edited the file by
@@ -6,12 +9,16 @@ hand or the stage is not reproducible; recording it would hide that.
 """
 
 import json
+import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msroi import pipeline
 from msroi.errors import RecordError
+from msroi.files import write_text
+from msroi.layout import Layout
+from msroi.pipeline import ADOPT
 
 # entries of `dvc status --json`
 Status = Mapping[str, Sequence[Any]]
@@ -46,50 +53,63 @@ def unexplained(status: Status) -> dict[str, list[str]]:
 
 
 def refusal(found: Mapping[str, Sequence[str]]) -> str:
-    """Say which files are refused, and the three ways out."""
+    """Say which files are refused, and the two ways out."""
     listed = "; ".join(f"{stage}: {', '.join(files)}" for stage, files in found.items())
-    stages = " ".join(found)
-    files = " ".join(path for paths in found.values() for path in paths)
+    files = shlex.join(path for paths in found.values() for path in paths)
     return (
-        f"Not recorded, since nothing explains these changed outputs ({listed}): either the "
-        "file was edited by hand or the stage does not give the same result twice. "
-        f"To rebuild: rm -r {files} && snakemake. To restore: dvc checkout --force {stages} && "
-        f"dvc repro --force --single-item {_adopt(found)}. "
-        f"To accept: dvc commit --force --no-relink {stages} && snakemake."
+        f"Not recorded, since nothing explains these changed outputs ({listed}): either a "
+        "file was edited by hand or a stage does not give the same result twice. "
+        f"To go back to what was recorded: rm -r {files} && dvc repro. "
+        f"To accept what is there: dvc commit --force --no-relink {' '.join(found)} && snakemake."
     )
 
 
-def _adopt(found: Mapping[str, Sequence[str]]) -> str:
-    experiments = sorted({stage.partition("@")[2] for stage in found})
-    return " ".join(f"{pipeline.ADOPT}@{experiment}" for experiment in experiments)
-
-
-def dvc(*arguments: str) -> str:
-    """Run DVC and return what it prints.
+def tool(*command: str) -> str:
+    """Run one of the two tools and return what it prints.
 
     Raises
     ------
     RecordError
-        If DVC fails; the message holds what it said.
+        If it fails; the message holds what it said.
     """
-    done = subprocess.run(["dvc", *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = " ".join(done.stderr.split())
-        raise RecordError(f"`dvc {' '.join(arguments)}` failed: {said}")
+        raise RecordError(f"`{shlex.join(command)}` failed: {said}")
     return done.stdout
 
 
 def record(experiment: str) -> None:
-    """Commit all outputs of one experiment to DVC, after the check.
+    """Commit all outputs of one experiment to DVC, after the check, and leave the mark.
 
     Raises
     ------
     RecordError
         If an output changed without a cause, or DVC fails.
     """
-    addresses = [stage.address(experiment) for stage in pipeline.read_stages().values()]
-    found = unexplained(json.loads(dvc("status", "--json", *addresses)))
+    stages = pipeline.read_stages()
+    addresses = [stage.address(experiment) for stage in stages.values()]
+    done = [stage.address(experiment) for stage in stages.values() if stage.name != ADOPT]
+    found = unexplained(json.loads(tool("dvc", "status", "--json", *done)))
     if found:
         raise RecordError(refusal(found))
+    leave_mark(experiment)
     # without --no-relink DVC touches every file and Snakemake would run everything again
-    dvc("commit", "--force", "--no-relink", *addresses)
+    tool("dvc", "commit", "--force", "--no-relink", *addresses)
+
+
+def adopt(experiment: str) -> None:
+    """Tell Snakemake that what DVC ran or restored is up to date, and leave the mark.
+
+    Raises
+    ------
+    RecordError
+        If Snakemake fails.
+    """
+    leave_mark(experiment)
+    tool("snakemake", "--touch", "--", str(Layout(experiment).agreed))
+
+
+def leave_mark(experiment: str) -> None:
+    """Write the mark; its content never changes, so that DVC sees no change in it."""
+    write_text(Layout(experiment).agreed, "Snakemake and DVC agree.\n")

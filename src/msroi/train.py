@@ -160,18 +160,24 @@ def fit(
                 params, state, sums = trainer.step(params, state, *batch)
                 totals.add(sums)
                 means = totals.means()
-                if not np.isfinite(means["loss"]):
-                    raise UserError(
-                        f"The training loss is {means['loss']} in epoch {epoch + 1} of {epochs}; "
-                        "lower train.learning_rate or train.init_std."
-                    )
+                insist_finite("training", means["loss"], epoch + 1, epochs)
                 bar.set_postfix(
                     epoch=epoch + 1, loss=f"{means['loss']:.3f}", accuracy=f"{means['top1']:.3f}"
                 )
                 bar.update(part.stop - part.start)
             validation = trainer.measure(params, validate)
+            insist_finite("validation", validation["loss"], epoch + 1, epochs)
             history.append(history_row(epoch + 1, totals.means(), validation))
     return params, history
+
+
+def insist_finite(kind: str, loss: float, epoch: int, epochs: int) -> None:
+    """Stop a training that has diverged."""
+    if not np.isfinite(loss):
+        raise UserError(
+            f"The {kind} loss is {loss} in epoch {epoch} of {epochs}; "
+            "lower train.learning_rate or train.init_std."
+        )
 
 
 def history_row(

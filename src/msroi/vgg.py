@@ -55,14 +55,15 @@ def max_pool(x: jax.Array) -> jax.Array:
     return x.reshape(batch, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
 
 
-class VGG16GAP(nn.Module):
+class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
     """VGG16 with three new convolutions and global average pooling.
 
     Attributes
     ----------
     classes, filters, init_std, gap_init_std
-        Number of classes; filters of the new convolutions; std of the truncated normal
-        that starts them; std of the normal that starts the class weights.
+        Number of classes; filters of the new convolutions; std of the normal, cut off at
+        two std, that starts them; std of the normal that starts the class weights. As in
+        TensorFlow, `init_std` is the std before the cut: the weights' own is 0.88 of it.
     dropout
         Share of each convolution's outputs dropped before its ReLU. 0 except to measure
         how much maps differ between passes: the public code of Prakash et al. (2017)
@@ -178,8 +179,8 @@ def merge(model: VGG16GAP, *sources: Weights) -> Params:
     """
     flat = {key: value for source in sources for key, value in source.items()}
     flat = {key: value for key, value in flat.items() if not key.startswith("input/")}
-    image = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32)
-    expected = jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros(image.shape)))
+    image = jnp.zeros((1, 32, 32, 3))
+    expected = jax.eval_shape(model.init, jax.random.key(0), image)
     shapes = {
         f"{layer}/{name}": leaf.shape
         for layer, leaves in expected["params"].items()

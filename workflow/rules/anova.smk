@@ -3,11 +3,11 @@ rule anova:
         inputs("anova"),
     output:
         outputs("anova"),
-    params:
-        sections=sections("anova"),
     log:
         "logs/{experiment}/anova.log",
     conda:
         "../envs/msroi.yaml"
+    params:
+        sections=sections("anova"),
     shell:
         "python -m msroi anova --experiment {wildcards.experiment} 2>&1 | tee {log}"

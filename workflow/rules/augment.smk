@@ -3,11 +3,11 @@ rule augment:
         inputs("augment"),
     output:
         outputs("augment"),
-    params:
-        sections=sections("augment"),
     log:
         "logs/{experiment}/augment.log",
     conda:
         "../envs/msroi.yaml"
+    params:
+        sections=sections("augment"),
     shell:
         "python -m msroi augment --experiment {wildcards.experiment} 2>&1 | tee {log}"

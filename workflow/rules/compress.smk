@@ -3,12 +3,12 @@ rule compress:
         inputs("compress"),
     output:
         outputs("compress"),
-    params:
-        sections=sections("compress"),
     log:
         "logs/{experiment}/compress.log",
-    threads: workflow.cores
     conda:
         "../envs/msroi.yaml"
+    threads: workflow.cores
+    params:
+        sections=sections("compress"),
     shell:
         "python -m msroi compress --experiment {wildcards.experiment} 2>&1 | tee {log}"

@@ -3,11 +3,11 @@ rule download:
         inputs("download"),
     output:
         outputs("download"),
-    params:
-        sections=sections("download"),
     log:
         "logs/{experiment}/download.log",
     conda:
         "../envs/msroi.yaml"
+    params:
+        sections=sections("download"),
     shell:
         "python -m msroi download --experiment {wildcards.experiment} 2>&1 | tee {log}"

@@ -3,12 +3,12 @@ rule heatmap:
         inputs("heatmap"),
     output:
         outputs("heatmap"),
-    params:
-        sections=sections("heatmap"),
     log:
         "logs/{experiment}/heatmap.log",
-    threads: workflow.cores
     conda:
         "../envs/msroi.yaml"
+    threads: workflow.cores
+    params:
+        sections=sections("heatmap"),
     shell:
         "python -m msroi heatmap --experiment {wildcards.experiment} 2>&1 | tee {log}"

@@ -3,12 +3,12 @@ rule metrics:
         inputs("metrics"),
     output:
         outputs("metrics"),
-    params:
-        sections=sections("metrics"),
     log:
         "logs/{experiment}/metrics.log",
-    threads: workflow.cores
     conda:
         "../envs/msroi.yaml"
+    threads: workflow.cores
+    params:
+        sections=sections("metrics"),
     shell:
         "python -m msroi metrics --experiment {wildcards.experiment} 2>&1 | tee {log}"

@@ -3,11 +3,11 @@ rule prepare:
         inputs("prepare"),
     output:
         outputs("prepare"),
-    params:
-        sections=sections("prepare"),
     log:
         "logs/{experiment}/prepare.log",
     conda:
         "../envs/msroi.yaml"
+    params:
+        sections=sections("prepare"),
     shell:
         "python -m msroi prepare --experiment {wildcards.experiment} 2>&1 | tee {log}"

@@ -1,9 +1,9 @@
-# The last rule: DVC takes over what a full run made. The marker says it did.
+# The last rule: DVC takes over what a full run made. The mark says that both agree.
 rule record:
     input:
-        [out for name in STAGES if name != pipeline.ADOPT for out in STAGES[name].outs],
+        STAGES[pipeline.ADOPT].deps,
     output:
-        touch(".msroi/{experiment}/recorded"),
+        ".msroi/{experiment}/agreed",
     log:
         "logs/{experiment}/record.log",
     conda:

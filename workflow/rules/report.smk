@@ -3,11 +3,11 @@ rule report:
         inputs("report"),
     output:
         outputs("report"),
-    params:
-        sections=sections("report"),
     log:
         "logs/{experiment}/report.log",
     conda:
         "../envs/msroi.yaml"
+    params:
+        sections=sections("report"),
     shell:
         "python -m msroi report --experiment {wildcards.experiment} 2>&1 | tee {log}"

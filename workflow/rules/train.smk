@@ -3,12 +3,12 @@ rule train:
         inputs("train"),
     output:
         outputs("train"),
-    params:
-        sections=sections("train"),
     log:
         "logs/{experiment}/train.log",
-    threads: workflow.cores
     conda:
         "../envs/msroi.yaml"
+    threads: workflow.cores
+    params:
+        sections=sections("train"),
     shell:
         "python -m msroi train --experiment {wildcards.experiment} 2>&1 | tee {log}"
