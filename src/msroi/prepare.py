@@ -6,6 +6,7 @@ photograph, stored as RGB PNG at its full size.
 """
 
 import fnmatch
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -77,8 +78,19 @@ def split_last(rows: Sequence[dict[str, Any]], validate_last: int) -> list[dict[
     """Split each class as the paper does: its last `validate_last` images validate.
 
     Only images that could be read are counted, so a stray file can't shift the split.
+
+    Raises
+    ------
+    ParameterError
+        If a class has too few images to leave one for training.
     """
     left = Counter(row["class"] for row in rows)
+    for class_name, count in left.items():
+        if count <= validate_last:
+            raise ParameterError(
+                f"prepare.validate_last is {validate_last}, but class {class_name} has only "
+                f"{count} images that can be read. Lower it, so that one is left to train."
+            )
     split = []
     for row in rows:
         last = left[row["class"]] <= validate_last
@@ -101,6 +113,12 @@ def wanted_crops(folder: Path, params: Prepare) -> Iterator[Wanted]:
     """List the crops of each class; they are dealt evenly to the class's photographs."""
     train = params.crops_per_class - params.validate_last
     for class_name, names in params.classes.items():
+        for name in names:
+            if not (folder / name).is_file():
+                raise ParameterError(
+                    f"prepare.classes.{class_name}: {name} is not among the files of "
+                    f"{params.training_set} in {folder}."
+                )
         for split, crops in (("train", train), ("validate", params.validate_last)):
             for name, share in zip(names, shares(crops, len(names)), strict=True):
                 yield Wanted(folder / name, split, params.training_set, class_name, share)
@@ -115,15 +133,22 @@ def crop_boxes(height: int, width: int, split: str, crops: int, seed: Sequence[i
     """Draw square crops from the region of a photograph that belongs to `split`.
 
     The regions of `train` and `validate` are disjoint parts along the longer side.
+
+    Raises
+    ------
+    ImageError
+        If the photograph is a single pixel and has no two regions.
     """
     rng = np.random.default_rng(seed)
     along = max(height, width)
-    cut = int(along * TRAIN_SHARE)
+    if along < 2:
+        raise ImageError("A photograph of a single pixel can't be cut into crops.")
+    cut = max(1, int(along * TRAIN_SHARE))
     start, stop = (0, cut) if split == "train" else (cut, along)
     boxes = []
     for _ in range(crops):
         largest = min(stop - start, height, width)
-        side = int(rng.integers(int(largest * SMALLEST_CROP), largest, endpoint=True))
+        side = int(rng.integers(math.ceil(largest * SMALLEST_CROP), largest, endpoint=True))
         first = int(rng.integers(start, stop - side, endpoint=True))
         second = int(rng.integers(0, min(height, width) - side, endpoint=True))
         left, top = (first, second) if width >= height else (second, first)
@@ -156,7 +181,14 @@ def wanted_tests(
     if test_set.draw:
         picked = np.random.default_rng(seed).permutation(len(chosen))[: test_set.draw]
         chosen = [chosen[i] for i in sorted(picked)]
+    names: dict[str, Path] = {}
     for path in chosen:
+        first = names.setdefault(image_name(path, folder), path)
+        if first != path:
+            raise ParameterError(
+                f"prepare.test_sets.{set_name}: {relative[first]} and {relative[path]} would both "
+                f"be stored as {image_name(path, folder)}.png. Include only one of them."
+            )
         yield Wanted(path, "test", set_name, "", 1)
 
 
@@ -166,6 +198,11 @@ def all_wanted(experiment: Experiment, downloaded: Path) -> list[Wanted]:
     folder = downloaded / params.training_set
     lister = {"folders": wanted_folders, "crops": wanted_crops}[params.layout]
     wanted = list(lister(folder, params))
+    if not wanted:
+        raise ParameterError(
+            f"prepare.training_set: {params.training_set} has no images in folders of classes "
+            f"in {folder}."
+        )
     for number, (name, test_set) in enumerate(params.test_sets.items()):
         seed = (experiment.seed, 1, number)
         wanted += wanted_tests(downloaded / test_set.dataset, name, test_set, seed)
@@ -175,15 +212,14 @@ def all_wanted(experiment: Experiment, downloaded: Path) -> list[Wanted]:
 def read_photo(path: Path) -> Photo:
     """Decode one file; raises `ImageError`."""
     image = open_image(path)
-    is_jpeg = image.format in ("JPEG", "MPO")
-    # an attribute of Pillow's JPEG images only
-    quality = str(jpeg.nearest_quality(image.quantization)) if is_jpeg else ""  # type: ignore[attr-defined]
+    tables = getattr(image, "quantization", None)  # only JPEGs have any
+    quality = str(jpeg.nearest_quality(tables)) if tables else ""
     return Photo(to_rgb(image), image.mode, file_hash(path), quality)
 
 
-def image_name(item: Wanted, folder: Path) -> str:
+def image_name(path: Path, folder: Path) -> str:
     """Name an image by its path in the data set without suffix, as one file name."""
-    return item.path.relative_to(folder).with_suffix("").as_posix().replace("/", "__")
+    return path.relative_to(folder).with_suffix("").as_posix().replace("/", "__")
 
 
 def index_row(row: int, item: Wanted, photo: Photo, box: Box, folder: Path) -> dict[str, Any]:
@@ -193,7 +229,7 @@ def index_row(row: int, item: Wanted, photo: Photo, box: Box, folder: Path) -> d
         "split": item.split,
         "dataset": item.dataset,
         "class": item.class_name,
-        "image": image_name(item, folder),
+        "image": image_name(item.path, folder),
         "path": item.path.as_posix(),
         "left": box.left,
         "top": box.top,
@@ -226,15 +262,16 @@ def run(experiment: Experiment, layout: Layout) -> None:
         for number, item in enumerate(tqdm(wanted, desc="prepare", unit="file")):
             try:
                 photo = read_photo(item.path)
+                boxes = boxes_of(item, photo, experiment, number)
             except ImageError as error:
                 rejected.append({"path": item.path.as_posix(), "reason": str(error)})
                 continue
             folder = dataset_folder(item, experiment, layout)
-            for box in boxes_of(item, photo, experiment, number):
+            for box in boxes:
                 packed.write(resize(box.cut(photo.pixels), side).tobytes())
                 index.append(index_row(len(index), item, photo, box, folder))
             if item.split == "test":
-                name = f"{image_name(item, folder)}.png"
+                name = f"{image_name(item.path, folder)}.png"
                 write_image(layout.test_images / item.dataset / name, photo.pixels)
         packed.seek(0)
         write_pack_header(packed, len(index), side)

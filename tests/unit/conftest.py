@@ -102,7 +102,7 @@ def project(
         values["seed"] = 1
         values["prepare"]["input_px"] = side
         values["train"] |= {"epochs": 2, "batch_size": 5, "learning_rate": 0.001, "filters": 8}
-        values["train"] |= {"init_std": 0.05}
+        values["train"] |= {"init_std": 0.1, "gap_init_std": 0.3}
         Path("config").mkdir()
         Path("config/tiny.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
         Path("params.yaml").write_text("experiments: [tiny]\n", encoding="utf-8")

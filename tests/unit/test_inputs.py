@@ -1,0 +1,161 @@
+"""What the trainable part reads: images by the plan, or the same features from scratch files."""
+
+import os
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from msroi import augment, inputs, vgg
+from msroi.layout import Layout
+
+ROWS = np.array([5, 0, 3, 1, 7])  # not in order, not all
+
+
+@pytest.fixture(scope="module")
+def weights(vgg16):
+    return vgg.read_weights(vgg16)
+
+
+@pytest.fixture(scope="module")
+def packed():
+    return np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def draws():
+    rng = np.random.default_rng(1)
+    angle, scale = rng.uniform(-30, 30, (2, 5)), rng.uniform(0.7, 1.3, (2, 5))
+    flips = rng.integers(0, 2, (2, 5, 2))
+    return np.concatenate([angle[..., None], scale[..., None], flips], 2).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def images(packed, draws, weights):
+    return inputs.image_inputs(packed, ROWS, draws, weights)
+
+
+def direct_features(packed, draws, weights, blocks):
+    """Compute every view's features image by image: `(views, N, h, w, c)`."""
+    apply = jax.jit(vgg.frozen_part(weights, blocks))
+    views = []
+    for view in draws:
+        shown = np.asarray(augment.transform(packed[ROWS], view))
+        normalised = (shown - weights["input/mean"]) / weights["input/std"]
+        views.append([np.asarray(apply(image[None]))[0] for image in normalised])
+    return np.array(views)
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "lengths"), [(7, 3, [3, 3, 1]), (6, 3, [3, 3]), (2, 5, [2]), (0, 5, [])]
+)
+def test_batches_cover_everything_once(count, size, lengths):
+    slices = list(inputs.batches(count, size))
+    assert [part.stop - part.start for part in slices] == lengths
+    assert [number for part in slices for number in range(count)[part]] == list(range(count))
+
+
+def test_padded_repeats_the_last():
+    assert inputs.padded(np.array([4, 2]), 5).tolist() == [4, 2, 2, 2, 2]
+    assert inputs.padded(np.array([4, 2]), 2).tolist() == [4, 2]
+
+
+def test_images_follow_the_plan(images, packed, draws, weights):
+    chosen = np.array([4, 1])
+    got = np.asarray(images(1, chosen, 3))
+    shown = np.asarray(augment.transform(packed[ROWS[chosen]], draws[1, chosen]))
+    expected = (shown - weights["input/mean"]) / weights["input/std"]
+    np.testing.assert_allclose(got[:2], expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(got[2], got[1])
+
+
+def test_images_without_a_plan_are_as_packed(packed, weights):
+    plain = inputs.image_inputs(packed, ROWS, None, weights)
+    expected = (packed[ROWS[[2, 0]]] - weights["input/mean"]) / weights["input/std"]
+    np.testing.assert_allclose(plain(0, np.array([2, 0]), 2), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("blocks", [4, 5])
+def test_stored_features_are_those_computed_directly(
+    images, packed, draws, weights, blocks, tmp_path, monkeypatch
+):
+    """Batches of 3 for 5 images: the last is padded, and no padding may stay."""
+    monkeypatch.setattr(inputs, "FEATURE_BATCH", 3)
+    file = tmp_path / "deep" / "train.npy"
+    features = inputs.feature_inputs(images, (2, 5, 32), weights, blocks, file)
+    expected = direct_features(packed, draws, weights, blocks)
+    stored = np.load(file)
+    assert stored.shape == (2, 5, *vgg.features_shape(32, blocks))
+    assert stored.dtype == np.float32
+    np.testing.assert_allclose(stored, expected, rtol=1e-3, atol=1e-4)
+    assert len({image.tobytes() for view in stored for image in view}) == 10
+    assert os.listdir(file.parent) == ["train.npy"]
+
+    got = features(1, np.array([4, 0]), 4)
+    np.testing.assert_array_equal(got, stored[1, [4, 0, 0, 0]])
+
+
+def test_features_are_computed_once(images, weights, tmp_path):
+    file = tmp_path / "train.npy"
+    inputs.feature_inputs(images, (2, 5, 32), weights, 5, file)
+    before = file.stat().st_mtime_ns, file.read_bytes()
+
+    def fail(*_):
+        raise AssertionError("computed again")
+
+    again = inputs.feature_inputs(fail, (2, 5, 32), weights, 5, file)
+    assert again(0, np.array([1]), 2).shape == (2, 1, 1, 512)
+    assert (file.stat().st_mtime_ns, file.read_bytes()) == before
+
+
+def test_an_interrupted_computation_leaves_nothing(weights, tmp_path):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        inputs.feature_inputs(interrupt, (1, 5, 32), weights, 5, tmp_path / "train.npy")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.fixture
+def layout(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    layout = Layout("tiny")
+    for path in (layout.vgg16, layout.packed, layout.index, layout.plan):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(path.name)
+    return layout
+
+
+def test_scratch_has_one_name_for_the_same_inputs(layout):
+    first = inputs.scratch_folder(layout, "head")
+    assert first.parent == layout.scratch / "features"
+    shutil.copy(layout.plan, "copy")
+    shutil.move("copy", layout.plan)
+    assert inputs.scratch_folder(layout, "head") == first
+
+
+@pytest.mark.parametrize("name", ["vgg16", "packed", "index", "plan"])
+def test_scratch_changes_with_every_file_that_features_depend_on(layout, name):
+    before = inputs.scratch_folder(layout, "head")
+    getattr(layout, name).write_text("other")
+    assert inputs.scratch_folder(layout, "head") != before
+
+
+def test_scratch_changes_with_the_trainable_part(layout):
+    folders = {inputs.scratch_folder(layout, part) for part in ("head", "block5", "all")}
+    assert len(folders) == 3
+
+
+def test_scratch_of_other_inputs_is_removed(layout):
+    mine = inputs.scratch_folder(layout, "head")
+    other = mine.with_name("0123456789abcdef")
+    elsewhere = Layout("neighbour").scratch / "features" / other.name
+    for folder in (mine, other, elsewhere):
+        folder.mkdir(parents=True)
+        (folder / "train.npy").touch()
+    assert inputs.scratch_folder(layout, "head") == mine
+    assert (mine / "train.npy").exists()
+    assert (elsewhere / "train.npy").exists()
+    assert not other.exists()

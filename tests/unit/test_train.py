@@ -1,0 +1,311 @@
+"""Training: its arithmetic against NumPy and Kingma & Ba, and whole runs on a tiny problem."""
+
+import csv
+import json
+import os
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import load_file
+from scipy.special import log_softmax
+
+from msroi import train, vgg
+from msroi.errors import UserError
+from msroi.inputs import feature_inputs, image_inputs
+from msroi.params import Train
+
+CLASSES = ["checks", "plain", "stripes"]
+TINY = Train("head", 2, 5, 1e-3, filters=8, init_std=0.05, gap_init_std=0.1)
+
+
+def history(layout):
+    with (layout.model / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def weights_file(project):
+    return project.layout.model / "weights.safetensors"
+
+
+# arithmetic
+
+
+def test_loss_and_hits_against_scipy():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, (40, 9)).astype(np.float32)
+    labels = rng.integers(0, 9, 40)
+    weights = np.ones(40, np.float32)
+    weights[33:] = 0  # padding
+    loss, sums = train.loss_and_hits(jnp.array(logits), jnp.array(labels), jnp.array(weights))
+
+    logits, labels = logits[:33], labels[:33]
+    losses = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(33), labels]
+    order = np.argsort(-logits, axis=1)
+    assert loss == pytest.approx(losses.mean(), rel=1e-5)
+    assert sums["loss"] == pytest.approx(losses.sum(), rel=1e-5)
+    assert sums["top1"] == sum(order[:, 0] == labels)
+    assert sums["top5"] == sum(label in row[:5] for label, row in zip(labels, order, strict=True))
+    assert sums["count"] == 33
+    assert 0 < sums["top1"] < sums["top5"] < 33
+
+
+def test_padding_has_no_gradient():
+    logits = jax.random.normal(jax.random.key(0), (4, 3))
+    labels, weights = jnp.array([0, 1, 2, 2]), jnp.array([1.0, 1.0, 0.0, 0.0])
+    gradient = jax.grad(lambda x: train.loss_and_hits(x, labels, weights)[0])(logits)
+    assert (np.asarray(gradient[:2]) != 0).all()
+    assert (np.asarray(gradient[2:]) == 0).all()
+
+
+def test_totals_weigh_batches_by_their_count():
+    totals = train.Totals()
+    totals.add({"loss": jnp.float32(8), "top1": 3, "top5": 4, "count": 4})
+    totals.add({"loss": jnp.float32(1), "top1": 0, "top5": 1, "count": 1})
+    assert totals.means() == {"loss": 9 / 5, "top1": 3 / 5, "top5": 1.0}
+
+
+@pytest.fixture(scope="module")
+def weights(vgg16):
+    return vgg.read_weights(vgg16)
+
+
+@pytest.fixture(scope="module")
+def samples(weights, tmp_path_factory):
+    """Six random images, as images and as their features."""
+    packed = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
+    labels = np.array([0, 1, 2, 2, 1, 0], np.int32)
+    images = image_inputs(packed, np.arange(6), None, weights)
+    file = tmp_path_factory.mktemp("features") / "train.npy"
+    features = feature_inputs(images, (1, 6, 32), weights, 5, file)
+    return train.Samples(images, labels, 1), train.Samples(features, labels, 1)
+
+
+def head_gradient(trainer, params, batch):
+    inputs, labels, weights = batch
+
+    def loss(params):
+        logits, _ = trainer.model.apply({"params": params}, inputs, trainer.first)
+        return train.loss_and_hits(logits, labels, weights)[0]
+
+    return vgg.flattened(jax.jit(jax.grad(loss))(params))
+
+
+def test_cached_features_give_the_gradient_of_the_full_network(weights, samples):
+    images, features = samples
+    trainer = train.Trainer(TINY, 3)
+    params = trainer.init(1, vgg.nested(weights), features)
+    chosen = np.arange(4)
+    cached = head_gradient(trainer, params, trainer.batch(features, 0, chosen))
+
+    inputs, labels, counted = trainer.batch(images, 0, chosen)
+
+    def loss(everything):
+        frozen = trainer.model.apply({"params": everything}, inputs, 0, 5, method="blocks")
+        stopped = jax.lax.stop_gradient(frozen)
+        logits, _ = trainer.model.apply({"params": everything}, stopped, 5)
+        return train.loss_and_hits(logits, labels, counted)[0]
+
+    full = vgg.flattened(jax.jit(jax.grad(loss))({**vgg.nested(weights), **params}))
+    assert sorted(full) == sorted([*cached, *(key for key in weights if key[0] == "c")])
+    for key, gradient in full.items():
+        if key in cached:
+            scale = np.abs(gradient).max()
+            assert scale > 0
+            np.testing.assert_allclose(cached[key], gradient, rtol=1e-3, atol=1e-4 * scale)
+        else:
+            assert not gradient.any()
+
+
+def test_first_step_is_adams(weights, samples):
+    """Kingma & Ba 2015, Algorithm 1 at t = 1: the step is lr * g / (|g| + eps)."""
+    _, features = samples
+    trainer = train.Trainer(TINY, 3)
+    params = trainer.init(1, vgg.nested(weights), features)
+    batch = trainer.batch(features, 0, np.arange(5))
+    before, gradients = vgg.flattened(params), head_gradient(trainer, params, batch)
+    before = {key: value.copy() for key, value in before.items()}
+    after, _, _ = trainer.step(params, trainer.optimizer.init(params), *batch)
+    for key, new in vgg.flattened(after).items():
+        gradient = gradients[key].astype(np.float64)
+        step = TINY.learning_rate * gradient / (np.abs(gradient) + 1e-8)
+        clear = np.abs(gradient) > 1e-6  # where rounding can't turn the sign
+        assert clear.any()
+        np.testing.assert_allclose((before[key] - new)[clear], step[clear], rtol=1e-3, atol=1e-7)
+
+
+def test_optimizer_has_the_papers_settings(samples):
+    """Adam's defaults: beta1 0.9, beta2 0.999, eps 1e-8, over three steps by the formulas."""
+    optimizer = train.Trainer(TINY, 3).optimizer
+    value, state, m, v = np.float64(1.0), optimizer.init(jnp.float32(1)), 0.0, 0.0
+    expected = value
+    for t, gradient in enumerate((0.3, -2.0, 0.01), start=1):
+        update, state = optimizer.update(jnp.float32(gradient), state)
+        value += float(update)
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        expected -= 1e-3 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        assert value == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("trainable", "pretrained"), [("head", 0), ("block5", 3)])
+def test_init_takes_pretrained_layers_and_draws_the_rest(weights, samples, trainable, pretrained):
+    images, features = samples
+    if trainable == "block5":
+        features = train.Samples(lambda *_: jnp.zeros((1, 2, 2, 512)), images.labels, 1)
+    trainer = train.Trainer(Train(**{**vars(TINY), "trainable": trainable}), 3)
+    first = trainer.init(1, vgg.nested(weights), features)
+    assert sum(name.startswith("conv5") for name in first) == pretrained
+    for name in vgg.layer_names(trainer.first):
+        for key, value in first[name].items():
+            if name.startswith("conv5"):
+                np.testing.assert_array_equal(value, weights[f"{name}/{key}"])
+    other = trainer.init(2, vgg.nested(weights), features)
+    again = trainer.init(1, vgg.nested(weights), features)
+    np.testing.assert_array_equal(first["gap"]["kernel"], again["gap"]["kernel"])
+    assert not np.array_equal(first["gap"]["kernel"], other["gap"]["kernel"])
+
+
+# the loop
+
+
+class Recorder:
+    """A trainer that only writes down what it is shown."""
+
+    batch_size = 4
+
+    def __init__(self, losses=(1.0,), validation=0.5):
+        self.losses, self.validation, self.shown = list(losses), validation, []
+        self.optimizer = self
+
+    def init(self, params):
+        return None
+
+    def batch(self, samples, view, chosen):
+        self.shown.append((view, chosen.tolist()))
+        return (len(chosen),)
+
+    def step(self, params, state, count):
+        loss = self.losses.pop(0) if len(self.losses) > 1 else self.losses[0]
+        return params, state, {"loss": loss * count, "top1": 1, "top5": 2, "count": count}
+
+    def measure(self, params, samples):
+        return {"loss": self.validation, "top1": 0.25, "top5": 0.75}
+
+
+def fitted(recorder, epochs, seed=0, views=3):
+    samples = train.Samples(None, np.zeros(6, np.int32), views)
+    return train.fit(recorder, {}, samples, samples, epochs, seed)[1]
+
+
+def test_epoch_e_shows_view_e_modulo_views_and_every_image_once():
+    recorder = Recorder()
+    fitted(recorder, epochs=5)
+    assert [view for view, _ in recorder.shown] == [0, 0, 1, 1, 2, 2, 0, 0, 1, 1]
+    orders = [a + b for (_, a), (_, b) in zip(*[iter(recorder.shown)] * 2, strict=True)]
+    assert all(sorted(order) == list(range(6)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 5  # another order each epoch
+
+
+def test_order_depends_on_seed_and_epoch_alone():
+    def shown(epochs, seed):
+        recorder = Recorder()
+        fitted(recorder, epochs, seed)
+        return recorder.shown
+
+    assert shown(4, 7)[:4] == shown(2, 7)
+    assert shown(2, 7) != shown(2, 8)
+
+
+def test_history_has_one_row_an_epoch():
+    rows = fitted(Recorder(losses=[1.0, 4.0, 2.0]), epochs=2)
+    assert [tuple(row) for row in rows] == [train.COLUMNS] * 2
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert rows[0]["train_loss"] == 2.0  # (4 * 1 + 2 * 4) / 6
+    assert rows[0]["train_top1"] == pytest.approx(2 / 6, abs=1e-6)
+    assert (rows[1]["val_loss"], rows[1]["val_top1"], rows[1]["val_top5"]) == (0.5, 0.25, 0.75)
+
+
+@pytest.mark.parametrize(
+    ("recorder", "epoch", "kind"),
+    [
+        (Recorder([1.0, 1.0, 1.0, np.nan]), 2, "training loss is nan"),
+        (Recorder([np.inf]), 1, "training loss is inf"),
+        (Recorder(validation=np.nan), 1, "validation loss is nan"),
+    ],
+)
+def test_divergence_stops_with_a_sentence(recorder, epoch, kind):
+    expected = f"The {kind} in epoch {epoch} of 9; lower train.learning_rate or train.init_std."
+    with pytest.raises(UserError, match=f"^{re.escape(expected)}$"):
+        fitted(recorder, epochs=9)
+
+
+# whole runs
+
+
+@pytest.mark.parametrize(("trainable", "kept"), [("head", 5), ("block5", 4), ("all", 0)])
+def test_a_run_trains_what_it_should(project, weights, trainable, kept):
+    made = project()
+    layout = made.layout
+    # pretrained layers bear smaller steps than the new ones
+    rate = 1e-3 if trainable == "head" else 1e-4
+    experiment = made.train(trainable=trainable, learning_rate=rate)
+    train.run(experiment, layout)
+
+    rows = history(layout)
+    assert tuple(rows[0]) == train.COLUMNS
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[1]["train_loss"]) < float(rows[0]["train_loss"])
+
+    trained = load_file(weights_file(made))
+    assert {key.split("/")[0] for key in trained} == set(vgg.layer_names(kept))
+    pretrained = [key for key in trained if key in weights]
+    assert bool(pretrained) == (trainable != "head")
+    for key in pretrained:
+        assert trained[key].shape == weights[key].shape
+        assert not np.array_equal(trained[key], weights[key])
+        assert np.abs(trained[key] - weights[key]).max() < 20 * rate
+    assert all(np.isfinite(value).all() for value in trained.values())
+
+    with safe_open(weights_file(made), "numpy") as file:
+        assert list(file.metadata()) == ["model"]
+        described = json.loads(file.metadata()["model"])
+    assert described == {"classes": CLASSES, "train": vars(experiment.train)}
+
+    summary = json.loads((layout.model / "summary.json").read_text())
+    assert summary == {key: pytest.approx(float(value)) for key, value in rows[1].items()} | {
+        "train_images": 12,
+        "val_images": 6,
+        "classes": 3,
+        "trained_parameters": sum(value.size for value in trained.values()),
+    }
+    with Image.open(layout.model / "history.png") as plot:
+        assert plot.format == "PNG"
+    assert sorted(os.listdir(layout.model)) == [
+        "history.csv",
+        "history.png",
+        "summary.json",
+        "weights.safetensors",
+    ]
+
+
+def test_the_same_seed_gives_the_same_bytes(project):
+    made = project()
+    train.run(made.experiment, made.layout)
+    first = weights_file(made).read_bytes()
+    other = type(made.experiment)(**{**vars(made.experiment), "seed": 2})
+    train.run(other, made.layout)
+    assert weights_file(made).read_bytes() != first
+    again = project(folder="again")
+    train.run(again.experiment, again.layout)
+    assert weights_file(again).read_bytes() == first
+
+
+def test_a_diverged_run_leaves_no_final_files(project):
+    made = project()
+    with pytest.raises(UserError, match=r"^The \w+ loss is (nan|inf) in epoch \d+ of 2; lower"):
+        train.run(made.train(learning_rate=1e38), made.layout)
+    assert not made.layout.model.exists()
