@@ -12,6 +12,20 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 
+# what `snakemake --report` shows: caption (workflow/report/<name>.rst) and category
+REPORTED = {
+    "results/{experiment}/augment/contact_sheet.png": ("augment", "Training"),
+    "results/{experiment}/model/history.png": ("train", "Training"),
+    "results/{experiment}/metrics/per_image.csv": ("metrics", "Measurements"),
+    "results/{experiment}/anova/anova.csv": ("anova", "Statistics"),
+    "results/{experiment}/tables/table1.csv": ("table_images", "Tables"),
+    "results/{experiment}/tables/table2.csv": ("table_images", "Tables"),
+    "results/{experiment}/tables/table3.csv": ("table_means", "Tables"),
+    "results/{experiment}/tables/table4.csv": ("table_means", "Tables"),
+    "results/{experiment}/figures": ("figures", "Figures"),
+}
+
+
 wildcard_constraints:
     experiment=r"[A-Za-z0-9_-]+",
 
@@ -22,8 +36,27 @@ def inputs(stage):
 
 
 def outputs(stage):
-    """Return a stage's files; a path without suffix is a folder."""
-    return [out if Path(out).suffix else directory(out) for out in STAGES[stage].outs]
+    """Return a stage's files, marked for the report; a path without suffix is a folder."""
+    return [marked(out) for out in STAGES[stage].outs]
+
+
+def marked(out):
+    """Mark a folder as folder and what the report shows as such."""
+    is_folder = not Path(out).suffix
+    file = directory(out) if is_folder else out
+    if out not in REPORTED:
+        return file
+    caption, category = REPORTED[out]
+    return report(
+        file,
+        patterns=["{name}.png"] if is_folder else [],
+        caption=f"../report/{caption}.rst",
+        category=category,
+        labels={
+            "experiment": "{experiment}",
+            "file": "{name}" if is_folder else Path(out).name,
+        },
+    )
 
 
 def sections(stage):
