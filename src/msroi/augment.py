@@ -70,7 +70,9 @@ def transform(image: jax.Array, draw: jax.Array) -> jax.Array:
     source_x = source_x * (1 - 2 * flip_horizontal) + (width - 1) / 2
 
     def sample(channel: jax.Array) -> jax.Array:
-        return map_coordinates(channel, [source_y, source_x], order=1, mode="reflect")
+        at = [source_y, source_x]
+        sampled: jax.Array = map_coordinates(channel, at, order=1, mode="reflect")
+        return sampled
 
     return jax.vmap(sample, in_axes=2, out_axes=2)(image.astype(jnp.float32))
 

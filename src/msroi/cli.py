@@ -180,7 +180,7 @@ def run_metrics(arguments: argparse.Namespace) -> None:
     from msroi import photos
 
     if arguments.distorted is None:
-        raise ParameterError("msroi metrics takes two files, REFERENCE and DISTORTED; got one.")
+        raise ParameterError("metrics takes two files, REFERENCE and DISTORTED; got one.")
     result = photos.measured(arguments.reference, arguments.distorted, arguments.saliency)
     line = "\n".join(f"{key:<16}{{{key}}}" for key in result)
     show([result], line, as_json=arguments.json)
@@ -190,12 +190,12 @@ def insist_on_files(arguments: argparse.Namespace) -> None:
     """Insist on images and on a folder for the results."""
     if not arguments.images:
         raise ParameterError(
-            f"msroi {arguments.command} --out needs images; "
+            f"{arguments.command} --out needs images; "
             f"for example: {EXAMPLES[arguments.command]}"
         )
     if arguments.out is None:
         raise ParameterError(
-            f"msroi {arguments.command} needs a folder for its results: add --out DIR."
+            f"{arguments.command} needs a folder for its results: add --out DIR."
         )
 
 
@@ -242,7 +242,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             run_stage(arguments.command, arguments.experiment)
         else:
             raise ParameterError(
-                f"msroi {arguments.command} needs files to work on, or --experiment NAME to run "
+                f"{arguments.command} needs files to work on, or --experiment NAME to run "
                 f"the stage; for example: {EXAMPLES[arguments.command]}"
             )
     except UserError as error:

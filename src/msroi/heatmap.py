@@ -21,6 +21,7 @@ from safetensors import safe_open
 from tqdm import tqdm
 
 from msroi import vgg
+from msroi.errors import MissingError
 from msroi.files import existing, fresh_folder, write_csv, write_json, written_whole
 from msroi.images import Pixels, read_rgb, resize, write_image
 from msroi.index import test_images
@@ -42,11 +43,15 @@ SPREAD_COLUMNS = (
 )
 
 
-def scaled(values: Map) -> Map:
+# Where a map varies less than this share of its values, it is rounding that varies
+CONSTANT = 1e-6
+
+
+def scaled(values: NDArray[np.float64]) -> Map:
     """Scale to [0, 1] by minimum and maximum; a constant map becomes 0."""
     low, high = values.min(), values.max()
-    if high == low:
-        return np.zeros_like(values)
+    if high - low <= CONSTANT * np.abs(values).max():
+        return np.zeros(values.shape, np.float32)
     return np.asarray((values - low) / (high - low), np.float32)
 
 
@@ -90,9 +95,11 @@ def saliency_map(
     `(h, w) float32` in [0, 1].
     """
     top = most_probable(probabilities, params.top_classes)
-    maps = np.stack([scaled(features @ class_weights[:, number]) for number in top])
+    # in float64, whose rounding is far below `CONSTANT` even where terms cancel
+    activations = features.astype(np.float64) @ class_weights[:, top]
+    maps = np.stack([scaled(activation) for activation in np.moveaxis(activations, -1, 0)])
     weights = rank_weights(probabilities[top], params.weighting)
-    return scaled(np.tensordot(weights.astype(np.float32), maps, axes=1))
+    return scaled(np.tensordot(weights, maps, axes=1))
 
 
 def most_probable(probabilities: NDArray[np.float32], count: int) -> NDArray[np.intp]:
@@ -120,11 +127,15 @@ class Model:
         Raises
         ------
         MissingError
-            If a file is missing or the weights do not fit together.
+            If a file is missing, does not say which network it is for, or the weights do
+            not fit together.
         """
         file = existing(folder / "weights.safetensors")
         with safe_open(file, "numpy") as opened:
-            described = json.loads(opened.metadata()["model"])
+            metadata = opened.metadata() or {}
+        if "model" not in metadata:
+            raise MissingError(f"{file} is not from this version's stage train; run it again.")
+        described = json.loads(metadata["model"])
         self.classes: list[str] = described["classes"]
         train = Train(**described["train"])
         weights = vgg.read_weights(pretrained)
@@ -134,39 +145,50 @@ class Model:
         self.variables = {"params": vgg.merge(network, weights, vgg.read_weights(file))}
         self.class_weights = np.asarray(self.variables["params"]["gap"]["kernel"])
 
-        @jax.jit
-        def forward(pixels: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-            """Return features and probabilities of the plain pass and of every other pass."""
-            x = vgg.normalise(pixels[None], weights)
-            passes = jnp.repeat(x, params.passes, axis=0)
-            plain_logits, plain = network.apply(self.variables, x)
-            logits, features = dropped.apply(self.variables, passes, rngs={"dropout": key})
-            return (
-                jnp.concatenate([plain["conv6_3"], features["conv6_3"]]),
-                jax.nn.softmax(jnp.concatenate([plain_logits, logits])),
-            )
+        def plain(pixels: jax.Array) -> tuple[jax.Array, jax.Array]:
+            """Return features `(1, h, w, K)` and probabilities `(1, classes)`."""
+            logits, features = network.apply(self.variables, vgg.normalise(pixels[None], weights))
+            return features["conv6_3"], jax.nn.softmax(logits)
 
-        self._passes = forward
-        self._plain = jax.jit(
-            lambda pixels: network.apply(self.variables, vgg.normalise(pixels[None], weights))
-        )
+        def repeated(pixels: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+            """Return the same for every pass, with dropout."""
+            x = vgg.normalise(jnp.repeat(pixels[None], params.passes, axis=0), weights)
+            logits, features = dropped.apply(self.variables, x, rngs={"dropout": key})
+            return features["conv6_3"], jax.nn.softmax(logits)
+
+        self._plain = jax.jit(plain)
+        self._repeated = jax.jit(repeated)
+
+    def _maps(
+        self, features: jax.Array, probabilities: jax.Array
+    ) -> tuple[Map, NDArray[np.float32]]:
+        """Combine each pass's features into its map; return maps and probabilities."""
+        shares = np.asarray(probabilities)
+        maps = [
+            saliency_map(feature, self.class_weights, share, self.params)
+            for feature, share in zip(np.asarray(features), shares, strict=True)
+        ]
+        return np.stack(maps), shares
 
     def saliency(self, image: Pixels, side: int) -> Map:
         """Return the saliency map of an image `(H, W, 3) uint8` at its own size.
 
         `side` is the network's input size in pixels.
         """
-        logits, features = self._plain(resize(image, side))
-        probabilities = np.asarray(jax.nn.softmax(logits[0]))
-        small = saliency_map(
-            np.asarray(features["conv6_3"][0]), self.class_weights, probabilities, self.params
-        )
-        return enlarged(small, *image.shape[:2])
+        maps, _ = self.plain(resize(image, side))
+        return enlarged(maps[0], *image.shape[:2])
+
+    def plain(self, pixels: Pixels) -> tuple[Map, NDArray[np.float32]]:
+        """Pass one image `(side, side, 3) uint8` through the network once, without dropout.
+
+        Returns the map `(1, h, w)` in [0, 1] and the probabilities `(1, classes)`.
+        """
+        return self._maps(*self._plain(pixels))
 
     def passes(self, pixels: Pixels, seed: int, name: str) -> tuple[Map, NDArray[np.float32]]:
-        """Pass one image through the network, once plainly and then `passes` times.
+        """Pass one image through the network `passes` times, with dropout.
 
-        The dropout of the passes depends on the seed and the image's name alone, never on
+        The dropout depends on the seed and the image's name alone, never on
         which other images are in the run.
 
         Parameters
@@ -180,16 +202,10 @@ class Model:
 
         Returns
         -------
-        Maps `(1 + passes, h, w)` in [0, 1] and probabilities `(1 + passes, classes)`, the
-        plain pass first.
+        Maps `(passes, h, w)` in [0, 1] and probabilities `(passes, classes)`.
         """
         key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
-        features, probabilities = map(np.asarray, self._passes(pixels, key))
-        maps = [
-            saliency_map(feature, self.class_weights, probability, self.params)
-            for feature, probability in zip(features, probabilities, strict=True)
-        ]
-        return np.stack(maps), probabilities
+        return self._maps(*self._repeated(pixels, key))
 
 
 def spread(maps: NDArray[np.float32]) -> dict[str, float]:
@@ -227,11 +243,10 @@ def run(experiment: Experiment, layout: Layout) -> None:
     passes = []
     for item in tqdm(test_images(layout), desc="heatmap", unit="image"):
         name = {"dataset": item.dataset, "image": item.image}
-        maps, probabilities = model.passes(
-            packed[item.row], experiment.seed, f"{item.dataset}/{item.image}"
-        )
+        small, probabilities = model.plain(packed[item.row])
+        maps, _ = model.passes(packed[item.row], experiment.seed, f"{item.dataset}/{item.image}")
         image = read_rgb(item.path(layout))
-        saliency = enlarged(maps[0], *image.shape[:2])
+        saliency = enlarged(small[0], *image.shape[:2])
         file = f"{item.dataset}/{item.image}.png"
         write_image(folders["saliency"] / file, to_8_bit(saliency))
         write_image(folders["overlay"] / file, overlay(image, saliency))
@@ -241,9 +256,9 @@ def run(experiment: Experiment, layout: Layout) -> None:
             predictions.append(
                 name | {"rank": rank, "class": model.classes[number], "probability": probability}
             )
-        measured = {key: f"{value:.6f}" for key, value in spread(maps[1:]).items()}
+        measured = {key: f"{value:.6f}" for key, value in spread(maps).items()}
         spreads.append(name | {"passes": params.passes, "dropout": params.dropout} | measured)
-        passes.append(maps[1:])
+        passes.append(maps)
     with written_whole(layout.heatmaps / "passes.npy") as partial:
         np.save(partial, np.stack(passes))
     write_csv(layout.heatmaps / "predictions.csv", PREDICTION_COLUMNS, predictions)

@@ -5,6 +5,7 @@ it. `workflow/schemas/experiment.schema.yaml` says what each means and may be.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,22 @@ import yaml
 from msroi.errors import ParameterError
 
 SCHEMA = Path("workflow/schemas/experiment.schema.yaml")
+
+
+# JSON Schema takes 8.0 for an integer and NaN for a number; here they would break a stage
+VALIDATOR = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "number": lambda _, value: (
+                isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and math.isfinite(value)
+            ),
+        }
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -136,8 +153,8 @@ def load(name: str) -> Experiment:
     Raises
     ------
     ParameterError
-        If the file is missing, is not YAML, or breaks the schema; the message names the
-        key, the value and what is allowed.
+        If the file is missing, is not YAML, breaks the schema or contradicts itself; the
+        message names the key, the value and what is allowed.
     """
     path = config_path(name)
     values = read_yaml(path)
@@ -147,7 +164,9 @@ def load(name: str) -> Experiment:
         for field in dataclasses.fields(Experiment)
         if field.name in values
     }
-    return Experiment(name=name, **sections)
+    experiment = Experiment(name=name, **sections)
+    cross_check(experiment, path)
+    return experiment
 
 
 def read_yaml(path: Path) -> Any:
@@ -157,7 +176,7 @@ def read_yaml(path: Path) -> Any:
     except FileNotFoundError:
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
         raise ParameterError(f"There is no {path}; {path.parent}/ has: {known}.") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path} is not YAML: {' '.join(str(error).split())}.") from None
 
 
@@ -169,7 +188,7 @@ def check(values: Any, path: Path) -> None:
     ParameterError
         With the first key that is wrong.
     """
-    validator = jsonschema.Draft202012Validator(read_yaml(SCHEMA))
+    validator = VALIDATOR(read_yaml(SCHEMA))
     errors = sorted(validator.iter_errors(values), key=lambda error: list(map(str, error.path)))
     if errors:
         error = jsonschema.exceptions.best_match(errors)
@@ -177,6 +196,38 @@ def check(values: Any, path: Path) -> None:
         hint = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
         allowed = f" ({hint})" if hint else ""
         raise ParameterError(f"{path}: {key}: {error.message}{allowed}.")
+
+
+def cross_check(experiment: Experiment, path: Path) -> None:
+    """Check what the schema can't: that names which one section takes from another exist.
+
+    Raises
+    ------
+    ParameterError
+        With the first name that is not there, or if no crop would be left to train.
+    """
+    prepare, report = experiment.prepare, experiment.report
+    datasets = {"prepare.training_set": prepare.training_set} | {
+        f"prepare.test_sets.{name}.dataset": test_set.dataset
+        for name, test_set in prepare.test_sets.items()
+    }
+    sets = {"report.salient_set": report.salient_set, "report.texture_set": report.texture_set}
+    for names, source, known in (
+        (datasets, "download.datasets", experiment.download.datasets),
+        (sets, "prepare.test_sets", tuple(prepare.test_sets)),
+    ):
+        for key, name in names.items():
+            if name not in known:
+                raise ParameterError(
+                    f"{path}: {key}: {name!r} is not one of {source}: {', '.join(known)}."
+                )
+    if prepare.layout == "crops" and not prepare.classes:
+        raise ParameterError(f"{path}: prepare.classes: with layout crops at least one is needed.")
+    if prepare.layout == "crops" and prepare.crops_per_class <= prepare.validate_last:
+        raise ParameterError(
+            f"{path}: prepare.crops_per_class: {prepare.crops_per_class} leaves none to train, "
+            f"as the last {prepare.validate_last} validate (prepare.validate_last)."
+        )
 
 
 def _section(kind: Any, value: Any) -> Any:

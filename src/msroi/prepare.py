@@ -6,7 +6,6 @@ photograph, stored as RGB PNG at its full size.
 """
 
 import fnmatch
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -148,7 +147,8 @@ def crop_boxes(height: int, width: int, split: str, crops: int, seed: Sequence[i
     boxes = []
     for _ in range(crops):
         largest = min(stop - start, height, width)
-        side = int(rng.integers(math.ceil(largest * SMALLEST_CROP), largest, endpoint=True))
+        smallest = max(1, int(largest * SMALLEST_CROP))
+        side = int(rng.integers(smallest, largest, endpoint=True))
         first = int(rng.integers(start, stop - side, endpoint=True))
         second = int(rng.integers(0, min(height, width) - side, endpoint=True))
         left, top = (first, second) if width >= height else (second, first)
@@ -279,8 +279,20 @@ def run(experiment: Experiment, layout: Layout) -> None:
         training = [row for row in index if row["split"] == "train"]
         tests = index[len(training) :]
         index = split_last(training, experiment.prepare.validate_last) + tests
+    check_classes(wanted, index)
     write_csv(layout.index, COLUMNS, index)
     write_csv(layout.rejected, REJECTED_COLUMNS, rejected)
+
+
+def check_classes(wanted: Sequence[Wanted], index: Sequence[dict[str, Any]]) -> None:
+    """Raise `ParameterError` if no image of a class can be read for training."""
+    trained = {row["class"] for row in index if row["split"] == "train"}
+    for item in wanted:
+        if item.split == "train" and item.class_name not in trained:
+            raise ParameterError(
+                f"prepare: no training image of class {item.class_name} can be read, "
+                f"such as {item.path}. Replace its images or remove the class."
+            )
 
 
 def write_pack_header(file: BinaryIO, count: int, side: int) -> None:

@@ -2,18 +2,19 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
 from safetensors.numpy import save_file
 
-from msroi import augment, index, params
+from msroi import augment, index, inputs, params
 from msroi.fetch import fetch
 from msroi.files import write_csv
 from msroi.layout import Layout
@@ -87,12 +88,19 @@ def vgg16(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vgg16: Path
-) -> Callable[..., Project]:
+def quick_compiler() -> Iterator[None]:
+    """Let XLA compile in half the time, at the expense of running time."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vgg16: Path) -> Callable[..., Project]:
     """Make the tiny project with images of `side` pixels, and work in its folder."""
 
     def build(side: int = 32, folder: str = "project") -> Project:
+        monkeypatch.setattr(inputs, "FEATURE_BATCH", 6)
         root = tmp_path / folder
         root.mkdir()
         monkeypatch.chdir(root)

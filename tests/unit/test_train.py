@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 
 import jax
@@ -284,7 +283,7 @@ def test_a_run_trains_what_it_should(project, weights, trainable, kept):
     }
     with Image.open(layout.model / "history.png") as plot:
         assert plot.format == "PNG"
-    assert sorted(os.listdir(layout.model)) == [
+    assert sorted(path.name for path in layout.model.iterdir()) == [
         "history.csv",
         "history.png",
         "summary.json",

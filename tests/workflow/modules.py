@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1] / "src" / "msroi"
+PACKAGE = Path(__file__).parents[2] / "src" / "msroi"
 
 
 def imported(module: str) -> set[str]:

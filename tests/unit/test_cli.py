@@ -1,0 +1,390 @@
+"""The program as a user meets it: help, results on stdout, mistakes in one sentence."""
+
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import skimage.data
+from PIL import Image
+
+from msroi import __version__, cli
+
+COMMANDS = [*cli.STAGES, "record"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def photo():
+    """Two photos in the working folder, one with a name that needs care."""
+    first, second = Path("photo.png"), Path("Żółw {1} 写真 %s.bmp")
+    Image.fromarray(skimage.data.chelsea()[:90, :123]).save(first)
+    Image.fromarray(skimage.data.coffee()[:64, :80]).save(second)
+    return first, second
+
+
+def pillow(path, quality):
+    buffer = io.BytesIO()
+    with Image.open(path) as image:
+        image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def run(capsys, *arguments):
+    """Run the program in this process; return its status, stdout and stderr."""
+    try:
+        status = cli.main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        status = stop.code
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def refused(capsys, *arguments):
+    """Run the program, insist on one line on stderr and status 2, and return it."""
+    status, out, err = run(capsys, *arguments)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+    return err.removesuffix("\n")
+
+
+# help
+
+
+def test_help_of_the_program(capsys):
+    status, out, err = run(capsys, "--help")
+    assert (status, err) == (0, "")
+    assert "Example: msroi compress photo.jpg --out small" in " ".join(out.split())
+    for command in COMMANDS:
+        assert f"    {command} " in out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_shows_an_example(capsys, command):
+    status, out, err = run(capsys, command, "--help")
+    assert (status, err) == (0, "")
+    assert f"Example: msroi {command} " in out
+    assert "--experiment NAME" in out
+
+
+@pytest.mark.parametrize("example", cli.EXAMPLES.values())
+def test_examples_are_valid(example):
+    cli.build_parser().parse_args(example.split()[1:])
+
+
+def test_version(capsys):
+    assert run(capsys, "--version") == (0, f"msroi {__version__}\n", "")
+
+
+def test_help_imports_nothing_heavy():
+    heavy = "jax flax numpy scipy matplotlib pandas PIL skimage statsmodels safetensors yaml"
+    code = f"import sys, msroi.cli; print([m for m in {heavy.split()} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+# results
+
+
+def test_metrics_print_one_json_object(capsys, photo):
+    Path("photo.jpg").write_bytes(pillow(photo[0], 40))
+    status, out, err = run(capsys, "metrics", photo[0], "photo.jpg", "--json")
+    assert (status, err) == (0, "")
+    assert out.count("\n") == 1
+    result = json.loads(out)
+    assert result["distorted"] == "photo.jpg"
+    assert 25 < result["psnr_rgb_db"] < 45
+    assert 0.5 < result["ssim_luma"] < 1
+
+    status, out, err = run(capsys, "metrics", photo[0], "photo.jpg")
+    assert (status, err) == (0, "")
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert lines == {key: str(value) for key, value in result.items()}
+
+
+def test_metrics_of_equal_images_are_valid_json(capsys, photo):
+    def no_constant(name):
+        raise AssertionError(f"{name} is not JSON")
+
+    _, out, _ = run(capsys, "metrics", photo[0], photo[0], "--json")
+    assert json.loads(out, parse_constant=no_constant)["psnr_rgb_db"] is None
+    _, out, _ = run(capsys, "metrics", photo[0], photo[0])
+    assert re.search(r"^psnr_rgb_db +inf$", out, re.MULTILINE)
+
+
+def test_compress_to_jpeg(capsys, photo):
+    arguments = ("--out", "a b/ö", "--method", "jpeg", "--match-quality", "50")
+    status, out, err = run(capsys, "compress", *photo, *arguments, "--json")
+    assert status == 0
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [row["image"] for row in rows] == [str(path) for path in photo]
+    for path, row in zip(photo, rows, strict=True):
+        assert Path(row["output"]) == Path("a b/ö") / f"{path.stem}.jpg"
+        assert Path(row["output"]).read_bytes() == pillow(path, 50)
+        assert row["q_final"] == 50
+    assert "compress" in err  # progress, for there are two
+
+    status, out, err = run(capsys, "compress", photo[1], *arguments)
+    size = len(pillow(photo[1], 50))
+    name = photo[1].stem
+    assert out == f"{photo[1]}: a b/ö/{name}.jpg, {size} bytes (+0.00 % from {size})\n"
+    assert (status, err) == (0, "")
+
+
+def test_compress_matches_quality_50_unless_told(capsys, photo):
+    run(capsys, "compress", photo[0], "--out", "out", "--method", "jpeg")
+    assert Path("out/photo.jpg").read_bytes() == pillow(photo[0], 50)
+
+
+def test_compress_to_at_most_so_many_bytes(capsys, photo):
+    common = ("compress", photo[0], "--out", "out", "--method", "jpeg", "--target-bytes")
+    for target in (1500, 3000, 3001):
+        status, out, _ = run(capsys, *common, target)
+        assert status == 0
+        size = Path("out/photo.jpg").stat().st_size
+        assert 0.9 * target < size <= target
+        assert f"{size} bytes" in out
+    smallest = len(pillow(photo[0], 1))
+    before = Path("out/photo.jpg").read_bytes()
+    assert refused(capsys, *common, 300) == (
+        "msroi: photo.png can't be made as small as 300 bytes: "
+        f"the lowest quality needs {smallest}."
+    )
+    assert Path("out/photo.jpg").read_bytes() == before
+
+
+@pytest.fixture
+def model(project, folder, quick_compiler):
+    """A tiny project with a model of random weights, and the photos' folder."""
+    made = project(side=64)
+    made.write_model()
+    return folder
+
+
+def test_own_photos_with_a_model(capsys, photo, model):
+    paths = [model / path for path in photo]
+    status, out, err = run(capsys, "heatmap", *paths, "--out", "maps", "--json")
+    assert status == 0
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [row["image"] for row in rows] == [str(path) for path in paths]
+    assert all(Path(row[kind]).is_file() for row in rows for kind in ("saliency", "overlay"))
+    assert "heatmap" in err
+
+    # the experiment is the first of params.yaml, or the one named
+    arguments = ("compress", paths[0], "--out", "small", "--match-quality", 70)
+    status, out, err = run(capsys, *arguments)
+    assert (status, err) == (0, "")
+    assert out.startswith(f"{paths[0]}: small/photo.jpg, ")
+    first = Path("small/photo.jpg").read_bytes()
+    assert first[:2] == b"\xff\xd8"
+    assert first != pillow(paths[0], 70)
+    status, out, _ = run(capsys, *arguments, "--experiment", "tiny", "--json")
+    assert status == 0
+    assert json.loads(out)["method"] == "msroi"
+    assert Path("small/photo.jpg").read_bytes() == first
+
+
+# a stage
+
+
+@pytest.mark.parametrize("stage", cli.STAGES)
+def test_a_stage_runs_with_the_experiment(capsys, monkeypatch, project, stage):
+    made = project()
+    seen = []
+
+    class Module:
+        @staticmethod
+        def run(experiment, layout):
+            seen.append((experiment, layout))
+
+    monkeypatch.setattr(cli, "import_module", {f"msroi.{stage}": Module}.__getitem__)
+    assert run(capsys, stage, "--experiment", "tiny") == (0, "", "")
+    assert seen == [(made.experiment, made.layout)]
+
+
+def test_interrupt(capsys, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "run_stage", interrupt)
+    assert run(capsys, "train", "--experiment", "demo") == (130, "", "msroi: stopped.\n")
+
+
+# mistakes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            "compress photo.png --out out --match-quality 101",
+            "msroi compress: argument --match-quality: a quality is a whole number from 1 to 100, "
+            "got '101'; see `msroi compress --help`.",
+        ),
+        (
+            "compress photo.png --out out --target-bytes 0",
+            "msroi compress: argument --target-bytes: a size is a whole number of bytes, "
+            "at least 1, got '0'; see `msroi compress --help`.",
+        ),
+        (
+            "compress photo.png --out out --match-quality 50 --target-bytes 900",
+            "msroi compress: argument --target-bytes: not allowed with argument --match-quality; "
+            "see `msroi compress --help`.",
+        ),
+        (
+            "compress photo.png --method jpeg",
+            "msroi: compress needs a folder for its results: add --out DIR.",
+        ),
+        (
+            "heatmap photo.png",
+            "msroi: heatmap needs a folder for its results: add --out DIR.",
+        ),
+        (
+            "compress no.png --out out --method jpeg",
+            "msroi: no.png is not there.",
+        ),
+        (
+            "compress . --out out --method jpeg",
+            "msroi: . is a folder, not an image file.",
+        ),
+        (
+            "metrics photo.png no.png",
+            "msroi: no.png is not there.",
+        ),
+        (
+            "metrics photo.png",
+            "msroi: metrics takes two files, REFERENCE and DISTORTED; got one.",
+        ),
+        (
+            "compress photo.png sub/photo.jpg --out out --method jpeg",
+            "msroi: photo.png and sub/photo.jpg would both be written to out/photo.jpg; "
+            "rename one.",
+        ),
+        (
+            "compress sub/photo.jpg --out sub --method jpeg",
+            "msroi: sub/photo.jpg, a result for sub/photo.jpg, would overwrite one of the images; "
+            "choose another --out folder.",
+        ),
+        (
+            "compress --out out --experiment demo",
+            "msroi: compress --out needs images; for example: msroi compress photo.jpg "
+            "--out small --method msroi --match-quality 50",
+        ),
+        (
+            "compress",
+            "msroi: compress needs files to work on, or --experiment NAME to run the stage; "
+            "for example: msroi compress photo.jpg --out small --method msroi --match-quality 50",
+        ),
+        (
+            "compress photo.png --out photo.png --method jpeg",
+            "msroi: [Errno 17] File exists: 'photo.png'.",
+        ),
+        (
+            "compress photo.png --out out",
+            "msroi: There is no workflow/schemas/experiment.schema.yaml here; run msroi in the "
+            "folder of its project, where the trained model lies.",
+        ),
+    ],
+)
+def test_a_mistake_is_one_sentence(capsys, photo, arguments, sentence):
+    Path("sub").mkdir()
+    Path("sub/photo.jpg").write_bytes(pillow(photo[0], 90))
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    assert refused(capsys, *arguments.split()) == sentence
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "5.5", "", "many", "٣", "²", "1" * 5000])
+@pytest.mark.parametrize("option", ["--match-quality", "--target-bytes"])
+def test_numbers_are_whole(capsys, photo, option, value):
+    sentence = refused(capsys, "compress", photo[0], "--out", "out", f"{option}={value}")
+    assert f"argument {option}" in sentence
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "train --experiment nosuch",
+        "heatmap --experiment nosuch",
+        "heatmap photo.png --out out --experiment nosuch",
+        "compress photo.png --out out --experiment nosuch",
+    ],
+)
+def test_unknown_experiment(capsys, project, photo, arguments):
+    project()
+    assert refused(capsys, *arguments.split()) == (
+        "msroi: There is no config/nosuch.yaml; config/ has: tiny."
+    )
+
+
+def test_empty_experiment(capsys, project):
+    project()
+    for stage in ("train", "heatmap"):
+        assert "There is no config/.yaml; config/ has: tiny." in refused(
+            capsys, stage, "--experiment", ""
+        )
+
+
+@pytest.mark.parametrize("command", ["heatmap", "compress"])
+def test_no_model_yet(capsys, project, photo, folder, command):
+    project()
+    assert refused(capsys, command, folder / photo[0], "--out", "out") == (
+        "msroi: results/tiny/model/weights.safetensors is missing; "
+        "run `snakemake` (or `dvc repro`) to make it."
+    )
+
+
+def test_unknown_command(capsys):
+    assert "invalid choice: 'compres'" in refused(capsys, "compres")
+    assert refused(capsys) == (
+        "msroi: the following arguments are required: COMMAND; see `msroi --help`."
+    )
+
+
+def test_a_defect_is_not_hidden(monkeypatch):
+    def broken(*_):
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(cli, "run_stage", broken)
+    with pytest.raises(ValueError, match="a defect"):
+        cli.main(["train", "--experiment", "demo"])
+
+
+# as a process of its own
+
+
+def program(*arguments, **options):
+    command = [sys.executable, "-m", "msroi", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def test_process(photo):
+    arguments = ("compress", *photo, "--out", "out", "--method", "jpeg", "--json")
+    done = program(*arguments)
+    assert done.returncode == 0
+    assert len([json.loads(line) for line in done.stdout.splitlines()]) == 2
+    assert "Traceback" not in done.stderr
+    failed = program("metrics", photo[0], "no.png")
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert failed.stderr == "msroi: no.png is not there.\n"
+
+
+def test_a_closed_pipe_is_no_defect(photo):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "msroi", "metrics", str(photo[0]), str(photo[0])]
+    with os.fdopen(writer, "wb") as stdout:
+        done = subprocess.run(
+            command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "")

@@ -1,0 +1,93 @@
+"""A copy of the project with a small experiment, and the commands that a user gives in it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# the demo, small enough for a test: 64x64 inputs, few crops, one epoch, two passes
+SMALLER = {
+    "crops_per_class": 6,
+    "validate_last": 2,
+    "input_px": 64,
+    "views": 1,
+    "epochs": 1,
+    "filters": 16,
+    "passes": 2,
+}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder and the commands a user gives in it."""
+
+    folder: Path
+
+    def run(self, *command: str, status: int = 0) -> str:
+        """Run a command; return stdout and stderr together; the exit status must be `status`."""
+        environment = os.environ | {"PYTHONPATH": str(self.folder / "src")}
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == status, f"{' '.join(command)}:\n{done.stdout[-6000:]}"
+        return done.stdout
+
+    def planned(self) -> set[str]:
+        """Return the rules that `snakemake -n` would run."""
+        said = self.run("snakemake", "--dry-run")
+        return set(re.findall(r"^(?:local)?rule (\w+):", said, re.MULTILINE)) - {"all"}
+
+    def outdated(self) -> set[str]:
+        """Return the stages that `dvc status` does not find up to date."""
+        status = json.loads(self.run("dvc", "status", "--json"))
+        return {stage.partition("@")[0] for stage in status}
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace the only occurrence of a text in a file."""
+        path = self.folder / file
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, f"{file} holds {old!r} {text.count(old)} times"
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def commit(self, message: str) -> None:
+        """Commit everything that git does not ignore."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--allow-empty", "-m", message)
+
+
+def copy_of_project(folder: Path) -> Project:
+    """Copy what git tracks or would track into a repository of its own."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        # dvc.lock and published results belong to other experiments
+        if not name.startswith(("results/", "dvc.lock")) and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    project = Project(folder)
+    project.run("git", "init", "--quiet", "--initial-branch", "main")
+    project.run("git", "config", "user.name", "Test")
+    project.run("git", "config", "user.email", "test@example.org")
+    config = (folder / "config" / "demo.yaml").read_text(encoding="utf-8")
+    for key, value in SMALLER.items():
+        config, count = re.subn(rf"(?m)^(\s+{key}:).*$", rf"\1 {value}", config)
+        assert count == 1, key
+    (folder / "config" / "tiny.yaml").write_text(config, encoding="utf-8")
+    (folder / "params.yaml").write_text("experiments: [tiny]\n", encoding="utf-8")
+    project.commit("The project with a small experiment")
+    return project

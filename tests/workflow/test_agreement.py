@@ -1,0 +1,134 @@
+"""One name per thing, and one list of stages: what must agree, and what to do if it does not."""
+
+import ast
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from modules import PACKAGE, closure
+
+from msroi import cli, params, pipeline
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _in_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def stages() -> list[pipeline.Stage]:
+    return [stage for stage in pipeline.read_stages().values() if stage.name != pipeline.ADOPT]
+
+
+def test_stages_rules_modules_and_commands_have_the_same_names_in_the_same_order() -> None:
+    names = [stage.name for stage in stages()]
+    assert names == list(cli.STAGES)
+    snakefile = (ROOT / "Snakefile").read_text(encoding="utf-8")
+    included = [
+        line.split("/")[-1].removesuffix('.smk"')
+        for line in snakefile.splitlines()
+        if line.startswith("include:")
+    ]
+    assert included == ["common", *names, "record"]
+    for name in names:
+        rule = (ROOT / "workflow" / "rules" / f"{name}.smk").read_text(encoding="utf-8")
+        assert f"rule {name}:" in rule
+        assert f'inputs("{name}")' in rule
+        assert f'outputs("{name}")' in rule
+        assert f'sections("{name}")' in rule
+        assert f"msroi {name} --experiment {{wildcards.experiment}}" in rule
+        assert (PACKAGE / f"{name}.py").exists()
+
+
+def test_the_snakefile_is_a_table_of_contents() -> None:
+    assert len((ROOT / "Snakefile").read_text(encoding="utf-8").splitlines()) <= 40
+
+
+@pytest.mark.parametrize("name", list(cli.STAGES))
+def test_deps_name_every_module_that_the_stage_imports(name: str) -> None:
+    stage = pipeline.read_stages()[name]
+    expected = [f"src/msroi/{module}.py" for module in closure(name)]
+    got = [dep for dep in stage.deps if dep.startswith("src/")]
+    assert got == expected, (
+        f"dvc.yaml: the deps of {name} are out of step with its imports; "
+        "replace its src/msroi lines with:\n" + "\n".join(f"      - {path}" for path in expected)
+    )
+
+
+@pytest.mark.parametrize("name", list(cli.STAGES))
+def test_params_name_every_section_that_the_stage_reads(name: str) -> None:
+    stage = pipeline.read_stages()[name]
+    sections = set(params.Experiment.__dataclass_fields__) - {"name"}
+    read = {
+        node.attr
+        for module in closure(name)
+        for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "experiment"
+        and node.attr in sections
+    }
+    own = {
+        node.attr
+        for node in ast.walk(ast.parse((PACKAGE / f"{name}.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "experiment"
+        and node.attr in sections
+    }
+    assert own <= set(stage.sections), f"dvc.yaml: add {own - set(stage.sections)} to {name}"
+    assert set(stage.sections) <= read, f"dvc.yaml: {name} does not read {stage.sections}"
+
+
+def test_every_input_is_made_by_an_earlier_stage_or_lies_in_the_repository() -> None:
+    made: set[str] = set()
+    for stage in pipeline.read_stages().values():
+        for dep in stage.deps:
+            assert dep in made or (ROOT / dep).is_file(), f"{stage.name}: {dep}"
+        made |= set(stage.outs)
+
+
+def test_adopt_depends_on_every_output() -> None:
+    expected = [out for stage in stages() for out in stage.outs]
+    assert sorted(pipeline.read_stages()[pipeline.ADOPT].deps) == sorted(expected)
+
+
+def test_a_command_runs_only_its_own_rule() -> None:
+    entries = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    for stage in stages():
+        command = entries[stage.name]["cmd"]
+        start = f"snakemake --allowed-rules {stage.name} -- "
+        assert command.startswith(start)
+        target = command.removeprefix(start).replace("${item.experiment}", "{experiment}")
+        assert target in stage.outs
+
+
+def ignored(path: str) -> bool:
+    done = subprocess.run(["git", "check-ignore", "--quiet", "--no-index", path], check=False)
+    return done.returncode == 0
+
+
+@pytest.mark.parametrize("name", list(cli.STAGES))
+def test_git_ignores_exactly_what_dvc_caches(name: str) -> None:
+    stage = pipeline.read_stages()[name]
+    for out in stage.outs:
+        path = out.format(experiment="some-experiment")
+        assert ignored(path) == (out not in stage.uncached), path
+
+
+def test_params_yaml_names_experiments_that_load() -> None:
+    assert pipeline.experiments() == ["demo"]
+
+
+@pytest.mark.parametrize(
+    "bad", ["experiments: demo\n", "experiments: []\n", "", "experiments: [1]\n"]
+)
+def test_a_wrong_list_of_experiments_is_one_sentence(
+    bad: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "params.yaml").write_text(bad, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(params.ParameterError, match=r"^params\.yaml: experiments must be a list"):
+        pipeline.experiments()

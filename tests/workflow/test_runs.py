@@ -1,0 +1,215 @@
+"""The whole chain on real photographs, by Snakemake and by DVC, as a user runs it."""
+
+import csv
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from project import Project
+
+CONFIG = "config/tiny.yaml"
+PER_IMAGE = "results/tiny/metrics/per_image.csv"
+COLUMNS = (
+    "experiment,dataset,image,method,match_quality,q_final,bytes,target_bytes,size_error_pct,"
+    "mse_rgb,psnr_rgb_db,ssim_luma,ms_ssim_luma,wpsnr_rgb_db,encoder,encoder_version"
+)
+EVERYTHING = {
+    *("download", "prepare", "augment", "train", "heatmap", "compress", "metrics", "anova"),
+    *("report", "record"),
+}
+
+
+def ran_by_snakemake(said: str) -> set[str]:
+    return set(re.findall(r"^(?:local)?rule (\w+):", said, re.MULTILINE)) - {"all"}
+
+
+def ran_by_dvc(said: str) -> set[str]:
+    return set(re.findall(r"^Running stage '(\w+)@tiny'", said, re.MULTILINE))
+
+
+def restored_by_dvc(said: str) -> set[str]:
+    return set(re.findall(r"^Stage '(\w+)@tiny' is cached", said, re.MULTILINE))
+
+
+def assert_up_to_date(project: Project) -> None:
+    assert project.planned() == set()
+    assert project.outdated() == set()
+
+
+def read(project: Project, file: str) -> list[dict[str, str]]:
+    with (project.folder / file).open(newline="", encoding="utf-8") as opened:
+        return list(csv.DictReader(opened))
+
+
+def test_a_full_run_leaves_both_tools_up_to_date(project: Project) -> None:
+    assert_up_to_date(project)
+
+
+def test_a_second_run_does_nothing_and_takes_under_ten_seconds(project: Project) -> None:
+    start = time.monotonic()
+    said = project.run("snakemake")
+    assert time.monotonic() - start < 10
+    assert "Nothing to be done" in said
+
+
+def test_per_image_has_the_promised_columns_and_one_row_each(project: Project) -> None:
+    header = (project.folder / PER_IMAGE).read_text(encoding="utf-8").splitlines()[0]
+    assert header == COLUMNS
+    rows = read(project, PER_IMAGE)
+    keys = {(r["dataset"], r["image"], r["method"], r["match_quality"]) for r in rows}
+    assert len(keys) == len(rows) == 13 * 2 * 3
+    assert {row["method"] for row in rows} == {"jpeg", "msroi"}
+    assert all(abs(float(row["size_error_pct"])) <= 1 for row in rows)
+
+
+def test_the_files_are_what_the_table_says(project: Project) -> None:
+    for row in read(project, PER_IMAGE):
+        file = project.folder / "results/tiny/jpeg/images" / row["dataset"] / row["method"]
+        file = file / f"q{row['match_quality']}" / f"{row['image']}.jpg"
+        assert file.stat().st_size == int(row["bytes"])
+        with Image.open(file) as image:
+            assert image.format == "JPEG"
+
+
+def test_all_tables_and_figures_are_there(project: Project) -> None:
+    results = project.folder / "results/tiny"
+    for number in (1, 2, 3, 4):
+        assert len(read(project, f"results/tiny/tables/table{number}.csv")) in (6, 10)
+        assert (results / "tables" / f"table{number}.md").read_text().startswith("| ")
+    for number in range(1, 7):
+        with Image.open(results / "figures" / f"figure{number}.png") as figure:
+            assert figure.width > 600
+    summary = (results / "report/summary.txt").read_text(encoding="utf-8")
+    assert re.search(r"^salient +50 +7 ", summary, re.MULTILINE)
+
+
+def test_the_tables_repeat_the_measurements(project: Project) -> None:
+    measured = read(project, PER_IMAGE)
+    for row in read(project, "results/tiny/tables/table3.csv"):
+        values = [
+            float(m["psnr_rgb_db"])
+            for m in measured
+            if m["dataset"] == "salient"
+            and (m["method"], m["match_quality"]) == (row["method"], row["match_quality"])
+        ]
+        assert float(row["psnr_rgb_db"]) == pytest.approx(sum(values) / len(values), abs=5e-4)
+
+
+def test_a_changed_alpha_reruns_anova_and_report_by_snakemake(project: Project) -> None:
+    project.edit(CONFIG, "alpha: 0.05", "alpha: 0.01")
+    assert project.planned() == {"anova", "report", "record"}
+    assert project.outdated() == {"anova", "report"}
+    assert ran_by_snakemake(project.run("snakemake")) == {"anova", "report", "record"}
+    assert_up_to_date(project)
+    # and back, by the other tool, which remembers the result
+    project.edit(CONFIG, "alpha: 0.01", "alpha: 0.05")
+    said = project.run("dvc", "repro")
+    assert restored_by_dvc(said) == {"anova", "report"}
+    assert ran_by_dvc(said) == {"adopt"}
+    assert_up_to_date(project)
+
+
+def test_a_changed_alpha_reruns_anova_and_report_by_dvc(project: Project) -> None:
+    project.edit(CONFIG, "alpha: 0.05", "alpha: 0.02")
+    assert ran_by_dvc(project.run("dvc", "repro")) == {"anova", "report", "adopt"}
+    assert_up_to_date(project)
+    project.edit(CONFIG, "alpha: 0.02", "alpha: 0.05")
+    assert ran_by_snakemake(project.run("snakemake")) == {"anova", "report", "record"}
+    assert_up_to_date(project)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("levels: 5", "levels: 4", {"compress", "metrics", "anova", "report", "record"}),
+        ("epochs: 1", "epochs: 2", EVERYTHING - {"download", "prepare", "augment"}),
+        ("rotation_deg: 30", "rotation_deg: 20", EVERYTHING - {"download", "prepare"}),
+        ("images: 5", "images: 4", {"report", "record"}),
+    ],
+)
+def test_a_change_reruns_only_what_depends_on_it(
+    project: Project, old: str, new: str, expected: set[str]
+) -> None:
+    project.edit(CONFIG, old, new)
+    assert project.planned() == expected
+    project.edit(CONFIG, new, old)
+    assert_up_to_date(project)
+
+
+def test_an_output_edited_by_hand_is_refused_with_the_ways_out(project: Project) -> None:
+    path = project.folder / PER_IMAGE
+    before = path.read_text(encoding="utf-8")
+    path.write_text(before.replace(",30,30", ",30,31", 1), encoding="utf-8")
+    said = project.run("snakemake", status=1)
+    assert (
+        "msroi: Not recorded, since nothing explains these changed outputs "
+        f"(metrics@tiny: {PER_IMAGE}): either a file was edited by hand or a stage does not give "
+        f"the same result twice. To go back to what was recorded: rm -r {PER_IMAGE} && dvc repro. "
+        "To accept what is there: dvc commit --force --no-relink metrics@tiny && snakemake."
+    ) in said
+    path.unlink()
+    project.run("dvc", "repro")
+    assert path.read_text(encoding="utf-8") == before
+    assert_up_to_date(project)
+
+
+@pytest.mark.parametrize("command", [("snakemake",), ("dvc", "repro")])
+def test_a_wrong_parameter_stops_before_anything_runs(
+    project: Project, command: tuple[str, ...]
+) -> None:
+    project.edit(CONFIG, "quality_low: 30", "quality_low: 130")
+    said = project.run(*command, status=255 if command[0] == "dvc" else 1)
+    sentence = "config/tiny.yaml: compress.quality_low: 130 is greater than the maximum of 100"
+    assert sentence in " ".join(said.split())
+    assert "Traceback" not in said
+    project.edit(CONFIG, "quality_low: 130", "quality_low: 30")
+    assert_up_to_date(project)
+
+
+def test_a_clone_that_pulls_is_up_to_date_without_a_run(project: Project, tmp_path: Path) -> None:
+    project.run("dvc", "remote", "add", "--default", "--force", "store", str(tmp_path / "remote"))
+    project.commit("Results and the remote that holds them")
+    project.run("dvc", "push", "--run-cache", "--quiet")
+    project.run("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
+    clone = Project(tmp_path / "clone")
+    clone.run("dvc", "pull", "--quiet")
+    assert ran_by_dvc(clone.run("dvc", "repro")) == {"adopt"}
+    assert_up_to_date(clone)
+
+
+def test_the_reports_of_both_tools_can_be_made(project: Project) -> None:
+    project.run("snakemake", "--report", ".msroi/report.zip")
+    assert (project.folder / ".msroi/report.zip").stat().st_size > 100_000
+    said = project.run("dvc", "plots", "show", "--out", ".msroi/plots")
+    assert "failed" not in said
+    assert (project.folder / ".msroi/plots/index.html").exists()
+    shown = json.loads(project.run("dvc", "metrics", "show", "--json"))
+    assert "results/tiny/metrics/summary.json" in shown[""]["data"]
+
+
+def test_an_own_photo_with_the_experiments_model(project: Project, tmp_path: Path) -> None:
+    photo = project.folder / "data/tiny/prepare/test/salient/coffee.png"
+    out = tmp_path / "out"
+    said = project.run("msroi", "compress", str(photo), "--out", str(out), "--json")
+    result = json.loads(said.splitlines()[-1])
+    assert result["method"] == "msroi"
+    assert abs(result["size_error_pct"]) <= 1
+    project.run("msroi", "heatmap", str(photo), "--out", str(out))
+    # the model is the stage's, and so are the map and the file
+    stage = project.folder / "results/tiny"
+    made = (out / "coffee.saliency.png").read_bytes()
+    assert made == (stage / "heatmaps/saliency/salient/coffee.png").read_bytes()
+    made = (out / "coffee.jpg").read_bytes()
+    assert made == (stage / "jpeg/images/salient/msroi/q50/coffee.jpg").read_bytes()
+    measured = json.loads(
+        project.run("msroi", "metrics", str(photo), str(out / "coffee.jpg"), "--json")
+    )
+    row = next(
+        row
+        for row in read(project, PER_IMAGE)
+        if (row["image"], row["method"], row["match_quality"]) == ("coffee", "msroi", "50")
+    )
+    assert measured["psnr_rgb_db"] == pytest.approx(float(row["psnr_rgb_db"]), rel=1e-7)
