@@ -190,13 +190,10 @@ def insist_on_files(arguments: argparse.Namespace) -> None:
     """Insist on images and on a folder for the results."""
     if not arguments.images:
         raise ParameterError(
-            f"{arguments.command} --out needs images; "
-            f"for example: {EXAMPLES[arguments.command]}"
+            f"{arguments.command} --out needs images; for example: {EXAMPLES[arguments.command]}"
         )
     if arguments.out is None:
-        raise ParameterError(
-            f"{arguments.command} needs a folder for its results: add --out DIR."
-        )
+        raise ParameterError(f"{arguments.command} needs a folder for its results: add --out DIR.")
 
 
 def chosen_experiment(arguments: argparse.Namespace) -> Any:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from msroi import vgg
 from msroi.errors import MissingError
 from msroi.files import existing, fresh_folder, write_csv, write_json, written_whole
-from msroi.images import Pixels, read_rgb, resize, write_image
+from msroi.images import Pixels, from_8_bit, read_rgb, resize, to_8_bit, write_image
 from msroi.index import test_images
 from msroi.layout import Layout
 from msroi.params import Experiment, Heatmap, Train
@@ -113,9 +113,12 @@ def enlarged(small: Map, height: int, width: int) -> Map:
     return np.asarray(image, np.float32).clip(0, 1)
 
 
-def to_8_bit(saliency: Map) -> Pixels:
-    """Round a map in [0, 1] to 256 levels."""
-    return np.rint(saliency * 255).astype(np.uint8)
+def full_size(small: Map, image: Pixels) -> Map:
+    """Return the saliency map of an image: its map at its own size, in 256 levels.
+
+    The levels are those of the PNG file, so that whoever reads the file has the same map.
+    """
+    return from_8_bit(to_8_bit(enlarged(small, *image.shape[:2])))
 
 
 class Model:
@@ -173,10 +176,11 @@ class Model:
     def saliency(self, image: Pixels, side: int) -> Map:
         """Return the saliency map of an image `(H, W, 3) uint8` at its own size.
 
+        It has the 256 levels of the files that the stage writes, so that both serve alike.
         `side` is the network's input size in pixels.
         """
         maps, _ = self.plain(resize(image, side))
-        return enlarged(maps[0], *image.shape[:2])
+        return full_size(maps[0], image)
 
     def plain(self, pixels: Pixels) -> tuple[Map, NDArray[np.float32]]:
         """Pass one image `(side, side, 3) uint8` through the network once, without dropout.
@@ -246,7 +250,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
         small, probabilities = model.plain(packed[item.row])
         maps, _ = model.passes(packed[item.row], experiment.seed, f"{item.dataset}/{item.image}")
         image = read_rgb(item.path(layout))
-        saliency = enlarged(small[0], *image.shape[:2])
+        saliency = full_size(small[0], image)
         file = f"{item.dataset}/{item.image}.png"
         write_image(folders["saliency"] / file, to_8_bit(saliency))
         write_image(folders["overlay"] / file, overlay(image, saliency))

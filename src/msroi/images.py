@@ -104,8 +104,17 @@ def png_bytes(pixels: Pixels) -> bytes:
 
 def read_grey(path: Path) -> NDArray[np.float32]:
     """Read a saliency map: `(H, W) float32` in [0, 1]; raises `ImageError`."""
-    grey = Image.fromarray(read_rgb(path)).convert("L")
-    return np.asarray(grey, dtype=np.float32) / np.float32(255)
+    return from_8_bit(np.asarray(Image.fromarray(read_rgb(path)).convert("L")))
+
+
+def to_8_bit(saliency: NDArray[np.float32]) -> Pixels:
+    """Round a map in [0, 1] to 256 levels."""
+    return np.rint(saliency * 255).astype(np.uint8)
+
+
+def from_8_bit(grey: Pixels) -> NDArray[np.float32]:
+    """Turn 256 levels into a map in [0, 1]."""
+    return grey.astype(np.float32) / np.float32(255)
 
 
 def resize(pixels: Pixels, side: int) -> Pixels:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from msroi import compress, jpeg
 from msroi.errors import ImageError, ParameterError
 from msroi.files import write_bytes
-from msroi.images import Pixels, png_bytes, read_grey, read_rgb
+from msroi.images import Pixels, png_bytes, read_grey, read_rgb, to_8_bit
 from msroi.layout import Layout
 from msroi.params import Experiment
 
@@ -77,7 +77,6 @@ def load_model(experiment: Experiment) -> Any:
 
 def heatmaps(images: Sequence[Path], out: Path, experiment: Experiment) -> Iterator[dict[str, Any]]:
     """Write `<image>.saliency.png` and `<image>.overlay.png` for each image."""
-    from msroi.heatmap import to_8_bit
     from msroi.plots import overlay
 
     paths = output_paths(images, out, [".saliency.png", ".overlay.png"])

@@ -49,7 +49,8 @@ def experiments() -> list[str]:
     ParameterError
         If the list or one of the parameter files is wrong.
     """
-    names = (read_yaml(EXPERIMENTS) or {}).get("experiments")
+    values = read_yaml(EXPERIMENTS)
+    names = values.get("experiments") if isinstance(values, dict) else None
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         raise ParameterError(
             f"{EXPERIMENTS}: experiments must be a list of names of files in config/, "

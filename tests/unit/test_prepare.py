@@ -122,20 +122,22 @@ def test_the_last_15_of_each_class_validate(demo, layout):
 
 
 def test_a_stray_file_is_rejected_and_does_not_shift_the_split(demo, layout):
-    """Caltech-101 has a file `tmp` without suffix in BACKGROUND_Google; it sorts last."""
+    """Caltech-101 has a JPEG named `tmp` in BACKGROUND_Google; it sorts last."""
     caltech(layout, {"BACKGROUND_Google": 20, "ant": 18})
     photos(layout)
     prepare.run(folders(demo), layout)
     before = {row["image"]: row["split"] for row in index(layout)}
     folder = layout.downloaded / "caltech" / "BACKGROUND_Google"
-    (folder / "tmp").write_text("0001\n0002\n")
+    shutil.copy(folder / "image_0001.jpg", folder / "tmp")
     (folder / "image_0007.jpg").write_bytes(b"")
     (layout.downloaded / "caltech" / "README").write_text("not in a class folder")
     prepare.run(folders(demo), layout)
     assert {row["image"]: row["split"] for row in index(layout)} == before
-    damaged = "can't be read as an image: its format is not known, or it is damaged."
-    stray = [(folder / name).as_posix() for name in ("image_0007.jpg", "tmp")]
-    assert rejected(layout) == {path: f"{path} {damaged}" for path in stray}
+    damaged, stray = ((folder / name).as_posix() for name in ("image_0007.jpg", "tmp"))
+    assert rejected(layout) == {
+        damaged: f"{damaged} can't be read as an image: its format is not known, or it is damaged.",
+        stray: f"{stray} has no suffix of an image format, such as .jpg or .png.",
+    }
 
 
 @settings(deadline=None)

@@ -106,7 +106,7 @@ def test_figures_show_the_first_image_with_the_wanted_number_of_regions() -> Non
 
 def test_a_stand_in_is_said_to_be_one() -> None:
     chosen = report.figure_images([(item("a"), 1)], [item("t")])
-    assert chosen[1][1] == "a: two salient regions (none has; 1 here)"
+    assert chosen[1][1] == "a: two salient regions (none left has; 1 here)"
 
 
 def test_plots_of_images_have_the_same_bytes_every_time(tmp_path: Path) -> None:

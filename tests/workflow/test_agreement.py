@@ -123,7 +123,7 @@ def test_params_yaml_names_experiments_that_load() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", ["experiments: demo\n", "experiments: []\n", "", "experiments: [1]\n"]
+    "bad", ["experiments: demo\n", "experiments: []\n", "", "- demo\n", "experiments: [1]\n"]
 )
 def test_a_wrong_list_of_experiments_is_one_sentence(
     bad: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -17,7 +17,7 @@ REPORTED = {
     "results/{experiment}/augment/contact_sheet.png": ("augment", "Training"),
     "results/{experiment}/model/history.png": ("train", "Training"),
     "results/{experiment}/metrics/per_image.csv": ("metrics", "Measurements"),
-    "results/{experiment}/anova/anova.csv": ("anova", "Statistics"),
+    "results/{experiment}/anova/anova.csv": ("anova", "Significance"),
     "results/{experiment}/tables/table1.csv": ("table_images", "Tables"),
     "results/{experiment}/tables/table2.csv": ("table_images", "Tables"),
     "results/{experiment}/tables/table3.csv": ("table_means", "Tables"),
