@@ -16,14 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from safetensors import safe_open
 from tqdm import tqdm
 
 from msroi import vgg
 from msroi.errors import MissingError
 from msroi.files import existing, fresh_folder, write_csv, write_json, written_whole
-from msroi.images import Pixels, from_8_bit, read_rgb, resize, to_8_bit, write_image
+from msroi.images import Pixels, enlarged, from_8_bit, read_rgb, resize, to_8_bit, write_image
 from msroi.index import test_images
 from msroi.layout import Layout
 from msroi.params import Experiment, Heatmap, Train
@@ -105,12 +104,6 @@ def saliency_map(
 def most_probable(probabilities: NDArray[np.float32], count: int) -> NDArray[np.intp]:
     """Return the classes with the highest probabilities, the most probable first."""
     return np.argsort(-probabilities, kind="stable")[:count]
-
-
-def enlarged(small: Map, height: int, width: int) -> Map:
-    """Bring a map to an image's size, bilinearly: `(height, width) float32` in [0, 1]."""
-    image = Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(image, np.float32).clip(0, 1)
 
 
 def full_size(small: Map, image: Pixels) -> Map:

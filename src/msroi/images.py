@@ -121,3 +121,9 @@ def resize(pixels: Pixels, side: int) -> Pixels:
     """Resize `(H, W, 3) uint8` to a square of `side` pixels, without cropping (bilinear)."""
     image = Image.fromarray(pixels)
     return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
+
+
+def enlarged(small: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Bring a map to an image's size, bilinearly: `(height, width) float32` in [0, 1]."""
+    image = Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(image, np.float32).clip(0, 1)

@@ -17,8 +17,7 @@ from scipy import ndimage
 
 from msroi import jpeg
 from msroi.files import read_csv, read_json, write_csv, write_text
-from msroi.heatmap import enlarged
-from msroi.images import Pixels, read_grey, read_rgb
+from msroi.images import Pixels, enlarged, read_grey, read_rgb
 from msroi.index import TestImage, test_images
 from msroi.layout import Layout
 from msroi.params import Experiment

@@ -128,7 +128,7 @@ def test_a_stray_file_is_rejected_and_does_not_shift_the_split(demo, layout):
     prepare.run(folders(demo), layout)
     before = {row["image"]: row["split"] for row in index(layout)}
     folder = layout.downloaded / "caltech" / "BACKGROUND_Google"
-    shutil.copy(folder / "image_0001.jpg", folder / "tmp")
+    shutil.copy(folder / "image_0001.png", folder / "tmp")
     (folder / "image_0007.jpg").write_bytes(b"")
     (layout.downloaded / "caltech" / "README").write_text("not in a class folder")
     prepare.run(folders(demo), layout)
