@@ -229,36 +229,42 @@ def correlation(a: Map, b: Map) -> float:
     return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
 
 
+def predictions(
+    model: Model, name: dict[str, str], probabilities: NDArray[np.float32]
+) -> list[dict[str, Any]]:
+    """Return the rows of an image's most probable classes."""
+    top = most_probable(probabilities, model.params.top_classes)
+    return [
+        name | {"rank": rank, "class": model.classes[number], "probability": f"{share:.6f}"}
+        for rank, (number, share) in enumerate(zip(top, probabilities[top], strict=True), start=1)
+    ]
+
+
 def run(experiment: Experiment, layout: Layout) -> None:
     """Make the maps of every test image, and measure how far passes differ."""
     params = experiment.heatmap
     model = Model(layout.model, layout.vgg16, params)
     packed = np.load(layout.packed, mmap_mode="r")
     folders = {kind: fresh_folder(layout.heatmaps / kind) for kind in ("saliency", "overlay")}
-    predictions: list[dict[str, Any]] = []
+    predicted: list[dict[str, Any]] = []
     spreads: list[dict[str, Any]] = []
     passes = []
     for item in tqdm(test_images(layout), desc="heatmap", unit="image"):
         name = {"dataset": item.dataset, "image": item.image}
-        small, probabilities = model.plain(packed[item.row])
-        maps, _ = model.passes(packed[item.row], experiment.seed, f"{item.dataset}/{item.image}")
-        image = read_rgb(item.path(layout))
-        saliency = full_size(small[0], image)
         file = f"{item.dataset}/{item.image}.png"
+        image = read_rgb(item.path(layout))
+        small, probabilities = model.plain(packed[item.row])
+        saliency = full_size(small[0], image)
         write_image(folders["saliency"] / file, to_8_bit(saliency))
         write_image(folders["overlay"] / file, overlay(image, saliency))
-        top = most_probable(probabilities[0], params.top_classes)
-        for rank, number in enumerate(top, start=1):
-            probability = f"{probabilities[0, number]:.6f}"
-            predictions.append(
-                name | {"rank": rank, "class": model.classes[number], "probability": probability}
-            )
-        measured = {key: f"{value:.6f}" for key, value in spread(maps).items()}
-        spreads.append(name | {"passes": params.passes, "dropout": params.dropout} | measured)
+        predicted += predictions(model, name, probabilities[0])
+        maps, _ = model.passes(packed[item.row], experiment.seed, f"{item.dataset}/{item.image}")
+        differ = {key: f"{value:.6f}" for key, value in spread(maps).items()}
+        spreads.append(name | {"passes": params.passes, "dropout": params.dropout} | differ)
         passes.append(maps)
     with written_whole(layout.heatmaps / "passes.npy") as partial:
         np.save(partial, np.stack(passes))
-    write_csv(layout.heatmaps / "predictions.csv", PREDICTION_COLUMNS, predictions)
+    write_csv(layout.heatmaps / "predictions.csv", PREDICTION_COLUMNS, predicted)
     write_csv(layout.heatmaps / "spread.csv", SPREAD_COLUMNS, spreads)
     mean = float(np.mean([float(row["mean_correlation"]) for row in spreads]))
     write_json(

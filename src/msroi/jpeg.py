@@ -44,8 +44,9 @@ SCALES_PCT = np.where(QUALITIES < 50, 5000 // QUALITIES, 200 - 2 * QUALITIES)
 
 def encoder_version() -> str:
     """Return the versions that fix the encoder's bytes: Pillow's and its JPEG library's."""
-    library = "libjpeg-turbo " if features.check("libjpeg_turbo") else "libjpeg "
-    return f"{PIL.__version__} ({library}{features.version('jpg')})"
+    turbo = features.version("libjpeg_turbo")
+    library = f"libjpeg-turbo {turbo}" if turbo else f"libjpeg {features.version('jpg')}"
+    return f"{PIL.__version__} ({library})"
 
 
 def tables(quality: float) -> list[list[int]]:
