@@ -124,6 +124,7 @@ class Report:
     salient_set: str
     texture_set: str
     images: int
+    published: str
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from msroi import jpeg
+from msroi import jpeg, published
 from msroi.files import read_csv, read_json, write_csv, write_text
 from msroi.images import Pixels, enlarged, read_grey, read_rgb
 from msroi.index import TestImage, test_images
@@ -208,6 +208,7 @@ def report_text(
     experiment: Experiment,
     layout: Layout,
     tables: Mapping[int, str],
+    comparison: str,
     captions: Mapping[int, str],
     tests: Sequence[Row],
 ) -> str:
@@ -241,6 +242,13 @@ def report_text(
     ]
     for number, table in tables.items():
         parts += [f"### Table {number}: {titles[number]}\n", table]
+    if comparison:
+        parts += [
+            "### Tables 3 and 4, published and measured\n",
+            f"Printed means of `{experiment.report.published}` beside this run's; the set, the "
+            "network and the conventions differ where the report says so.\n",
+            comparison,
+        ]
     parts += [
         "## Statistics\n",
         f"One-way ANOVA as in the paper, beside the paired analysis that the design calls for; "
@@ -286,8 +294,18 @@ def run(experiment: Experiment, layout: Layout) -> None:
             tables[table] = markdown(columns, lines)
             write_text(layout.tables / f"table{table}.md", tables[table])
 
+    comparison = ""
+    if params.published != published.NONE:
+        sets = published.paper_sets(params.salient_set, params.texture_set)
+        lines = published.compare(published.mean_cells(params.published), metrics, sets)
+        write_csv(layout.tables / "comparison.csv", published.COLUMNS, lines)
+        comparison = markdown(published.COLUMNS, lines)
+        write_text(layout.tables / "comparison.md", comparison)
+
     captions = write_figures(experiment, layout, items, by_set)
-    text = report_text(experiment, layout, dict(sorted(tables.items())), captions, tests)
+    text = report_text(
+        experiment, layout, dict(sorted(tables.items())), comparison, captions, tests
+    )
     write_text(layout.report / "report.md", text)
     write_text(layout.report / "summary.txt", summary_text(experiment, layout, metrics, tests))
 

@@ -194,6 +194,19 @@ def test_a_clone_that_pulls_is_up_to_date_without_a_run(project: Project, tmp_pa
     assert_up_to_date(clone)
 
 
+def test_an_experiment_can_be_tried_and_compared(project: Project) -> None:
+    project.commit("Before the trial")
+    setting = f"{CONFIG}:compress.levels=3"
+    project.run("dvc", "exp", "run", "--set-param", setting, "--name", "three")
+    assert_up_to_date(project)
+    compared = json.loads(project.run("dvc", "metrics", "diff", "--json", "HEAD", "three"))
+    gain = "salient.msroi.q50.minus_jpeg.psnr_rgb_db"
+    assert compared["results/tiny/metrics/summary.json"][gain]["diff"] != 0
+    project.edit(CONFIG, "levels: 3", "levels: 5")
+    assert ran_by_dvc(project.run("dvc", "repro")) == {"adopt"}
+    assert_up_to_date(project)
+
+
 def test_the_reports_of_both_tools_can_be_made(project: Project) -> None:
     project.run("snakemake", "--report", ".msroi/report.zip")
     assert (project.folder / ".msroi/report.zip").stat().st_size > 100_000
