@@ -77,6 +77,13 @@ def build_parser() -> Parser:
             "model (default: the first experiment of params.yaml)",
             required=name not in EXAMPLES,
         )
+    commands.choices["train"].add_argument(
+        "--devices",
+        metavar="N",
+        type=device_count,
+        help="share every batch among N devices (default: as many as there are and as divide "
+        "train.batch_size)",
+    )
     add_photo_options(commands.choices)
     for name, purpose in AGREEMENT.items():
         command = commands.add_parser(
@@ -92,12 +99,19 @@ def build_parser() -> Parser:
 def add_photo_options(commands: Mapping[str, argparse.ArgumentParser]) -> None:
     """Add what the commands take when they work on a user's own files."""
     for name in ("heatmap", "compress"):
-        commands[name].add_argument("images", metavar="IMAGE", nargs="*", type=Path)
+        commands[name].add_argument(
+            "images", metavar="IMAGE", nargs="*", type=Path, help="photos of your own"
+        )
         commands[name].add_argument(
             "--out", metavar="DIR", type=Path, help="folder for the results"
         )
     compress = commands["compress"]
-    compress.add_argument("--method", choices=["jpeg", "msroi"], default="msroi")
+    compress.add_argument(
+        "--method",
+        choices=["jpeg", "msroi"],
+        default="msroi",
+        help="plain JPEG, or the paper's content-aware two-pass method (default: msroi)",
+    )
     size = compress.add_mutually_exclusive_group()
     size.add_argument(
         "--match-quality",
@@ -130,6 +144,11 @@ def byte_count(text: str) -> int:
     return whole_number(text, "a size is a whole number of bytes, at least 1", 1, sys.maxsize)
 
 
+def device_count(text: str) -> int:
+    """Parse a number of devices."""
+    return whole_number(text, "devices are a whole number, at least 1", 1, sys.maxsize)
+
+
 def whole_number(text: str, rule: str, low: int, high: int) -> int:
     """Parse a whole number within bounds; the error states the rule."""
     if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
@@ -137,13 +156,13 @@ def whole_number(text: str, rule: str, low: int, high: int) -> int:
     return int(text)
 
 
-def run_stage(name: str, experiment: str) -> None:
-    """Run one stage of an experiment."""
+def run_stage(name: str, experiment: str, **options: Any) -> None:
+    """Run one stage of an experiment; `options` say how and never change its result."""
     from msroi import params
     from msroi.layout import Layout
 
     module = import_module(f"msroi.{name}")
-    module.run(params.load(experiment), Layout(experiment))
+    module.run(params.load(experiment), Layout(experiment), **options)
 
 
 def run_agreement(arguments: argparse.Namespace) -> None:
@@ -182,7 +201,10 @@ def run_metrics(arguments: argparse.Namespace) -> None:
     if arguments.distorted is None:
         raise ParameterError("metrics takes two files, REFERENCE and DISTORTED; got one.")
     result = photos.measured(arguments.reference, arguments.distorted, arguments.saliency)
-    line = "\n".join(f"{key:<16}{{{key}}}" for key in result)
+    line = "\n".join(
+        f"{key:<16}{{{key}{':.6g' if isinstance(value, float) else ''}}}"
+        for key, value in result.items()
+    )
     show([result], line, as_json=arguments.json)
 
 
@@ -236,7 +258,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif own_files(arguments):
             commands[arguments.command](arguments)
         elif arguments.experiment is not None:
-            run_stage(arguments.command, arguments.experiment)
+            options = {"devices": arguments.devices} if arguments.command == "train" else {}
+            run_stage(arguments.command, arguments.experiment, **options)
         else:
             raise ParameterError(
                 f"{arguments.command} needs files to work on, or --experiment NAME to run "

@@ -26,5 +26,9 @@ class MissingError(UserError):
     """A file that an earlier stage makes is not there."""
 
 
+class TrainingError(UserError):
+    """A training can't go on: it has diverged, or the disk is full."""
+
+
 class RecordError(UserError):
     """DVC and Snakemake do not agree on a result."""

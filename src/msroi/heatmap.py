@@ -8,7 +8,7 @@ to the image's own size, is the saliency map.
 
 import json
 import zlib
-from itertools import combinations
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from tqdm import tqdm
 
-from msroi import vgg
+from msroi import saliency_quality, spread, vgg
 from msroi.errors import MissingError
 from msroi.files import existing, fresh_folder, write_csv, write_json, written_whole
 from msroi.images import Pixels, enlarged, from_8_bit, read_rgb, resize, to_8_bit, write_image
@@ -31,16 +31,6 @@ from msroi.plots import overlay
 Map = NDArray[np.float32]
 
 PREDICTION_COLUMNS = ("dataset", "image", "rank", "class", "probability")
-SPREAD_COLUMNS = (
-    "dataset",
-    "image",
-    "passes",
-    "dropout",
-    "mean_correlation",
-    "min_correlation",
-    "mean_std",
-)
-
 
 # Where a map varies less than this share of its values, it is rounding that varies
 CONSTANT = 1e-6
@@ -129,11 +119,14 @@ class Model:
         file = existing(folder / "weights.safetensors")
         with safe_open(file, "numpy") as opened:
             metadata = opened.metadata() or {}
-        if "model" not in metadata:
-            raise MissingError(f"{file} is not from this version's stage train; run it again.")
-        described = json.loads(metadata["model"])
+        try:
+            described = json.loads(metadata["model"])
+            train = Train(**described["train"])
+        except (KeyError, TypeError):
+            raise MissingError(
+                f"{file} is not from this version's stage train; run it again."
+            ) from None
         self.classes: list[str] = described["classes"]
-        train = Train(**described["train"])
         weights = vgg.read_weights(pretrained)
         self.params = params
         network = vgg.network(train, len(self.classes))
@@ -166,23 +159,32 @@ class Model:
         ]
         return np.stack(maps), shares
 
-    def saliency(self, image: Pixels, side: int) -> Map:
+    def saliency(self, image: Pixels) -> Map:
         """Return the saliency map of an image `(H, W, 3) uint8` at its own size.
 
         It has the 256 levels of the files that the stage writes, so that both serve alike.
-        `side` is the network's input size in pixels.
         """
-        maps, _ = self.plain(resize(image, side))
+        maps, _ = self.plain(image)
         return full_size(maps[0], image)
 
-    def plain(self, pixels: Pixels) -> tuple[Map, NDArray[np.float32]]:
-        """Pass one image `(side, side, 3) uint8` through the network once, without dropout.
+    def plain(self, image: Pixels) -> tuple[Map, NDArray[np.float32]]:
+        """Pass one image `(H, W, 3) uint8` through the network once, without dropout.
 
         Returns the map `(1, h, w)` in [0, 1] and the probabilities `(1, classes)`.
         """
-        return self._maps(*self._plain(pixels))
+        return self._maps(*self._plain(resize(image, self.params.input_px)))
 
-    def passes(self, pixels: Pixels, seed: int, name: str) -> tuple[Map, NDArray[np.float32]]:
+    def compared(self, image: Pixels) -> dict[str, Map]:
+        """Return an image's map `(h, w)` in [0, 1] and that of its most probable class alone."""
+        passed = self._plain(resize(image, self.params.input_px))
+        features, probabilities = (np.asarray(values)[0] for values in passed)
+        params = {"msroi": self.params, "top1": replace(self.params, top_classes=1)}
+        return {
+            name: saliency_map(features, self.class_weights, probabilities, one)
+            for name, one in params.items()
+        }
+
+    def passes(self, image: Pixels, seed: int, name: str) -> tuple[Map, NDArray[np.float32]]:
         """Pass one image through the network `passes` times, with dropout.
 
         The dropout depends on the seed and the image's name alone, never on
@@ -190,8 +192,8 @@ class Model:
 
         Parameters
         ----------
-        pixels
-            `(side, side, 3) uint8`, the image at the network's input size.
+        image
+            `(H, W, 3) uint8`.
         seed
             The experiment's seed.
         name
@@ -202,31 +204,7 @@ class Model:
         Maps `(passes, h, w)` in [0, 1] and probabilities `(passes, classes)`.
         """
         key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
-        return self._maps(*self._repeated(pixels, key))
-
-
-def spread(maps: NDArray[np.float32]) -> dict[str, float]:
-    """Say how far maps `(passes, h, w)` of one image differ.
-
-    Returns the mean and the smallest Pearson correlation over all pairs (1 where a map is
-    constant in both, 0 where in one), and the mean over the pixels of the passes' standard
-    deviation.
-    """
-    pairs = [correlation(a, b) for a, b in combinations(maps, 2)] or [1.0]
-    return {
-        "mean_correlation": float(np.mean(pairs)),
-        "min_correlation": float(np.min(pairs)),
-        "mean_std": float(maps.std(axis=0).mean()),
-    }
-
-
-def correlation(a: Map, b: Map) -> float:
-    """Return Pearson's correlation of two maps of one shape."""
-    if np.array_equal(a, b):
-        return 1.0
-    if a.std() == 0 or b.std() == 0:
-        return 0.0
-    return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+        return self._maps(*self._repeated(resize(image, self.params.input_px), key))
 
 
 def predictions(
@@ -241,10 +219,9 @@ def predictions(
 
 
 def run(experiment: Experiment, layout: Layout) -> None:
-    """Make the maps of every test image, and measure how far passes differ."""
+    """Make the maps of every test image, and measure how they differ and how good they are."""
     params = experiment.heatmap
     model = Model(layout.model, layout.vgg16, params)
-    packed = np.load(layout.packed, mmap_mode="r")
     folders = {kind: fresh_folder(layout.heatmaps / kind) for kind in ("saliency", "overlay")}
     predicted: list[dict[str, Any]] = []
     spreads: list[dict[str, Any]] = []
@@ -253,21 +230,24 @@ def run(experiment: Experiment, layout: Layout) -> None:
         name = {"dataset": item.dataset, "image": item.image}
         file = f"{item.dataset}/{item.image}.png"
         image = read_rgb(item.path(layout))
-        small, probabilities = model.plain(packed[item.row])
+        small, probabilities = model.plain(image)
         saliency = full_size(small[0], image)
         write_image(folders["saliency"] / file, to_8_bit(saliency))
         write_image(folders["overlay"] / file, overlay(image, saliency))
         predicted += predictions(model, name, probabilities[0])
-        maps, _ = model.passes(packed[item.row], experiment.seed, f"{item.dataset}/{item.image}")
-        differ = {key: f"{value:.6f}" for key, value in spread(maps).items()}
-        spreads.append(name | {"passes": params.passes, "dropout": params.dropout} | differ)
-        passes.append(maps)
+        maps = {0.0: np.repeat(small, params.passes, axis=0)}  # nothing varies: one pass is all
+        if params.dropout > 0:
+            seed, key = experiment.seed, f"{item.dataset}/{item.image}"
+            maps[params.dropout], _ = model.passes(image, seed, key)
+        spreads += [
+            spread.row(name, dropout, drawn, params.input_px) for dropout, drawn in maps.items()
+        ]
+        passes.append(maps[params.dropout])
     with written_whole(layout.heatmaps / "passes.npy") as partial:
         np.save(partial, np.stack(passes))
     write_csv(layout.heatmaps / "predictions.csv", PREDICTION_COLUMNS, predicted)
-    write_csv(layout.heatmaps / "spread.csv", SPREAD_COLUMNS, spreads)
-    mean = float(np.mean([float(row["mean_correlation"]) for row in spreads]))
-    write_json(
-        layout.heatmaps / "summary.json",
-        {"images": len(spreads), "mean_correlation_of_passes": round(mean, 6)},
-    )
+    write_csv(layout.heatmaps / "spread.csv", spread.COLUMNS, spreads)
+    quality, summary = saliency_quality.measure(layout, model.compared)
+    write_csv(layout.heatmaps / "saliency_quality.csv", saliency_quality.COLUMNS, quality)
+    of_passes = spread.means(row for row in spreads if row["dropout"] == params.dropout)
+    write_json(layout.heatmaps / "summary.json", {"images": len(passes)} | of_passes | summary)

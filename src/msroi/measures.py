@@ -85,6 +85,20 @@ def ssim_luma(reference: Pixels, distorted: Pixels) -> float:
     return _similarity(luma(reference), luma(distorted))[0]
 
 
+def ssim(reference: Plane, distorted: Plane, data_range: float) -> float:
+    """Return the structural similarity of two planes `(H, W)` with values in [0, data_range].
+
+    As `ssim_luma`, for what is no photograph: K1 and K2 refer to `data_range`.
+
+    Raises
+    ------
+    ImageError
+        If a side is shorter than the window.
+    """
+    _require_window(*reference.shape)
+    return _similarity(reference * (PEAK / data_range), distorted * (PEAK / data_range))[0]
+
+
 def ms_ssim_luma(reference: Pixels, distorted: Pixels) -> float:
     """Return the multi-scale structural similarity of the luma planes, in [0, 1].
 

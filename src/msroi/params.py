@@ -86,12 +86,14 @@ class Train:
     filters: int
     init_std: float
     gap_init_std: float
+    compute: str
 
 
 @dataclass(frozen=True)
 class Heatmap:
     """How class activation maps become one saliency map (paper, sections 1.2 and 3.1)."""
 
+    input_px: int
     top_classes: int
     weighting: str
     passes: int

@@ -83,7 +83,7 @@ def heatmaps(images: Sequence[Path], out: Path, experiment: Experiment) -> Itera
     model = load_model(experiment)
     for image in progress(list(paths), "heatmap"):
         pixels = read_rgb(image)
-        saliency = model.saliency(pixels, experiment.prepare.input_px)
+        saliency = model.saliency(pixels)
         map_path, overlay_path = paths[image]
         write_bytes(map_path, png_bytes(to_8_bit(saliency)))
         write_bytes(overlay_path, png_bytes(overlay(pixels, saliency)))
@@ -113,7 +113,7 @@ def compressed(
     for image in progress(list(paths), "compress"):
         pixels = source = read_jpeg_sized(image)
         if experiment is not None and model is not None:
-            saliency = model.saliency(pixels, experiment.prepare.input_px)
+            saliency = model.saliency(pixels)
             source = compress.blend(pixels, saliency, experiment.compress)
         match = size.encode(pixels, source)
         if size.target_bytes is not None and len(match.data) > size.target_bytes:

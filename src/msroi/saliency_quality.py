@@ -7,57 +7,36 @@ centre is. Fixations are `(N, 2) int` of (row, column) from 0; as in the MIT sal
 benchmark (Bylinskii et al. 2019), a pixel that was fixated several times counts once.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from msroi.errors import SourceError
-from msroi.files import read_csv
-from msroi.images import Pixels, enlarged
+from msroi.annotations import (
+    BOXED_CLASS,
+    BOXES,
+    FIXATIONS,
+    Box,
+    Fixated,
+    Points,
+    read_boxes,
+    read_fixations,
+)
+from msroi.images import Pixels, enlarged, read_rgb
 from msroi.index import rows_of
 from msroi.layout import Layout
 
 Map = NDArray[np.float32]
-Points = NDArray[np.intp]
+Measure = Callable[[Map], float]
 
 COLUMNS = ("dataset", "image", "map", "measure", "value", "n")
 
-# rows of data/sources.csv
-FIXATIONS = "salicon-fixations"
-BOXES = "caltech-101-boxes"
-BOXED_CLASS = "airplanes"
-# what these columns hold is the top, bottom, left and right edge, whatever they are called
-BOX_COLUMNS = ("x_top", "y_top", "x_bottom", "y_bottom")
-
 SIGMA_PX = 19.0  # about 1 degree of visual angle in SALICON's photos of 640 × 480
 CENTRE_SIGMA = 0.25  # of each side
-
-
-class Box(NamedTuple):
-    """A rectangle's edges in px."""
-
-    top: float
-    bottom: float
-    left: float
-    right: float
-
-    def scaled(self, down: float, across: float) -> "Box":
-        """Return the box in the image resized by these factors."""
-        return Box(self.top * down, self.bottom * down, self.left * across, self.right * across)
-
-
-class Fixated(NamedTuple):
-    """The fixations of one photograph of `height` × `width` px."""
-
-    height: int
-    width: int
-    points: Points
 
 
 # measures against fixations
@@ -68,9 +47,9 @@ def auc_judd(saliency: Map, fixations: Points) -> float:
 
     Judd et al. 2009 ("Learning to predict where humans look"): the thresholds are the
     map's values at the fixated pixels. Here the area is exact: at each of them, the share
-    of the other pixels below it, and half of those equal to it. So ties need no random
-    jitter, a constant map has 0.5, and the trapezia of Judd's MATLAB code come within half
-    of the largest share of fixated pixels between two thresholds.
+    of the other pixels below it, plus half of those equal to it. So ties need no random
+    jitter as in Judd's MATLAB code, and a constant map has 0.5. That code joins the
+    thresholds by trapezia, which adds at most 1 / (2 × fixated pixels) on a map without ties.
 
     Returns 0.5 if no pixel is fixated, or all are.
     """
@@ -161,110 +140,28 @@ def inside(shape: tuple[int, ...], box: Box) -> NDArray[np.bool_]:
     return np.asarray(np.logical_and.outer(down, across))
 
 
-# readers
-
-
-def read_fixations(folder: Path) -> tuple[dict[str, Fixated], int]:
-    """Read SALICON's files of fixations `*.json` in a folder.
-
-    Files of the training photos hold (row, column) from 1, those of the validation photos
-    (x, y) from 0 with fractions, which go to the nearest pixel; `train` in the file's name
-    tells which.
-
-    Returns
-    -------
-    The fixations of all observers by the image's name without suffix, and how many points
-    were dropped since they are no pair of numbers or lie outside of the image. A folder
-    that is not there has none.
-
-    Raises
-    ------
-    SourceError
-        If a file is not SALICON's JSON of images and annotations.
-    """
-    found: dict[str, Fixated] = {}
-    dropped = 0
-    for path in sorted(folder.rglob("*.json")):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            given: dict[Any, list[Any]] = {image["id"]: [] for image in content["images"]}
-            for annotation in content["annotations"]:
-                given.get(annotation["image_id"], []).extend(annotation["fixations"])
-            for image in content["images"]:
-                height, width = int(image["height"]), int(image["width"])
-                points = pixels_of(given[image["id"]], "train" in path.name)
-                kept = points[np.all((points >= 0) & (points < (height, width)), axis=1)]
-                dropped += len(given[image["id"]]) - len(kept)
-                name = Path(image["file_name"]).stem
-                found[name] = Fixated(height, width, kept.astype(np.intp))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise SourceError(
-                f"{path} is not a file of SALICON's fixations: expected JSON with images "
-                "(id, file_name, height, width) and annotations (image_id, fixations)."
-            ) from None
-    return found, dropped
-
-
-def pixels_of(given: Sequence[Any], row_first: bool) -> NDArray[np.float64]:
-    """Return the (row, column) from 0 of the points that are pairs of numbers: `(N, 2)`."""
-    pairs = [
-        point
-        for point in given
-        if isinstance(point, list)
-        and len(point) == 2
-        and all(isinstance(x, int | float) and np.isfinite(x) for x in point)
-    ]
-    points = np.array(pairs, np.float64).reshape(-1, 2)
-    return np.rint(points - 1 if row_first else points[:, ::-1])
-
-
-def read_boxes(folder: Path) -> tuple[dict[str, Box], int]:
-    """Read the object boxes of `*.csv` in a folder; see `BOX_COLUMNS`.
-
-    Whether the edges count from 0 or 1 is not stated; they are taken as they are.
-
-    Returns
-    -------
-    The boxes by the image's name without suffix, and how many rows were skipped since they
-    hold no rectangle. A folder that is not there has none.
-    """
-    found: dict[str, Box] = {}
-    skipped = 0
-    for row in (row for path in sorted(folder.rglob("*.csv")) for row in read_csv(path)):
-        try:
-            box = Box(*(float(row[column]) for column in BOX_COLUMNS))
-            if not (0 <= box.top < box.bottom < np.inf and 0 <= box.left < box.right < np.inf):
-                raise ValueError
-            found[Path(row["Image"]).stem] = box
-        except (ValueError, KeyError, TypeError):
-            skipped += 1
-    return found, skipped
-
-
 # the table
 
 
 def measure(
-    layout: Layout, packed: NDArray[np.uint8], maps: Callable[[Pixels], Mapping[str, Map]]
+    layout: Layout, maps: Callable[[Pixels], Mapping[str, Map]]
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Measure an experiment's maps wherever it has fixations or boxes to measure them by.
+    """Measure an experiment's maps on every image whose fixations or box it downloaded.
 
-    Fixations go with test photos of the same name and size, boxes with the validation
-    images of their class.
+    Fixations go with the test photos of the same name and size, boxes with the validation
+    images of `BOXED_CLASS`.
 
     Parameters
     ----------
     layout
         Where the index and the downloaded data sets lie.
-    packed
-        `(N, side, side, 3) uint8`, all images at the network's input size.
     maps
-        Makes the maps `(h, w)` in [0, 1] of one image at that size, by name.
+        Makes the maps `(h, w)` in [0, 1] of an image `(H, W, 3) uint8`, by name.
 
     Returns
     -------
-    Rows of `COLUMNS`, and the means by map and measure with how many points and boxes were
-    left out. Both are empty without such a data set.
+    Rows of `COLUMNS`, and a summary: the means by map and measure, and how many fixations
+    and boxes could not be used. Both are empty without such a data set.
     """
     fixated, dropped = read_fixations(layout.downloaded / FIXATIONS)
     boxes, skipped = read_boxes(layout.downloaded / BOXES)
@@ -272,14 +169,59 @@ def measure(
         return [], {}
     rows: list[dict[str, Any]] = []
     for item in rows_of(layout, ["test", "validate"]):
-        name = item["image"].rsplit("__", 1)[-1]  # without the folders
-        small = packed[int(item["row"])]
-        if item["split"] == "test" and name in fixated:
-            seen = fixated[name]
-            if (item["height"], item["width"]) == (str(seen.height), str(seen.width)):
-                rows += table(item, maps(small), by_fixations(seen), len(seen.points))
-        elif item["split"] == "validate" and item["class"] == BOXED_CLASS and name in boxes:
-            side = len(small)
-            box = boxes[name].scaled(side / int(item["height"]), side / int(item["width"]))
-            rows += table(item, maps(small), by_box(side, box), 1)
-    return rows, summary(rows) | {"points_dropped": dropped, "boxes_skipped": skipped}
+        image = item["image"].rsplit("__", 1)[-1]
+        size = (int(item["height"]), int(item["width"]))
+        if item["split"] == "test" and image in fixated:
+            seen = fixated[image]
+            if not len(seen.points) or size != seen.size:
+                continue
+            measures, count = by_fixations(seen), len(seen.points)
+        elif item["split"] == "validate" and item["class"] == BOXED_CLASS and image in boxes:
+            measures, count = by_box(boxes[image]), 1
+        else:
+            continue
+        made = maps(read_rgb(Path(item["path"])))
+        name = {"dataset": item["dataset"], "image": item["image"]}
+        rows += [name | values | {"n": count} for values in compared(made, size, measures)]
+    left_out = {"fixations_dropped": dropped, "boxes_skipped": skipped}
+    return rows, {"saliency_quality": means(rows)} | left_out
+
+
+def by_fixations(seen: Fixated) -> dict[str, Measure]:
+    """Return the measures of a map of this photograph, by name."""
+    density = fixation_density(seen.size, seen.points)
+    return {
+        "auc_judd": lambda saliency: auc_judd(saliency, seen.points),
+        "nss": lambda saliency: nss(saliency, seen.points),
+        "cc": lambda saliency: cc(saliency, density),
+    }
+
+
+def by_box(box: Box) -> dict[str, Measure]:
+    """Return the measures of a map of the image that this box belongs to, by name."""
+    return {
+        "box_share": lambda saliency: box_share(saliency, box),
+        "pointing_hit": lambda saliency: pointing_hit(saliency, box),
+    }
+
+
+def compared(
+    maps: Mapping[str, Map], size: tuple[int, int], measures: Mapping[str, Measure]
+) -> Iterator[dict[str, str]]:
+    """Yield the value of each measure for each map, brought to `size`, and the centre prior."""
+    full = {name: enlarged(small, *size) for name, small in maps.items()}
+    for name, saliency in (full | {"centre_prior": centre_prior(*size)}).items():
+        for measure, value in measures.items():
+            yield {"map": name, "measure": measure, "value": f"{value(saliency):.6f}"}
+
+
+def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return the mean over the images by map and measure."""
+    values: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        of_map = values.setdefault(row["map"], {})
+        of_map.setdefault(row["measure"], []).append(float(row["value"]))
+    return {
+        name: {measure: round(fmean(found), 6) for measure, found in of_map.items()}
+        for name, of_map in values.items()
+    }

@@ -5,6 +5,7 @@ average pool, one softmax. Input 224x224, last features 7x7.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,9 @@ class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
         Share of each convolution's outputs dropped before its ReLU. 0 except to measure
         how much maps differ between passes: the public code of Prakash et al. (2017)
         keeps dropout on at inference, in every convolution.
+    compute
+        The type in which convolutions are computed, `float32` or `bfloat16`; parameters,
+        features for the class activation maps and logits are float32 with either.
     """
 
     classes: int
@@ -75,15 +79,17 @@ class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
     init_std: float
     gap_init_std: float
     dropout: float
+    compute: str
 
     def setup(self) -> None:
         """Create the layers under their names."""
         start = nn.initializers.truncated_normal(self.init_std)
+        conv = partial(nn.Conv, kernel_size=(3, 3), dtype=jnp.dtype(self.compute))
         for block, (count, width) in enumerate(zip(CONVOLUTIONS, WIDTHS, strict=True), start=1):
             for layer in range(1, count + 1):
-                setattr(self, f"conv{block}_{layer}", nn.Conv(width, (3, 3)))
+                setattr(self, f"conv{block}_{layer}", conv(width))
         for layer in range(1, HEAD + 1):
-            setattr(self, f"conv6_{layer}", nn.Conv(self.filters, (3, 3), kernel_init=start))
+            setattr(self, f"conv6_{layer}", conv(self.filters, kernel_init=start))
         self.gap = nn.Dense(
             self.classes, use_bias=False, kernel_init=nn.initializers.normal(self.gap_init_std)
         )
@@ -116,12 +122,17 @@ class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
         `(B, classes)` logits, and features by name: `conv6_3`, `(B, H/32, W/32, filters)`.
         """
         features = self.convolve(self.blocks(x, first, len(CONVOLUTIONS)), 6, HEAD)
+        features = features.astype(jnp.float32)
         return self.gap(features.mean(axis=(1, 2))), {"conv6_3": features}
 
 
-def network(train: Train, classes: int, dropout: float = 0.0) -> VGG16GAP:
-    """Build the network of an experiment; `dropout` is on at inference or not at all."""
-    return VGG16GAP(classes, train.filters, train.init_std, train.gap_init_std, dropout)
+def network(train: Train, classes: int, dropout: float = 0.0, compute: str = "float32") -> VGG16GAP:
+    """Build the network of an experiment.
+
+    `dropout` is on at inference or not at all; `compute` is `train.compute` in training,
+    and float32 in everything that is made with a trained network.
+    """
+    return VGG16GAP(classes, train.filters, train.init_std, train.gap_init_std, dropout, compute)
 
 
 def normalise(images: jax.Array, weights: Weights) -> jax.Array:
@@ -131,7 +142,9 @@ def normalise(images: jax.Array, weights: Weights) -> jax.Array:
 
 def frozen_part(weights: Weights, blocks: int) -> Callable[[jax.Array], jax.Array]:
     """Return VGG16's first `blocks` blocks as a function of normalised images."""
-    model = VGG16GAP(classes=1, filters=1, init_std=1.0, gap_init_std=1.0, dropout=0.0)
+    model = VGG16GAP(
+        classes=1, filters=1, init_std=1.0, gap_init_std=1.0, dropout=0.0, compute="float32"
+    )
     variables = {"params": nested(weights)}
     return lambda x: model.apply(variables, x, 0, blocks, method="blocks")
 

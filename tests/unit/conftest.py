@@ -109,6 +109,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vgg16: Path) -> Cal
         values = yaml.safe_load((ROOT / "config/demo.yaml").read_text(encoding="utf-8"))
         values["seed"] = 1
         values["prepare"]["input_px"] = side
+        values["heatmap"]["input_px"] = side
         values["train"] |= {"epochs": 2, "batch_size": 5, "learning_rate": 0.001, "filters": 8}
         values["train"] |= {"init_std": 0.1, "gap_init_std": 0.3}
         Path("config").mkdir()

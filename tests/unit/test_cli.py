@@ -109,7 +109,8 @@ def test_metrics_print_one_json_object(capsys, photo):
     status, out, err = run(capsys, "metrics", photo[0], "photo.jpg")
     assert (status, err) == (0, "")
     lines = dict(line.split(maxsplit=1) for line in out.splitlines())
-    assert lines == {key: str(value) for key, value in result.items()}
+    six_digits = {k: f"{v:.6g}" if isinstance(v, float) else str(v) for k, v in result.items()}
+    assert lines == six_digits
 
 
 def test_metrics_of_equal_images_are_valid_json(capsys, photo):

@@ -12,14 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from safetensors.numpy import save_file
+from skimage.metrics import structural_similarity
 
-from msroi import heatmap, images
-from msroi.errors import MissingError
+from msroi import heatmap, images, measures, spread
+from msroi.errors import ImageError, MissingError
 from msroi.images import read_rgb
 from msroi.params import Heatmap
 from msroi.plots import overlay
 
-DECAY = Heatmap(top_classes=5, weighting="decay", passes=3, dropout=0.0)
+DECAY = Heatmap(input_px=96, top_classes=5, weighting="decay", passes=3, dropout=0.0)
 SOFTMAX = replace(DECAY, weighting="softmax")
 
 
@@ -169,25 +170,53 @@ def test_8_bits_round_to_nearest():
 # spread of passes
 
 
+SAME = {"mean_correlation": 1.0, "min_correlation": 1.0, "mean_std": 0.0, "mean_ssim": 1.0}
+
+
 def test_spread_of_three_maps():
     rng = np.random.default_rng(3)
     maps = rng.random((3, 4, 4)).astype(np.float32)
-    got = heatmap.spread(maps)
     matrix = np.corrcoef(maps.reshape(3, -1))[np.triu_indices(3, 1)]
-    assert got == {
-        "mean_correlation": pytest.approx(matrix.mean()),
-        "min_correlation": pytest.approx(matrix.min()),
+    large = [images.enlarged(one, 32, 32) for one in maps]
+    similar = [
+        structural_similarity(
+            *pair, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0
+        )
+        for pair in combinations(large, 2)
+    ]
+    assert spread.measure(maps, 32) == {
+        "mean_correlation": pytest.approx(matrix.mean(), abs=1e-6),
+        "min_correlation": pytest.approx(matrix.min(), abs=1e-6),
         "mean_std": pytest.approx(maps.std(axis=0).mean()),
+        "mean_ssim": pytest.approx(np.mean(similar), abs=1e-5),
     }
 
 
 def test_spread_of_one_pass_and_of_constant_maps():
-    same = {"mean_correlation": 1.0, "min_correlation": 1.0, "mean_std": 0.0}
     varied = np.random.default_rng(4).random((1, 4, 4)).astype(np.float32)
-    assert heatmap.spread(varied) == same
-    assert heatmap.spread(np.zeros((3, 4, 4), np.float32)) == same
+    assert spread.measure(varied, 32) == SAME
+    assert spread.measure(varied.repeat(5, axis=0), 32) == SAME
+    assert spread.measure(np.zeros((3, 4, 4), np.float32), 32) == SAME
     one_constant = np.concatenate([varied, np.zeros((1, 4, 4), np.float32)])
-    assert heatmap.spread(one_constant)["mean_correlation"] == 0
+    assert spread.measure(one_constant, 32)["mean_correlation"] == 0
+    two_constant = np.zeros((2, 4, 4), np.float32)
+    two_constant[1] = 1
+    different = spread.measure(two_constant, 32)
+    assert different["mean_correlation"] == 0
+    assert different["mean_ssim"] == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("data_range", [1.0, 255.0, 1e-3])
+def test_ssim_does_not_depend_on_the_unit(data_range):
+    rng = np.random.default_rng(5)
+    a, b = rng.random((2, 20, 30))
+    expected = structural_similarity(
+        a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0
+    )
+    got = measures.ssim(a * data_range, b * data_range, data_range)
+    assert got == pytest.approx(expected, abs=1e-9)
+    with pytest.raises(ImageError, match="at least 11"):
+        measures.ssim(a[:10], b[:10], data_range)
 
 
 # the network
@@ -218,8 +247,7 @@ def test_passes(made):
     np.testing.assert_allclose(probabilities.sum(axis=1), [1, 1], rtol=1e-5)
     np.testing.assert_allclose(maps, plain[[0, 0]], atol=1e-4)
     np.testing.assert_array_equal(maps[0], maps[1])
-    same = {"mean_correlation": 1.0, "min_correlation": 1.0, "mean_std": 0.0}
-    assert heatmap.spread(maps) == same
+    assert spread.measure(maps, 96) == SAME
 
     varied, probabilities = dropped.passes(packed[0], 1, "a")
     assert (varied.shape, probabilities.shape) == ((3, 3, 3), (3, 3))
@@ -230,9 +258,16 @@ def test_passes(made):
     assert np.abs(dropped.passes(packed[0], 2, "a")[0] - varied).max() > 1e-3
     assert np.abs(dropped.passes(packed[0], 1, "b")[0] - varied).max() > 1e-3
 
+    # the map beside that of the leading class alone
+    both = certain.compared(packed[0])
+    np.testing.assert_array_equal(both["msroi"], plain[0])
+    (alone,), _ = model(made, top_classes=1).plain(packed[0])
+    np.testing.assert_array_equal(both["top1"], alone)
+    assert np.abs(both["top1"] - both["msroi"]).max() > 1e-3
+
     # a photo of the network's own size needs no resizing
     np.testing.assert_array_equal(
-        certain.saliency(packed[0], 96), heatmap.full_size(plain[0], packed[0])
+        certain.saliency(packed[0]), heatmap.full_size(plain[0], packed[0])
     )
 
 
@@ -255,6 +290,7 @@ def test_run(made):
         "predictions.csv",
         "saliency/photos/one.png",
         "saliency/photos/two.png",
+        "saliency_quality.csv",
         "spread.csv",
         "summary.json",
     ]
@@ -271,14 +307,24 @@ def test_run(made):
     passes = np.load(layout.heatmaps / "passes.npy")
     assert passes.shape == (2, 5, 3, 3)
     spreads = table(layout.heatmaps / "spread.csv")
-    assert [row["image"] for row in spreads] == ["one", "two"]
-    for row, maps in zip(spreads, passes, strict=True):
-        spread = heatmap.spread(maps)
-        assert spread["mean_std"] > 0
-        assert {key: float(row[key]) for key in spread} == pytest.approx(spread, abs=1e-6)
-    summary = json.loads(first["summary.json"])
-    mean = np.mean([float(row["mean_correlation"]) for row in spreads])
-    assert summary == {"images": 2, "mean_correlation_of_passes": pytest.approx(mean, abs=1e-6)}
+    assert [(row["image"], row["dropout"], row["passes"]) for row in spreads] == [
+        (image, dropout, "5") for image in ("one", "two") for dropout in ("0.0", "0.3")
+    ]
+    for row in spreads[::2]:
+        assert {key: float(row[key]) for key in SAME} == SAME
+    for row, maps in zip(spreads[1::2], passes, strict=True):
+        differ = spread.measure(maps, 96)
+        assert differ["mean_std"] > 0
+        assert differ["mean_ssim"] < 1
+        assert {key: float(row[key]) for key in SAME} == pytest.approx(differ, abs=1e-6)
+    assert json.loads(first["summary.json"]) == {"images": 2} | {
+        f"{key}_of_passes": pytest.approx(
+            np.mean([float(row[key]) for row in spreads[1::2]]), abs=1e-6
+        )
+        for key in ("mean_correlation", "mean_ssim")
+    }
+    # neither fixations nor boxes were downloaded
+    assert first["saliency_quality.csv"] == b"dataset,image,map,measure,value,n\n"
 
     predictions = table(layout.heatmaps / "predictions.csv")
     # five classes are asked for, three there are
@@ -298,6 +344,21 @@ def test_run(made):
     assert alone["saliency/photos/two.png"] == first["saliency/photos/two.png"]
     assert "saliency/photos/one.png" not in alone
     np.testing.assert_array_equal(np.load(layout.heatmaps / "passes.npy")[0], passes[1])
+
+
+def test_without_dropout_no_pass_is_repeated(made, monkeypatch):
+    experiment = replace(made.experiment, heatmap=replace(made.experiment.heatmap, dropout=0.0))
+    monkeypatch.delattr(heatmap.Model, "passes")
+    heatmap.run(experiment, made.layout)
+    passes = np.load(made.layout.heatmaps / "passes.npy")
+    assert passes.shape == (2, 5, 3, 3)
+    assert (passes == passes[:, :1]).all()
+    spreads = table(made.layout.heatmaps / "spread.csv")
+    assert [(row["image"], row["dropout"], row["passes"]) for row in spreads] == [
+        ("one", "0.0", "5"),
+        ("two", "0.0", "5"),
+    ]
+    assert all({key: float(row[key]) for key in SAME} == SAME for row in spreads)
 
 
 def test_a_file_of_weights_that_is_no_model(made):

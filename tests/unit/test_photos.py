@@ -150,7 +150,7 @@ def test_heatmaps_and_msroi(made, photo):
     laid_over = read_rgb(Path(names["overlay"])).astype(int)
     assert np.abs(laid_over - overlay(pixels, saliency)).max() <= 4
 
-    exact = photos.load_model(experiment).saliency(pixels, 64)
+    exact = photos.load_model(experiment).saliency(pixels)
     assert np.abs(exact - saliency).max() <= 0.5 / 255 + 1e-6
     blended = compress.blend(pixels, exact, experiment.compress)
     target = len(pillow(pixels, 70))

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +14,14 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 from scipy.special import log_softmax
 
-from msroi import train, vgg
-from msroi.errors import UserError
+from msroi import heatmap, steps, train, vgg
+from msroi.checkpoints import Progress
+from msroi.errors import TrainingError
 from msroi.inputs import feature_inputs, image_inputs
 from msroi.params import Train
 
 CLASSES = ["checks", "plain", "stripes"]
-TINY = Train("head", 2, 5, 1e-3, filters=8, init_std=0.05, gap_init_std=0.1)
+TINY = Train("head", 2, 5, 1e-3, filters=8, init_std=0.05, gap_init_std=0.1, compute="float32")
 
 
 def history(layout):
@@ -40,7 +42,7 @@ def test_loss_and_hits_against_scipy():
     labels = rng.integers(0, 9, 40)
     weights = np.ones(40, np.float32)
     weights[33:] = 0  # padding
-    loss, sums = train.loss_and_hits(jnp.array(logits), jnp.array(labels), jnp.array(weights))
+    loss, sums = steps.loss_and_hits(jnp.array(logits), jnp.array(labels), jnp.array(weights))
 
     logits, labels = logits[:33], labels[:33]
     losses = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(33), labels]
@@ -56,13 +58,13 @@ def test_loss_and_hits_against_scipy():
 def test_padding_has_no_gradient():
     logits = jax.random.normal(jax.random.key(0), (4, 3))
     labels, weights = jnp.array([0, 1, 2, 2]), jnp.array([1.0, 1.0, 0.0, 0.0])
-    gradient = jax.grad(lambda x: train.loss_and_hits(x, labels, weights)[0])(logits)
+    gradient = jax.grad(lambda x: steps.loss_and_hits(x, labels, weights)[0])(logits)
     assert (np.asarray(gradient[:2]) != 0).all()
     assert (np.asarray(gradient[2:]) == 0).all()
 
 
 def test_totals_weigh_batches_by_their_count():
-    totals = train.Totals()
+    totals = steps.Totals()
     totals.add({"loss": jnp.float32(8), "top1": 3, "top5": 4, "count": 4})
     totals.add({"loss": jnp.float32(1), "top1": 0, "top5": 1, "count": 1})
     assert totals.means() == {"loss": 9 / 5, "top1": 3 / 5, "top5": 1.0}
@@ -81,7 +83,7 @@ def samples(weights, tmp_path_factory):
     images = image_inputs(packed, np.arange(6), None, weights)
     file = tmp_path_factory.mktemp("features") / "train.npy"
     features = feature_inputs(images, (1, 6, 32), weights, 5, file)
-    return train.Samples(images, labels, 1), train.Samples(features, labels, 1)
+    return steps.Samples(images, labels, 1), steps.Samples(features, labels, 1)
 
 
 def head_gradient(trainer, params, batch):
@@ -89,14 +91,14 @@ def head_gradient(trainer, params, batch):
 
     def loss(params):
         logits, _ = trainer.model.apply({"params": params}, inputs, trainer.first)
-        return train.loss_and_hits(logits, labels, weights)[0]
+        return steps.loss_and_hits(logits, labels, weights)[0]
 
     return vgg.flattened(jax.jit(jax.grad(loss))(params))
 
 
 def test_cached_features_give_the_gradient_of_the_full_network(weights, samples):
     images, features = samples
-    trainer = train.Trainer(TINY, 3)
+    trainer = steps.Trainer(TINY, 3, 1)
     params = trainer.init(1, vgg.nested(weights), features)
     chosen = np.arange(4)
     cached = head_gradient(trainer, params, trainer.batch(features, 0, chosen))
@@ -107,7 +109,7 @@ def test_cached_features_give_the_gradient_of_the_full_network(weights, samples)
         frozen = trainer.model.apply({"params": everything}, inputs, 0, 5, method="blocks")
         stopped = jax.lax.stop_gradient(frozen)
         logits, _ = trainer.model.apply({"params": everything}, stopped, 5)
-        return train.loss_and_hits(logits, labels, counted)[0]
+        return steps.loss_and_hits(logits, labels, counted)[0]
 
     full = vgg.flattened(jax.jit(jax.grad(loss))({**vgg.nested(weights), **params}))
     assert sorted(full) == sorted([*cached, *(key for key in weights if key[0] == "c")])
@@ -123,7 +125,7 @@ def test_cached_features_give_the_gradient_of_the_full_network(weights, samples)
 def test_first_step_is_adams(weights, samples):
     """Kingma & Ba 2015, Algorithm 1 at t = 1: the step is lr * g / (|g| + eps)."""
     _, features = samples
-    trainer = train.Trainer(TINY, 3)
+    trainer = steps.Trainer(TINY, 3, 1)
     params = trainer.init(1, vgg.nested(weights), features)
     batch = trainer.batch(features, 0, np.arange(5))
     before, gradients = vgg.flattened(params), head_gradient(trainer, params, batch)
@@ -139,7 +141,7 @@ def test_first_step_is_adams(weights, samples):
 
 def test_optimizer_has_the_papers_settings(samples):
     """Adam's defaults: beta1 0.9, beta2 0.999, eps 1e-8, over three steps by the formulas."""
-    optimizer = train.Trainer(TINY, 3).optimizer
+    optimizer = steps.Trainer(TINY, 3, 1).optimizer
     value, state, m, v = np.float64(1.0), optimizer.init(jnp.float32(1)), 0.0, 0.0
     expected = value
     for t, gradient in enumerate((0.3, -2.0, 0.01), start=1):
@@ -154,8 +156,8 @@ def test_optimizer_has_the_papers_settings(samples):
 def test_init_takes_pretrained_layers_and_draws_the_rest(weights, samples, trainable, pretrained):
     images, features = samples
     if trainable == "block5":
-        features = train.Samples(lambda *_: jnp.zeros((1, 2, 2, 512)), images.labels, 1)
-    trainer = train.Trainer(Train(**{**vars(TINY), "trainable": trainable}), 3)
+        features = steps.Samples(lambda *_: jnp.zeros((1, 2, 2, 512)), images.labels, 1)
+    trainer = steps.Trainer(replace(TINY, trainable=trainable), 3, 1)
     first = trainer.init(1, vgg.nested(weights), features)
     assert sum(name.startswith("conv5") for name in first) == pretrained
     for name in vgg.layer_names(trainer.first):
@@ -183,6 +185,9 @@ class Recorder:
     def init(self, params):
         return None
 
+    def placed(self, params, state):
+        return params, state
+
     def batch(self, samples, view, chosen):
         self.shown.append((view, chosen.tolist()))
         return (len(chosen),)
@@ -195,9 +200,25 @@ class Recorder:
         return {"loss": self.validation, "top1": 0.25, "top5": 0.75}
 
 
-def fitted(recorder, epochs, seed=0, views=3):
-    samples = train.Samples(None, np.zeros(6, np.int32), views)
-    return train.fit(recorder, {}, samples, samples, epochs, seed)[1]
+class Kept:
+    """Checkpoints in memory, with the rows of history of earlier epochs."""
+
+    def __init__(self, history=()):
+        self.history, self.saved = list(history), []
+
+    def resume(self, start):
+        return start._replace(history=self.history)
+
+    def save(self, progress):
+        self.saved.append(Progress(*progress[:2], list(progress.history)))
+
+    def last_good(self, words):
+        return f"{words} {len(self.saved)} epochs old" if self.saved else ""
+
+
+def fitted(recorder, epochs, seed=0, views=3, kept=None):
+    samples = steps.Samples(None, np.zeros(6, np.int32), views)
+    return train.fit(recorder, {}, samples, samples, epochs, seed, kept or Kept())[1]
 
 
 def test_epoch_e_shows_view_e_modulo_views_and_every_image_once():
@@ -228,18 +249,40 @@ def test_history_has_one_row_an_epoch():
     assert (rows[1]["val_loss"], rows[1]["val_top1"], rows[1]["val_top5"]) == (0.5, 0.25, 0.75)
 
 
+def test_every_epoch_is_saved_and_none_is_repeated():
+    whole, kept = Recorder(), Kept()
+    rows = fitted(whole, epochs=4, kept=kept)
+    assert [len(progress.history) for progress in kept.saved] == [1, 2, 3, 4]
+    assert kept.saved[-1].history == rows
+    resumed, later = Recorder(), Kept(rows[:3])
+    assert fitted(resumed, epochs=4, kept=later) == rows
+    assert resumed.shown == whole.shown[-2:]
+    assert [len(progress.history) for progress in later.saved] == [4]
+    finished = Recorder()
+    assert fitted(finished, epochs=4, kept=Kept(rows)) == rows
+    assert finished.shown == []
+
+
 @pytest.mark.parametrize(
     ("recorder", "epoch", "kind"),
     [
-        (Recorder([1.0, 1.0, 1.0, np.nan]), 2, "training loss is nan"),
         (Recorder([np.inf]), 1, "training loss is inf"),
         (Recorder(validation=np.nan), 1, "validation loss is nan"),
     ],
 )
 def test_divergence_stops_with_a_sentence(recorder, epoch, kind):
     expected = f"The {kind} in epoch {epoch} of 9; lower train.learning_rate or train.init_std."
-    with pytest.raises(UserError, match=f"^{re.escape(expected)}$"):
+    with pytest.raises(TrainingError, match=f"^{re.escape(expected)}$"):
         fitted(recorder, epochs=9)
+
+
+def test_divergence_says_where_the_last_good_state_is():
+    expected = (
+        "The training loss is nan in epoch 2 of 9; lower train.learning_rate or "
+        "train.init_std; the last good state is 1 epochs old."
+    )
+    with pytest.raises(TrainingError, match=f"^{re.escape(expected)}$"):
+        fitted(Recorder([1.0, 1.0, 1.0, np.nan]), epochs=9)
 
 
 # whole runs
@@ -305,6 +348,41 @@ def test_the_same_seed_gives_the_same_bytes(project):
 
 def test_a_diverged_run_leaves_no_final_files(project):
     made = project()
-    with pytest.raises(UserError, match=r"^The \w+ loss is (nan|inf) in epoch \d+ of 2; lower"):
+    with pytest.raises(TrainingError, match=r"^The \w+ loss is (nan|inf) in epoch \d+ of 2; lower"):
         train.run(made.train(learning_rate=1e38), made.layout)
     assert not made.layout.model.exists()
+
+
+# bfloat16
+
+
+def test_bfloat16_computes_near_float32_and_leaves_float32(weights, samples):
+    _, features = samples
+    sums, traced = {}, {}
+    for compute in ("float32", "bfloat16"):
+        trainer = steps.Trainer(replace(TINY, compute=compute), 3, 1)
+        params = trainer.init(1, vgg.nested(weights), features)
+        batch = trainer.batch(features, 0, np.arange(5))
+        traced[compute] = str(jax.make_jaxpr(trainer.evaluate)(params, *batch))
+        before = vgg.flattened(params)
+        after, _, sums[compute] = trainer.step(params, trainer.optimizer.init(params), *batch)
+        for key, value in vgg.flattened(after).items():
+            assert value.dtype == np.float32
+            assert not np.array_equal(value, before[key]), key
+    assert "bf16" in traced["bfloat16"]
+    assert "bf16" not in traced["float32"]
+    assert sums["bfloat16"]["loss"].dtype == np.float32
+    assert sums["bfloat16"]["loss"] != sums["float32"]["loss"]
+    assert sums["bfloat16"]["loss"] == pytest.approx(float(sums["float32"]["loss"]), rel=0.02)
+
+
+def test_heatmaps_compute_in_float32_whatever_the_training(project):
+    made = project()
+    pixels = np.load(made.layout.packed)[0]
+    maps = []
+    for compute in ("float32", "bfloat16"):
+        type(made)(made.train(compute=compute), made.layout).write_model()
+        model = heatmap.Model(made.layout.model, made.layout.vgg16, made.experiment.heatmap)
+        maps.append(model.plain(pixels))
+    np.testing.assert_array_equal(maps[0][0], maps[1][0])
+    np.testing.assert_array_equal(maps[0][1], maps[1][1])

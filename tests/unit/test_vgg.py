@@ -15,7 +15,7 @@ from msroi import vgg
 from msroi.errors import MissingError
 from msroi.params import Train
 
-TRAIN = Train("head", 1, 2, 1e-4, filters=6, init_std=0.1, gap_init_std=0.01)
+TRAIN = Train("head", 1, 2, 1e-4, filters=6, init_std=0.1, gap_init_std=0.01, compute="float32")
 CLASSES = 7
 
 
@@ -202,7 +202,7 @@ def test_new_convolutions_start_as_tensorflows_truncated_normal():
 
     A standard normal cut at ±2 has std 0.8796 (Johnson, Kotz & Balakrishnan 1994, ch. 13).
     """
-    wide = vgg.network(Train("head", 1, 2, 1e-4, 128, 0.1, 0.01), CLASSES)
+    wide = vgg.network(Train("head", 1, 2, 1e-4, 128, 0.1, 0.01, "float32"), CLASSES)
     params = wide.init(jax.random.key(5), jnp.zeros((1, 1, 1, 512)), 5)["params"]
     for layer in ("conv6_1", "conv6_2", "conv6_3"):
         kernel = np.asarray(params[layer]["kernel"])

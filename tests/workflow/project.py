@@ -86,7 +86,7 @@ def copy_of_project(folder: Path) -> Project:
     config = (folder / "config" / "demo.yaml").read_text(encoding="utf-8")
     for key, value in SMALLER.items():
         config, count = re.subn(rf"(?m)^(\s+{key}:).*$", rf"\1 {value}", config)
-        assert count == 1, key
+        assert count, key
     (folder / "config" / "tiny.yaml").write_text(config, encoding="utf-8")
     (folder / "params.yaml").write_text("experiments: [tiny]\n", encoding="utf-8")
     project.commit("The project with a small experiment")

@@ -1,0 +1,138 @@
+"""The compiled steps of a training: the trainable part of the network, its loss and Adam."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from numpy.typing import NDArray
+
+from msroi import vgg
+from msroi.devices import shardings
+from msroi.inputs import Inputs, batches, padded
+from msroi.params import Train
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs of the trainable part, by view and image, with the images' classes."""
+
+    inputs: Inputs
+    labels: NDArray[np.int32]
+    views: int
+
+
+def loss_and_hits(
+    logits: jax.Array, labels: jax.Array, weights: jax.Array
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Return the mean cross entropy of a batch, and sums of loss, top-1 and top-5 hits.
+
+    `logits` `(B, classes)`, `labels` `(B,)`, `weights` `(B,)`: 1, or 0 for padding.
+    """
+    # one entry a row, said to be so: else the gradient would be sums by scatter, which
+    # come in no fixed order on a GPU
+    entry = logits.at[jnp.arange(len(labels)), labels]
+    true = entry.get(unique_indices=True, mode="promise_in_bounds")
+    losses = (jax.nn.logsumexp(logits, axis=1) - true) * weights
+    # the rank of the true class: how many classes are more probable
+    rank = (logits > true[:, None]).sum(axis=1)
+    sums = {
+        "loss": losses.sum(),
+        "top1": ((rank < 1) * weights).sum(),
+        "top5": ((rank < 5) * weights).sum(),
+        "count": weights.sum(),
+    }
+    return losses.sum() / weights.sum(), sums
+
+
+class Trainer:
+    """The compiled steps of one training: the trainable part of the network and Adam.
+
+    `devices` share every batch; each holds all parameters.
+    """
+
+    def __init__(self, params: Train, classes: int, devices: int) -> None:
+        self.batch_size = params.batch_size
+        self.first = vgg.FROZEN_BLOCKS[params.trainable]
+        self.model = vgg.network(params, classes, compute=params.compute)
+        self.optimizer = optax.adam(params.learning_rate)
+        self.whole, split = shardings(devices)
+        batch = (split, split, split)
+        self.step = jax.jit(
+            self._step,
+            in_shardings=(self.whole, self.whole, *batch),
+            out_shardings=self.whole,
+            donate_argnums=(0, 1),
+        )
+        self.evaluate = jax.jit(
+            self._evaluate, in_shardings=(self.whole, *batch), out_shardings=self.whole
+        )
+
+    def init(self, seed: int, pretrained: vgg.Params, train: Samples) -> vgg.Params:
+        """Start the trainable layers: pretrained where VGG16 has them, drawn where not."""
+        sample = train.inputs(0, np.zeros(1, np.intp), 1)
+        drawn = self.model.init(jax.random.key(seed), sample, self.first)["params"]
+        names = vgg.layer_names(self.first)
+        return {name: dict(pretrained.get(name, drawn[name])) for name in names}
+
+    def placed(self, params: vgg.Params, state: optax.OptState) -> tuple[vgg.Params, Any]:
+        """Put parameters and Adam's state on every device, as the steps leave them."""
+        placed: tuple[vgg.Params, Any] = jax.device_put((params, state), self.whole)
+        return placed
+
+    def _loss(
+        self, params: vgg.Params, inputs: jax.Array, labels: jax.Array, weights: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        logits, _ = self.model.apply({"params": params}, inputs, self.first)
+        return loss_and_hits(logits, labels, weights)
+
+    def _step(
+        self,
+        params: vgg.Params,
+        state: optax.OptState,
+        inputs: jax.Array,
+        labels: jax.Array,
+        weights: jax.Array,
+    ) -> tuple[vgg.Params, optax.OptState, dict[str, jax.Array]]:
+        gradient = jax.grad(self._loss, has_aux=True)
+        gradients, sums = gradient(params, inputs, labels, weights)
+        updates, state = self.optimizer.update(gradients, state, params)
+        return optax.apply_updates(params, updates), state, sums
+
+    def _evaluate(
+        self, params: vgg.Params, inputs: jax.Array, labels: jax.Array, weights: jax.Array
+    ) -> dict[str, jax.Array]:
+        return self._loss(params, inputs, labels, weights)[1]
+
+    def batch(self, samples: Samples, view: int, chosen: NDArray[np.intp]) -> tuple[Any, ...]:
+        """Gather a batch `(inputs, labels, weights)`, padded to the batch size."""
+        weights = np.zeros(self.batch_size, np.float32)
+        weights[: len(chosen)] = 1
+        inputs = samples.inputs(view, chosen, self.batch_size)
+        return inputs, padded(samples.labels[chosen], self.batch_size), weights
+
+    def measure(self, params: vgg.Params, samples: Samples) -> dict[str, float]:
+        """Return loss, top-1 and top-5 over all samples of view 0."""
+        totals = Totals()
+        everything = np.arange(len(samples.labels))
+        for part in batches(len(everything), self.batch_size):
+            totals.add(self.evaluate(params, *self.batch(samples, 0, everything[part])))
+        return totals.means()
+
+
+class Totals:
+    """Running sums of a pass over the data."""
+
+    def __init__(self) -> None:
+        self.sums = dict.fromkeys(("loss", "top1", "top5", "count"), 0.0)
+
+    def add(self, sums: dict[str, jax.Array]) -> None:
+        """Add a batch's sums."""
+        for key, value in sums.items():
+            self.sums[key] += float(value)
+
+    def means(self) -> dict[str, float]:
+        """Return mean loss, top-1 and top-5."""
+        return {key: self.sums[key] / self.sums["count"] for key in ("loss", "top1", "top5")}
