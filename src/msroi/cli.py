@@ -258,7 +258,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif own_files(arguments):
             commands[arguments.command](arguments)
         elif arguments.experiment is not None:
-            options = {"devices": arguments.devices} if arguments.command == "train" else {}
+            devices = getattr(arguments, "devices", None)
+            options = {} if devices is None else {"devices": devices}
             run_stage(arguments.command, arguments.experiment, **options)
         else:
             raise ParameterError(
