@@ -70,6 +70,10 @@ class Trainer:
             self._evaluate, in_shardings=(self.whole, *batch), out_shardings=self.whole
         )
 
+        self.classify = jax.jit(
+            self._classify, in_shardings=(self.whole, split), out_shardings=self.whole
+        )
+
     def init(self, seed: int, pretrained: vgg.Params, train: Samples) -> vgg.Params:
         """Start the trainable layers: pretrained where VGG16 has them, drawn where not."""
         sample = train.inputs(0, np.zeros(1, np.intp), 1)
@@ -106,6 +110,10 @@ class Trainer:
     ) -> dict[str, jax.Array]:
         return self._loss(params, inputs, labels, weights)[1]
 
+    def _classify(self, params: vgg.Params, inputs: jax.Array) -> jax.Array:
+        logits, _ = self.model.apply({"params": params}, inputs, self.first)
+        return jnp.argmax(logits, axis=1)
+
     def batch(self, samples: Samples, view: int, chosen: NDArray[np.intp]) -> tuple[Any, ...]:
         """Gather a batch `(inputs, labels, weights)`, padded to the batch size."""
         weights = np.zeros(self.batch_size, np.float32)
@@ -120,6 +128,15 @@ class Trainer:
         for part in batches(len(everything), self.batch_size):
             totals.add(self.evaluate(params, *self.batch(samples, 0, everything[part])))
         return totals.means()
+
+    def predict(self, params: vgg.Params, samples: Samples) -> NDArray[np.intp]:
+        """Return the most probable class of every sample of view 0: `(N,)`."""
+        predicted = np.zeros(len(samples.labels), np.intp)
+        everything = np.arange(len(samples.labels))
+        for part in batches(len(everything), self.batch_size):
+            inputs, _, _ = self.batch(samples, 0, everything[part])
+            predicted[part] = self.classify(params, inputs)[: part.stop - part.start]
+        return predicted
 
 
 class Totals:

@@ -6,6 +6,8 @@ that was stopped goes on after its last complete epoch.
 """
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -26,6 +28,8 @@ from msroi.params import Experiment
 from msroi.plots import plot_history
 from msroi.steps import Samples, Totals, Trainer
 
+WORST = 10
+WORST_COLUMNS = ("class", "val_images", "val_top1", "confused_with", "confused")
 COLUMNS = ("epoch", "train_loss", "train_top1", "val_loss", "val_top1", "val_top5")
 
 
@@ -103,6 +107,40 @@ def history_row(
     }
 
 
+def worst_classes(
+    labels: NDArray[np.int32], predicted: NDArray[np.intp], classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return the `WORST` classes with the lowest top-1, the worst first, then by name.
+
+    Parameters
+    ----------
+    labels, predicted
+        `(N,)`, the true and the most probable class of every validation image.
+    classes
+        Their names.
+
+    Returns
+    -------
+    Rows of `WORST_COLUMNS`: with which other class most images were confused, and how many;
+    both empty where none was.
+    """
+    rows = []
+    for number in np.unique(labels):
+        taken_for = Counter(predicted[labels == number].tolist())
+        right, count = taken_for.pop(int(number), 0), int((labels == number).sum())
+        other = min(taken_for, key=lambda c: (-taken_for[c], c), default=None)
+        rows.append(
+            {
+                "class": classes[number],
+                "val_images": count,
+                "val_top1": round(right / count, 6),
+                "confused_with": "" if other is None else classes[other],
+                "confused": "" if other is None else taken_for[other],
+            }
+        )
+    return sorted(rows, key=lambda row: (row["val_top1"], row["class"]))[:WORST]
+
+
 def run(experiment: Experiment, layout: Layout, devices: int | None = None) -> None:
     """Train on the prepared images; write the trained layers, history and summary.
 
@@ -137,10 +175,11 @@ def run(experiment: Experiment, layout: Layout, devices: int | None = None) -> N
     trained, history = fit(
         trainer, start, train, validate, params.epochs, experiment.seed, checkpoints
     )
+    worst = worst_classes(validate.labels, trainer.predict(trained, validate), classes)
     described = {"classes": classes, "train": asdict(params)}
     images = {"train_images": len(train.labels), "val_images": len(validate.labels)}
     with checkpoints.room_for(f"the results in {layout.model}"):
-        write_results(layout, trained, history, described, images)
+        write_results(layout, trained, history, worst, described, images)
     checkpoints.remove()
 
 
@@ -148,15 +187,17 @@ def write_results(
     layout: Layout,
     trained: vgg.Params,
     history: list[dict[str, float]],
+    worst: list[dict[str, Any]],
     described: dict[str, Any],
     images: dict[str, int],
 ) -> None:
-    """Write the trained layers with the network's description, history and summary."""
+    """Write the trained layers with the network's description, history, confusions, summary."""
     flat = vgg.flattened(trained)
     # one entry only: safetensors writes several in an order that varies
     metadata = {"model": json.dumps(described)}
     write_bytes(layout.model / "weights.safetensors", save(flat, metadata))
     write_csv(layout.model / "history.csv", COLUMNS, history)
+    write_csv(layout.model / "worst_classes.csv", WORST_COLUMNS, worst)
     plot_history(history, layout.model / "history.png")
     counts = {
         "classes": len(described["classes"]),

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -14,7 +15,6 @@ import numpy as np
 import optax
 import pytest
 import yaml
-from conftest import changed
 
 from msroi import checkpoints, cli, inputs, train
 from msroi.checkpoints import Checkpoints, Progress
@@ -126,7 +126,7 @@ def test_the_key_covers_all_that_a_training_depends_on(project):
     ]
     folders = {checkpoints.checkpoint_folder(one, layout, key) for one, key in others}
     assert len(folders | {first}) == 5
-    unrelated = changed(experiment, heatmap={"passes": 3})
+    unrelated = replace(experiment, heatmap=replace(experiment.heatmap, passes=3))
     assert first == checkpoints.checkpoint_folder(unrelated, layout, "inputs")
 
 

@@ -331,6 +331,7 @@ def test_a_run_trains_what_it_should(project, weights, trainable, kept):
         "history.png",
         "summary.json",
         "weights.safetensors",
+        "worst_classes.csv",
     ]
 
 
@@ -386,3 +387,23 @@ def test_heatmaps_compute_in_float32_whatever_the_training(project):
         maps.append(model.plain(pixels))
     np.testing.assert_array_equal(maps[0][0], maps[1][0])
     np.testing.assert_array_equal(maps[0][1], maps[1][1])
+
+
+def test_worst_classes_by_hand():
+    labels = np.array([0, 0, 0, 1, 1, 2, 2, 2], np.int32)
+    predicted = np.array([0, 2, 2, 1, 1, 0, 1, 2])
+    rows = train.worst_classes(labels, predicted, ["ant", "bee", "cat"])
+    assert [tuple(row.values()) for row in rows] == [
+        ("ant", 3, 0.333333, "cat", 2),
+        ("cat", 3, 0.333333, "ant", 1),  # a tie goes to the first class
+        ("bee", 2, 1.0, "", ""),
+    ]
+
+
+def test_only_the_ten_worst_classes_are_listed():
+    labels = np.repeat(np.arange(12, dtype=np.int32), 2)
+    predicted = labels.astype(int)
+    predicted[10] = 0
+    rows = train.worst_classes(labels, predicted, list("abcdefghijkl"))
+    assert len(rows) == 10
+    assert (rows[0]["class"], rows[0]["val_top1"], rows[0]["confused_with"]) == ("f", 0.5, "a")
