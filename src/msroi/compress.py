@@ -8,7 +8,6 @@ encodes that blend with one quality, searched so that the file has the reference
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,6 @@ from msroi.jpeg import Match
 from msroi.layout import Layout
 from msroi.params import Compress, Experiment
 
-METHODS = ("jpeg", "msroi")
 COLUMNS = (
     "dataset",
     "image",
@@ -81,11 +79,6 @@ def compress_image(
         yield "msroi", quality, matched_jpeg(blended, len(reference))
 
 
-def jpeg_path(layout: Layout, dataset: str, method: str, match_quality: int, image: str) -> Path:
-    """Return where the JPEG file of one image, method and quality lies."""
-    return layout.jpeg / "images" / dataset / method / f"q{match_quality}" / f"{image}.jpg"
-
-
 def run(experiment: Experiment, layout: Layout) -> None:
     """Compress every test image; write the files and their index."""
     params = experiment.compress
@@ -93,10 +86,10 @@ def run(experiment: Experiment, layout: Layout) -> None:
 
     def compress_one(item: TestImage) -> list[dict[str, Any]]:
         image = read_rgb(item.path(layout))
-        saliency = read_grey(layout.heatmaps / "saliency" / item.dataset / f"{item.image}.png")
+        saliency = read_grey(layout.heatmap("saliency", item.dataset, item.image))
         rows = []
         for method, quality, match in compress_image(image, saliency, params):
-            write_bytes(jpeg_path(layout, item.dataset, method, quality, item.image), match.data)
+            write_bytes(layout.jpeg_file(item.dataset, method, quality, item.image), match.data)
             rows.append(index_row(item, method, quality, match, params))
         return rows
 

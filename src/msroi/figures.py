@@ -96,11 +96,8 @@ def write_figures(
     passes = np.load(layout.heatmaps / "passes.npy")
     place = {(item.dataset, item.image): number for number, item in enumerate(items)}
 
-    def heatmap(kind: str, item: TestImage) -> Path:
-        return layout.heatmaps / kind / item.dataset / f"{item.image}.png"
-
     salient = [
-        (item, count_regions(read_grey(heatmap("saliency", item))))
+        (item, count_regions(read_grey(layout.heatmap("saliency", item.dataset, item.image))))
         for item in by_set[params.salient_set]
     ]
     chosen = figure_images(salient, by_set[params.texture_set])
@@ -114,7 +111,7 @@ def write_figures(
         shown = by_set[name][: params.images]
         plot_pairs(
             [read_rgb(item.path(layout)) for item in shown],
-            [read_rgb(heatmap("overlay", item)) for item in shown],
+            [read_rgb(layout.heatmap("overlay", item.dataset, item.image)) for item in shown],
             [item.image for item in shown],
             layout.figures / f"figure{number}.png",
         )

@@ -222,18 +222,18 @@ def run(experiment: Experiment, layout: Layout) -> None:
     """Make the maps of every test image, and measure how they differ and how good they are."""
     params = experiment.heatmap
     model = Model(layout.model, layout.vgg16, params)
-    folders = {kind: fresh_folder(layout.heatmaps / kind) for kind in ("saliency", "overlay")}
+    for kind in ("saliency", "overlay"):
+        fresh_folder(layout.heatmaps / kind)
     predicted: list[dict[str, Any]] = []
     spreads: list[dict[str, Any]] = []
     passes = []
     for item in tqdm(test_images(layout), desc="heatmap", unit="image"):
         name = {"dataset": item.dataset, "image": item.image}
-        file = f"{item.dataset}/{item.image}.png"
         image = read_rgb(item.path(layout))
         small, probabilities = model.plain(image)
         saliency = full_size(small[0], image)
-        write_image(folders["saliency"] / file, to_8_bit(saliency))
-        write_image(folders["overlay"] / file, overlay(image, saliency))
+        write_image(layout.heatmap("saliency", item.dataset, item.image), to_8_bit(saliency))
+        write_image(layout.heatmap("overlay", item.dataset, item.image), overlay(image, saliency))
         predicted += predictions(model, name, probabilities[0])
         maps = {0.0: np.repeat(small, params.passes, axis=0)}  # nothing varies: one pass is all
         if params.dropout > 0:

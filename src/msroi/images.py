@@ -1,6 +1,5 @@
 """Photographs in and out: any file becomes 8-bit RGB as a viewer would show it."""
 
-import io
 import threading
 import warnings
 from collections.abc import Iterator
@@ -93,13 +92,6 @@ def write_image(path: Path, pixels: Pixels) -> None:
     """Write `(H, W, 3)` RGB or `(H, W)` grey `uint8` in the format of the suffix."""
     with written_whole(path) as partial:
         Image.fromarray(pixels).save(partial)
-
-
-def png_bytes(pixels: Pixels) -> bytes:
-    """Return `pixels` as a PNG file."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def read_grey(path: Path) -> NDArray[np.float32]:

@@ -35,7 +35,7 @@ class TestImage:
 
     def path(self, layout: Layout) -> Path:
         """Return the RGB PNG at full size."""
-        return layout.test_images / self.dataset / f"{self.image}.png"
+        return layout.test_image(self.dataset, self.image)
 
 
 def rows_of(layout: Layout, splits: Collection[str]) -> list[dict[str, str]]:

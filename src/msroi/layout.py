@@ -75,6 +75,10 @@ class Layout:
         """Folder of test photographs at full size: `<set>/<image>.png`, RGB."""
         return self.data / "prepare" / "test"
 
+    def test_image(self, dataset: str, image: str) -> Path:
+        """Return the RGB PNG of one test photograph at full size."""
+        return self.test_images / dataset / f"{image}.png"
+
     # augment
     @property
     def plan(self) -> Path:
@@ -98,11 +102,19 @@ class Layout:
         """Folder of saliency maps, overlays, predictions and their spread."""
         return self.results / "heatmaps"
 
+    def heatmap(self, kind: str, dataset: str, image: str) -> Path:
+        """Return one test photograph's map, `kind` saliency (grey) or overlay (Jet)."""
+        return self.heatmaps / kind / dataset / f"{image}.png"
+
     # compress
     @property
     def jpeg(self) -> Path:
         """Folder of the JPEG files and their index."""
         return self.results / "jpeg"
+
+    def jpeg_file(self, dataset: str, method: str, match_quality: int, image: str) -> Path:
+        """Return the JPEG file of one image, method and quality."""
+        return self.jpeg / "images" / dataset / method / f"q{match_quality}" / f"{image}.jpg"
 
     # metrics
     @property

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from msroi import measures
-from msroi.compress import jpeg_path
 from msroi.errors import ImageError
 from msroi.files import read_csv, write_csv, write_json
 from msroi.images import Pixels, read_grey, read_rgb
@@ -101,11 +100,11 @@ def run(experiment: Experiment, layout: Layout) -> None:
 
     def measure_photograph(rows: list[dict[str, str]]) -> list[dict[str, Any]]:
         dataset, image = rows[0]["dataset"], rows[0]["image"]
-        reference = read_rgb(layout.test_images / dataset / f"{image}.png")
-        saliency = read_grey(layout.heatmaps / "saliency" / dataset / f"{image}.png")
+        reference = read_rgb(layout.test_image(dataset, image))
+        saliency = read_grey(layout.heatmap("saliency", dataset, image))
         measured = []
         for row in rows:
-            path = jpeg_path(layout, dataset, row["method"], int(row["match_quality"]), image)
+            path = layout.jpeg_file(dataset, row["method"], int(row["match_quality"]), image)
             try:
                 values = measure(reference, read_rgb(path), saliency)
             except ImageError as error:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from msroi import compress, jpeg
 from msroi.errors import ImageError, ParameterError
 from msroi.files import write_bytes
-from msroi.images import Pixels, png_bytes, read_grey, read_rgb, to_8_bit
+from msroi.images import Pixels, read_grey, read_rgb, to_8_bit, write_image
 from msroi.layout import Layout
 from msroi.params import Experiment
 
@@ -85,8 +85,8 @@ def heatmaps(images: Sequence[Path], out: Path, experiment: Experiment) -> Itera
         pixels = read_rgb(image)
         saliency = model.saliency(pixels)
         map_path, overlay_path = paths[image]
-        write_bytes(map_path, png_bytes(to_8_bit(saliency)))
-        write_bytes(overlay_path, png_bytes(overlay(pixels, saliency)))
+        write_image(map_path, to_8_bit(saliency))
+        write_image(overlay_path, overlay(pixels, saliency))
         yield {"image": str(image), "saliency": str(map_path), "overlay": str(overlay_path)}
 
 

@@ -278,8 +278,8 @@ def run(experiment: Experiment, layout: Layout) -> None:
                 packed.write(resize(box.cut(photo.pixels), side).tobytes())
                 index.append(index_row(len(index), item, photo, box, folder))
             if item.split == "test":
-                name = f"{image_name(item.path, folder)}.png"
-                write_image(layout.test_images / item.dataset / name, photo.pixels)
+                name = image_name(item.path, folder)
+                write_image(layout.test_image(item.dataset, name), photo.pixels)
         packed.seek(0)
         write_pack_header(packed, len(index), side)
     if experiment.prepare.layout == "folders":
