@@ -23,6 +23,7 @@ from msroi.layout import Layout
 from msroi.params import Augment, Experiment
 
 COLUMNS = ("view", "row", "rotation_deg", "scale", "flip_horizontal", "flip_vertical")
+AS_IT_IS = (0.0, 1.0, 0.0, 0.0)  # no rotation, no scaling, no flips
 SHEET_IMAGES = 6
 SHEET_VIEWS = 6
 
@@ -81,6 +82,8 @@ def plan_rows(experiment: Experiment, rows: Sequence[int]) -> Iterator[dict[str,
     """Yield the plan: for every view, one row a training image."""
     for view in range(experiment.augment.views):
         draws = draw_view(experiment.augment, len(rows), (experiment.seed, 2, view))
+        if view == 0 and experiment.augment.plain_view:
+            draws[:] = AS_IT_IS
         for row, (rotation, scale, horizontal, vertical) in zip(rows, draws, strict=True):
             yield {
                 "view": view,

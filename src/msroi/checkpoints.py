@@ -6,7 +6,6 @@ after every epoch, whole or not at all, and the last two are kept.
 """
 
 import errno
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ import optax
 import orbax.checkpoint as ocp
 
 from msroi.errors import TrainingError
-from msroi.files import file_hash
+from msroi.files import digest, file_hash
 from msroi.layout import Layout
 from msroi.params import Experiment
 
@@ -41,15 +40,14 @@ class Progress(NamedTuple):
 def checkpoint_folder(experiment: Experiment, layout: Layout, inputs_key: str) -> Path:
     """Return the scratch folder for checkpoints, keyed by all that the training depends on.
 
-    `inputs_key` stands for the network, the images and the plan; see
-    `inputs.scratch_folder`. How many devices share the work is not part of the key.
+    `inputs_key` stands for the network, the images and the plan. How many devices share the
+    work is not part of the key.
     """
     modules = [Path(__file__).with_name(name) for name in MODULES]
     train = json.dumps(asdict(experiment.train), sort_keys=True)
     parts = [inputs_key, train, str(experiment.seed), optax.__version__]
     parts += map(file_hash, modules)
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    return layout.scratch / "checkpoints" / key
+    return layout.scratch / "checkpoints" / digest(*parts)
 
 
 class Checkpoints:

@@ -92,3 +92,8 @@ def file_hash(path: Path, algorithm: str = "sha256") -> str:
     """Return the hex digest of a file, read in blocks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def digest(*parts: str) -> str:
+    """Return 16 hexadecimal digits that stand for `parts`."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

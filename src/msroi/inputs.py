@@ -5,9 +5,8 @@ frozen blocks, their features are computed once for every planned view and kept 
 scratch, keyed by everything they depend on.
 """
 
-import hashlib
-import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tqdm import tqdm
 
 from msroi import vgg
 from msroi.augment import transform
-from msroi.files import file_hash, written_whole
+from msroi.files import digest, file_hash, written_whole
 from msroi.images import Pixels
 from msroi.layout import Layout
 
@@ -72,67 +71,89 @@ def image_inputs(
 
 def feature_inputs(
     images: Inputs,
-    shape: tuple[int, int, int],
+    shape: tuple[int, int],
     weights: vgg.Weights,
     frozen_blocks: int,
-    file: Path,
+    files: list[Path],
 ) -> Inputs:
-    """Give the features of the frozen blocks, computed once and kept in `file`.
+    """Give the features of the frozen blocks, computed once and kept in a file a view.
 
     Parameters
     ----------
     images
         Normalised images by view.
     shape
-        Number of views, number of images, side of the images in pixels.
+        Number of images, side of the images in pixels.
     weights
         The pretrained weights.
     frozen_blocks
         How many of VGG16's blocks are applied, 1 to 5.
-    file
-        The `.npy` scratch file; if it is there it is used as it is.
+    files
+        The `.npy` scratch file of each view; those that are there are used as they are.
     """
-    if not file.exists():
-        compute_features(images, shape, weights, frozen_blocks, file)
-    stored = np.load(file, mmap_mode="r")
-    return lambda view, chosen, size: padded(stored[view, chosen], size)
+    for view, file in enumerate(files):
+        if not file.exists():
+            compute_features(partial(images, view), shape, weights, frozen_blocks, file)
+    stored = [np.load(file, mmap_mode="r") for file in files]
+    return lambda view, chosen, size: padded(stored[view][chosen], size)
 
 
 def compute_features(
-    images: Inputs,
-    shape: tuple[int, int, int],
+    images: Callable[[NDArray[np.intp], int], Any],
+    shape: tuple[int, int],
     weights: vgg.Weights,
     frozen_blocks: int,
     file: Path,
 ) -> None:
-    """Write the frozen blocks' features, `(views, N, h, w, c) float32`; see `feature_inputs`."""
-    views, count, side = shape
+    """Write one view's features, `(N, h, w, c) float32`; see `feature_inputs`."""
+    count, side = shape
     apply = jax.jit(vgg.frozen_part(weights, frozen_blocks))
     features_shape = vgg.features_shape(side, frozen_blocks)
     with (
-        written_whole(file) as partial,
-        tqdm(total=views * count, desc=f"features {file.stem}", unit="image") as bar,
+        written_whole(file) as partly,
+        tqdm(total=count, desc=f"features {file.stem}", unit="image") as bar,
     ):
-        out = open_memmap(partial, "w+", np.float32, (views, count, *features_shape))
-        for view in range(views):
-            for part in batches(count, FEATURE_BATCH):
-                chosen = np.arange(part.start, part.stop)
-                out[view, part] = apply(images(view, chosen, FEATURE_BATCH))[: len(chosen)]
-                bar.update(len(chosen))
+        out = open_memmap(partly, "w+", np.float32, (count, *features_shape))
+        for part in batches(count, FEATURE_BATCH):
+            chosen = np.arange(part.start, part.stop)
+            out[part] = apply(images(chosen, FEATURE_BATCH))[: len(chosen)]
+            bar.update(len(chosen))
         out.flush()
 
 
-def scratch_folder(layout: Layout, trainable: str) -> Path:
-    """Return the scratch folder for features, keyed by all that they depend on.
+def frozen_key(layout: Layout, trainable: str, weights: vgg.Weights, shape: tuple[int, ...]) -> str:
+    """Return a key of all that features depend on but the choice of images and their view.
 
-    Folders of other keys are removed: the features of one set of inputs stay at most.
+    The computation enters as XLA is given it, so that an edit that leaves it as it is does
+    not throw away an hour of work. `shape` is that of an image, `(H, W, 3)`.
     """
-    modules = [Path(__file__).with_name(name) for name in ("inputs.py", "augment.py", "vgg.py")]
-    files = [layout.vgg16, layout.packed, layout.index, layout.plan, *modules]
-    parts = [trainable, jax.__version__, jax.default_backend(), *map(file_hash, files)]
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    folder = layout.scratch / "features"
-    for other in folder.glob("*"):
-        if other.name != key:
-            shutil.rmtree(other, ignore_errors=True)
-    return folder / key
+
+    def features(weights: vgg.Weights, images: jax.Array, draws: jax.Array) -> Any:
+        shown = vgg.normalise(transform(images, draws), weights)
+        return vgg.frozen_part(weights, vgg.FROZEN_BLOCKS[trainable])(shown)
+
+    images = np.zeros((FEATURE_BATCH, *shape), np.uint8)
+    draws = np.zeros((FEATURE_BATCH, 4), np.float32)
+    computation = jax.jit(features).lower(dict(weights), images, draws).as_text()
+    hashes = map(file_hash, (layout.vgg16, layout.packed))
+    return digest(jax.__version__, jax.default_backend(), computation, *hashes)
+
+
+def feature_files(
+    layout: Layout, key: str, rows: NDArray[np.intp], draws: NDArray[np.float32] | None
+) -> list[Path]:
+    """Name the scratch file of each view by all that its features depend on.
+
+    So a plan with one more view needs only that view's features. `key` is `frozen_key`'s;
+    `rows` and `draws` as for `image_inputs`.
+    """
+    views = [b""] if draws is None else [draw.tobytes() for draw in draws]
+    names = [digest(key, rows.tobytes().hex(), view.hex()) for view in views]
+    return [layout.scratch / "features" / f"{name}.npy" for name in names]
+
+
+def remove_other_features(layout: Layout, files: list[Path]) -> None:
+    """Remove the scratch features that are none of `files`: one experiment's stay at most."""
+    for other in (layout.scratch / "features").glob("*"):
+        if other not in files:
+            other.unlink()

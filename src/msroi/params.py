@@ -70,6 +70,7 @@ class Augment:
     """The ranges from which the augmentation plan is drawn (paper, section 2)."""
 
     views: int
+    plain_view: bool
     rotation_deg: float
     scale_pct: float
     flips: bool
@@ -83,7 +84,11 @@ class Train:
     epochs: int
     batch_size: int
     learning_rate: float
+    schedule: str
+    logit_adjustment: float
+    dropout: float
     filters: int
+    start: str
     init_std: float
     gap_init_std: float
     compute: str

@@ -1,5 +1,6 @@
 """The compiled steps of a training: the trainable part of the network, its loss and Adam."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,22 +48,44 @@ def loss_and_hits(
     return losses.sum() / weights.sum(), sums
 
 
+def learning_rate(params: Train, images: int) -> optax.Schedule:
+    """Return the learning rate by step: as it is, or falling in a line to 0 at the end."""
+    if params.schedule == "constant":
+        return optax.constant_schedule(params.learning_rate)
+    steps = params.epochs * math.ceil(images / params.batch_size)
+    return optax.linear_schedule(params.learning_rate, 0.0, steps)
+
+
+def adjustment(counts: NDArray[np.intp], strength: float) -> NDArray[np.float32]:
+    """Return what is added to the logits in training, and only there: `(classes,) float32`.
+
+    Logit adjustment (Menon et al. 2021, equation 10): `strength` times the logarithm of each
+    class's share of the training images. The network then need not learn how frequent a
+    class is, so that classes count alike where there are as many images of each, as among
+    the paper's validation images. 0 adds nothing. At least one image a class is needed.
+    """
+    return np.asarray(strength * np.log(counts / counts.sum()), np.float32)
+
+
 class Trainer:
     """The compiled steps of one training: the trainable part of the network and Adam.
 
-    `devices` share every batch; each holds all parameters.
+    `counts` `(classes,)` says how many training images each class has; `devices` share
+    every batch; each holds all parameters.
     """
 
-    def __init__(self, params: Train, classes: int, devices: int) -> None:
+    def __init__(self, params: Train, counts: NDArray[np.intp], devices: int) -> None:
         self.batch_size = params.batch_size
         self.first = vgg.FROZEN_BLOCKS[params.trainable]
-        self.model = vgg.network(params, classes, compute=params.compute)
-        self.optimizer = optax.adam(params.learning_rate)
+        self.model = vgg.network(params, len(counts), compute=params.compute)
+        self.dropped = vgg.network(params, len(counts), params.dropout, params.compute)
+        self.optimizer = optax.adam(learning_rate(params, int(counts.sum())))
+        self.adjustment = adjustment(counts, params.logit_adjustment)
         self.whole, split = shardings(devices)
         batch = (split, split, split)
         self.step = jax.jit(
             self._step,
-            in_shardings=(self.whole, self.whole, *batch),
+            in_shardings=(self.whole, self.whole, self.whole, *batch),
             out_shardings=self.whole,
             donate_argnums=(0, 1),
         )
@@ -87,28 +110,37 @@ class Trainer:
         return placed
 
     def _loss(
-        self, params: vgg.Params, inputs: jax.Array, labels: jax.Array, weights: jax.Array
+        self,
+        params: vgg.Params,
+        key: jax.Array,
+        inputs: jax.Array,
+        labels: jax.Array,
+        weights: jax.Array,
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        logits, _ = self.model.apply({"params": params}, inputs, self.first)
-        return loss_and_hits(logits, labels, weights)
+        logits, _ = self.dropped.apply(
+            {"params": params}, inputs, self.first, rngs={"dropout": key}
+        )
+        return loss_and_hits(logits + self.adjustment, labels, weights)
 
     def _step(
         self,
         params: vgg.Params,
         state: optax.OptState,
+        key: jax.Array,
         inputs: jax.Array,
         labels: jax.Array,
         weights: jax.Array,
     ) -> tuple[vgg.Params, optax.OptState, dict[str, jax.Array]]:
         gradient = jax.grad(self._loss, has_aux=True)
-        gradients, sums = gradient(params, inputs, labels, weights)
+        gradients, sums = gradient(params, key, inputs, labels, weights)
         updates, state = self.optimizer.update(gradients, state, params)
         return optax.apply_updates(params, updates), state, sums
 
     def _evaluate(
         self, params: vgg.Params, inputs: jax.Array, labels: jax.Array, weights: jax.Array
     ) -> dict[str, jax.Array]:
-        return self._loss(params, inputs, labels, weights)[1]
+        logits, _ = self.model.apply({"params": params}, inputs, self.first)
+        return loss_and_hits(logits, labels, weights)[1]
 
     def _classify(self, params: vgg.Params, inputs: jax.Array) -> jax.Array:
         logits, _ = self.model.apply({"params": params}, inputs, self.first)

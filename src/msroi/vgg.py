@@ -61,14 +61,14 @@ class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
 
     Attributes
     ----------
-    classes, filters, init_std, gap_init_std
-        Number of classes; filters of the new convolutions; std of the normal, cut off at
-        two std, that starts them; std of the normal that starts the class weights. As in
-        TensorFlow, `init_std` is the std before the cut: the weights' own is 0.88 of it.
+    classes, filters, start, init_std, gap_init_std
+        Number of classes; filters of the new convolutions; how these start, `normal` or
+        `identity` (see `starting_kernel`), and with which std; std of the normal that starts
+        the class weights.
     dropout
-        Share of each convolution's outputs dropped before its ReLU. 0 except to measure
-        how much maps differ between passes: the public code of Prakash et al. (2017)
-        keeps dropout on at inference, in every convolution.
+        Share of each convolution's outputs dropped before its ReLU: 0, but for training
+        with `train.dropout`, and to measure how much maps differ between passes: the public
+        code of Prakash et al. (2017) keeps dropout on at inference, in every convolution.
     compute
         The type in which convolutions are computed, `float32` or `bfloat16`; parameters,
         features for the class activation maps and logits are float32 with either.
@@ -76,6 +76,7 @@ class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
 
     classes: int
     filters: int
+    start: str
     init_std: float
     gap_init_std: float
     dropout: float
@@ -83,13 +84,13 @@ class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
 
     def setup(self) -> None:
         """Create the layers under their names."""
-        start = nn.initializers.truncated_normal(self.init_std)
+        kernel = starting_kernel(self.start, self.init_std)
         conv = partial(nn.Conv, kernel_size=(3, 3), dtype=jnp.dtype(self.compute))
         for block, (count, width) in enumerate(zip(CONVOLUTIONS, WIDTHS, strict=True), start=1):
             for layer in range(1, count + 1):
                 setattr(self, f"conv{block}_{layer}", conv(width))
         for layer in range(1, HEAD + 1):
-            setattr(self, f"conv6_{layer}", conv(self.filters, kernel_init=start))
+            setattr(self, f"conv6_{layer}", conv(self.filters, kernel_init=kernel))
         self.gap = nn.Dense(
             self.classes, use_bias=False, kernel_init=nn.initializers.normal(self.gap_init_std)
         )
@@ -126,13 +127,41 @@ class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
         return self.gap(features.mean(axis=(1, 2))), {"conv6_3": features}
 
 
+def starting_kernel(start: str, std: float) -> nn.initializers.Initializer:
+    """Return what starts a new convolution's kernel `(3, 3, n_in, n_out)`.
+
+    `normal` draws from a normal of `std`, cut off at two std (paper, section 2, with 0.1).
+    As in TensorFlow, that is the std before the cut: the weights' own is 0.88 of it.
+    `identity` adds 1 where filter k has its centre on channel k: but for the noise, the
+    layer then passes its input on, so that training starts from a linear classifier of the
+    pretrained features (Le et al. 2015, "A simple way to initialize recurrent networks of
+    rectified linear units").
+    """
+    drawn = nn.initializers.truncated_normal(std)
+    if start == "normal":
+        return drawn
+
+    def identity(key: Any, shape: Any, dtype: Any = jnp.float32, **_: Any) -> Any:
+        return drawn(key, shape, dtype).at[1, 1].add(jnp.eye(shape[2], shape[3], dtype=dtype))
+
+    return identity
+
+
 def network(train: Train, classes: int, dropout: float = 0.0, compute: str = "float32") -> VGG16GAP:
     """Build the network of an experiment.
 
-    `dropout` is on at inference or not at all; `compute` is `train.compute` in training,
-    and float32 in everything that is made with a trained network.
+    `dropout` and `compute` are those of `train` in training; what is made with a trained
+    network is made in float32, without dropout but for the passes of Figures 1 to 4.
     """
-    return VGG16GAP(classes, train.filters, train.init_std, train.gap_init_std, dropout, compute)
+    return VGG16GAP(
+        classes,
+        train.filters,
+        train.start,
+        train.init_std,
+        train.gap_init_std,
+        dropout,
+        compute,
+    )
 
 
 def normalise(images: jax.Array, weights: Weights) -> jax.Array:
@@ -140,13 +169,22 @@ def normalise(images: jax.Array, weights: Weights) -> jax.Array:
     return (images.astype(jnp.float32) - weights["input/mean"]) / weights["input/std"]
 
 
+# where only the pretrained layers are used; the new ones are none
+PRETRAINED = VGG16GAP(
+    classes=1,
+    filters=1,
+    start="normal",
+    init_std=1.0,
+    gap_init_std=1.0,
+    dropout=0.0,
+    compute="float32",
+)
+
+
 def frozen_part(weights: Weights, blocks: int) -> Callable[[jax.Array], jax.Array]:
     """Return VGG16's first `blocks` blocks as a function of normalised images."""
-    model = VGG16GAP(
-        classes=1, filters=1, init_std=1.0, gap_init_std=1.0, dropout=0.0, compute="float32"
-    )
     variables = {"params": nested(weights)}
-    return lambda x: model.apply(variables, x, 0, blocks, method="blocks")
+    return lambda x: PRETRAINED.apply(variables, x, 0, blocks, method="blocks")
 
 
 def features_shape(side: int, blocks: int) -> tuple[int, int, int]:
@@ -177,9 +215,9 @@ def flattened(params: Params) -> dict[str, NDArray[np.float32]]:
 
 
 def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
-    """Read a safetensors file of `layer/name` arrays."""
-    weights: dict[str, NDArray[np.float32]] = load_file(existing(path))
-    return weights
+    """Read a safetensors file of `layer/name` arrays, float32 or float16, as float32."""
+    weights = load_file(existing(path))
+    return {key: value.astype(np.float32, copy=False) for key, value in weights.items()}
 
 
 def merge(model: VGG16GAP, *sources: Weights) -> Params:

@@ -17,7 +17,7 @@ from msroi.layout import Layout
 from msroi.params import Augment
 
 ROOT = Path(__file__).parents[2]
-PAPER = Augment(views=3, rotation_deg=30, scale_pct=30, flips=True)
+PAPER = Augment(views=3, plain_view=False, rotation_deg=30, scale_pct=30, flips=True)
 CAT = skimage.data.chelsea()
 EXACT = 0.01  # of 255
 
@@ -153,7 +153,7 @@ def test_ranges_are_respected_and_used():
 
 
 def test_ranges_of_nothing_are_the_identity():
-    still = Augment(views=1, rotation_deg=0, scale_pct=0, flips=False)
+    still = Augment(views=1, plain_view=False, rotation_deg=0, scale_pct=0, flips=False)
     np.testing.assert_array_equal(draw_view(still, 50, (7,)), np.tile([0, 1, 0, 0], (50, 1)))
 
 
@@ -248,6 +248,18 @@ def test_adding_a_view_does_not_change_earlier_ones(experiment, layout):
     assert len(four.splitlines()) == len(three.splitlines()) + len(TRAIN)
     first, last = (draw_view(PAPER, 7, (experiment.seed, 2, view)) for view in (0, 3))
     assert not np.array_equal(first, last)
+
+
+def test_a_plain_view_comes_first_and_changes_no_other(experiment, layout):
+    augment.run(experiment, layout)
+    _, drawn = augment.read_plan(layout)
+    with_plain = dataclasses.replace(PAPER, plain_view=True)
+    augment.run(dataclasses.replace(experiment, augment=with_plain), layout)
+    _, draws = augment.read_plan(layout)
+    np.testing.assert_array_equal(draws[0], np.tile([0, 1, 0, 0], (len(TRAIN), 1)))
+    np.testing.assert_array_equal(draws[1:], drawn[1:])
+    packed = np.load(layout.packed)
+    np.testing.assert_array_equal(transform(packed[TRAIN], draws[0]), packed[TRAIN])
 
 
 def test_the_contact_sheet_shows_originals_and_their_views(experiment, layout):

@@ -25,8 +25,8 @@ class Kept:
     last_good = lambda self, words: ""
 
 def curve(devices):
-    params = Train("head", 3, 8, 1e-3, 16, 0.05, 0.1, "float32")
-    trainer = steps.Trainer(params, 3, devices)
+    params = Train("head", 3, 8, 1e-3, "linear", 1, 0.3, 16, "normal", 0.05, 0.1, "float32")
+    trainer = steps.Trainer(params, np.array([4, 9, 7]), devices)
     rng = np.random.default_rng(0)
     features = rng.normal(size=(20, 2, 2, 512)).astype(np.float32)
     inputs = lambda view, chosen, size: steps.padded(features[chosen], size)

@@ -39,7 +39,8 @@ def assert_deterministic(text):
 
 
 def exported_step(trainable, compute):
-    trainer = steps.Trainer(Train(trainable, 1, BATCH, 1e-4, 8, 0.1, 0.01, compute), CLASSES, 1)
+    train = Train(trainable, 1, BATCH, 1e-4, "linear", 1, 0.3, 8, "identity", 0.1, 0.01, compute)
+    trainer = steps.Trainer(train, np.ones(CLASSES, int), 1)
     shape = vgg.features_shape(SIDE, trainer.first) if trainer.first else (SIDE, SIDE, 3)
     inputs = jax.ShapeDtypeStruct((BATCH, *shape), np.float32)
     drawn = jax.eval_shape(
@@ -49,7 +50,8 @@ def exported_step(trainable, compute):
     state = jax.eval_shape(trainer.optimizer.init, params)
     labels = jax.ShapeDtypeStruct((BATCH,), np.int32)
     weights = jax.ShapeDtypeStruct((BATCH,), np.float32)
-    arguments = (params, state, inputs, labels, weights)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    arguments = (params, state, key, inputs, labels, weights)
     return export.export(trainer.step, platforms=["cuda"])(*arguments).mlir_module()
 
 

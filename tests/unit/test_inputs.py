@@ -81,15 +81,15 @@ def test_stored_features_are_those_computed_directly(
 ):
     """Batches of 3 for 5 images: the last is padded, and no padding may stay."""
     monkeypatch.setattr(inputs, "FEATURE_BATCH", 3)
-    file = tmp_path / "deep" / "train.npy"
-    features = inputs.feature_inputs(images, (2, 5, 32), weights, blocks, file)
+    files = [tmp_path / "deep" / name for name in ("one.npy", "two.npy")]
+    features = inputs.feature_inputs(images, (5, 32), weights, blocks, files)
     expected = direct_features(packed, draws, weights, blocks)
-    stored = np.load(file)
+    stored = np.stack([np.load(file) for file in files])
     assert stored.shape == (2, 5, *vgg.features_shape(32, blocks))
     assert stored.dtype == np.float32
     np.testing.assert_allclose(stored, expected, rtol=1e-3, atol=1e-4)
     assert len({image.tobytes() for view in stored for image in view}) == 10
-    assert list(file.parent.iterdir()) == [file]
+    assert sorted(files[0].parent.iterdir()) == files
 
     got = features(1, np.array([4, 0]), 4)
     np.testing.assert_array_equal(got, stored[1, [4, 0, 0, 0]])
@@ -97,15 +97,28 @@ def test_stored_features_are_those_computed_directly(
 
 def test_features_are_computed_once(images, weights, tmp_path):
     file = tmp_path / "train.npy"
-    inputs.feature_inputs(images, (2, 5, 32), weights, 1, file)
+    inputs.feature_inputs(images, (5, 32), weights, 1, [file])
     before = file.stat().st_mtime_ns, file.read_bytes()
 
     def fail(*_):
         raise AssertionError("computed again")
 
-    again = inputs.feature_inputs(fail, (2, 5, 32), weights, 1, file)
+    again = inputs.feature_inputs(fail, (5, 32), weights, 1, [file])
     assert again(0, np.array([1]), 2).shape == (2, 16, 16, 64)
     assert (file.stat().st_mtime_ns, file.read_bytes()) == before
+
+
+def test_one_more_view_needs_only_its_own_features(images, weights, tmp_path):
+    files = [tmp_path / "one.npy", tmp_path / "two.npy"]
+    inputs.feature_inputs(images, (5, 32), weights, 1, files[:1])
+    asked = []
+
+    def counted(view, chosen, size):
+        asked.append(view)
+        return images(view, chosen, size)
+
+    inputs.feature_inputs(counted, (5, 32), weights, 1, files)
+    assert set(asked) == {1}
 
 
 def test_an_interrupted_computation_leaves_nothing(weights, tmp_path):
@@ -113,7 +126,7 @@ def test_an_interrupted_computation_leaves_nothing(weights, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        inputs.feature_inputs(interrupt, (1, 5, 32), weights, 5, tmp_path / "train.npy")
+        inputs.feature_inputs(interrupt, (5, 32), weights, 5, [tmp_path / "train.npy"])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -121,40 +134,59 @@ def test_an_interrupted_computation_leaves_nothing(weights, tmp_path):
 def layout(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     layout = Layout("tiny")
-    for path in (layout.vgg16, layout.packed, layout.index, layout.plan):
+    for path in (layout.vgg16, layout.packed):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(path.name)
     return layout
 
 
-def test_scratch_has_one_name_for_the_same_inputs(layout):
-    first = inputs.scratch_folder(layout, "head")
-    assert first.parent == layout.scratch / "features"
-    shutil.copy(layout.plan, "copy")
-    shutil.move("copy", layout.plan)
-    assert inputs.scratch_folder(layout, "head") == first
+@pytest.fixture
+def key(layout, weights):
+    return lambda trainable="head", side=32: inputs.frozen_key(
+        layout, trainable, weights, (side, side, 3)
+    )
 
 
-@pytest.mark.parametrize("name", ["vgg16", "packed", "index", "plan"])
-def test_scratch_changes_with_every_file_that_features_depend_on(layout, name):
-    before = inputs.scratch_folder(layout, "head")
+def test_the_key_is_the_same_for_the_same_inputs(layout, key):
+    first = key()
+    shutil.copy(layout.packed, "copy")
+    shutil.move("copy", layout.packed)
+    assert key() == first
+
+
+@pytest.mark.parametrize("name", ["vgg16", "packed"])
+def test_the_key_changes_with_every_file_that_features_depend_on(layout, key, name):
+    before = key()
     getattr(layout, name).write_text("other")
-    assert inputs.scratch_folder(layout, "head") != before
+    assert key() != before
 
 
-def test_scratch_changes_with_the_trainable_part(layout):
-    folders = {inputs.scratch_folder(layout, part) for part in ("head", "block5", "all")}
-    assert len(folders) == 3
+def test_the_key_changes_with_what_is_computed(key, monkeypatch):
+    keys = {key(), key("block5"), key("all"), key(side=64)}
+    monkeypatch.setattr(inputs, "transform", lambda images, draws: 2 * images)
+    assert len({*keys, key()}) == 5
 
 
-def test_scratch_of_other_inputs_is_removed(layout):
-    mine = inputs.scratch_folder(layout, "head")
-    other = mine.with_name("0123456789abcdef")
+def test_a_view_has_a_file_of_its_own(layout, draws):
+    """Named by the rows and the draws of that view, not by how many views there are."""
+    both = inputs.feature_files(layout, "key", ROWS, draws)
+    assert inputs.feature_files(layout, "key", ROWS, draws[:1]) == both[:1]
+    others = [
+        *inputs.feature_files(layout, "another key", ROWS, draws[:1]),
+        *inputs.feature_files(layout, "key", ROWS[::-1], draws[:1]),
+        *inputs.feature_files(layout, "key", ROWS, None),
+    ]
+    assert len({*both, *others}) == 5
+    assert {file.parent for file in [*both, *others]} == {layout.scratch / "features"}
+
+
+def test_scratch_of_other_inputs_is_removed(layout, draws):
+    mine, other = inputs.feature_files(layout, "key", ROWS, draws)
     elsewhere = Layout("neighbour").scratch / "features" / other.name
-    for folder in (mine, other, elsewhere):
-        folder.mkdir(parents=True)
-        (folder / "train.npy").touch()
-    assert inputs.scratch_folder(layout, "head") == mine
-    assert (mine / "train.npy").exists()
-    assert (elsewhere / "train.npy").exists()
+    for file in (mine, other, elsewhere):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    inputs.remove_other_features(layout, [mine])
+    assert mine.exists()
+    assert elsewhere.exists()
     assert not other.exists()

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import flax.linen as nn
 import jax
@@ -15,7 +16,7 @@ from msroi import vgg
 from msroi.errors import MissingError
 from msroi.params import Train
 
-TRAIN = Train("head", 1, 2, 1e-4, filters=6, init_std=0.1, gap_init_std=0.01, compute="float32")
+TRAIN = Train("head", 1, 2, 1e-4, "constant", 0, 0, 6, "normal", 0.1, 0.01, "float32")
 CLASSES = 7
 
 
@@ -202,7 +203,7 @@ def test_new_convolutions_start_as_tensorflows_truncated_normal():
 
     A standard normal cut at ±2 has std 0.8796 (Johnson, Kotz & Balakrishnan 1994, ch. 13).
     """
-    wide = vgg.network(Train("head", 1, 2, 1e-4, 128, 0.1, 0.01, "float32"), CLASSES)
+    wide = vgg.network(replace(TRAIN, filters=128), CLASSES)
     params = wide.init(jax.random.key(5), jnp.zeros((1, 1, 1, 512)), 5)["params"]
     for layer in ("conv6_1", "conv6_2", "conv6_3"):
         kernel = np.asarray(params[layer]["kernel"])
@@ -242,3 +243,18 @@ def test_merge_lists_both_sides(model, weights, head):
 def test_missing_weights(tmp_path):
     with pytest.raises(MissingError, match=r"no\.safetensors is missing; run `snakemake`"):
         vgg.read_weights(tmp_path / "no.safetensors")
+
+
+def test_an_identity_start_passes_the_input_on():
+    """With no noise, non-negative input of as many channels as filters comes out as it is."""
+    kernel = vgg.starting_kernel("identity", 1e-9)(jax.random.key(0), (3, 3, 6, 6))
+    x = jnp.abs(jax.random.normal(jax.random.key(1), (2, 5, 4, 6)))
+    np.testing.assert_allclose(flax_conv(x, kernel), x, atol=1e-6)
+    wider = vgg.starting_kernel("identity", 1e-9)(jax.random.key(0), (3, 3, 6, 8))
+    np.testing.assert_allclose(flax_conv(x, wider)[..., :6], x, atol=1e-6)
+    np.testing.assert_allclose(flax_conv(x, wider)[..., 6:], 0, atol=1e-6)
+
+
+def flax_conv(x, kernel):
+    dimensions = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=dimensions)
