@@ -85,6 +85,20 @@ def ssim_luma(reference: Pixels, distorted: Pixels) -> float:
     return _similarity(luma(reference), luma(distorted))[0]
 
 
+def ssim_map_luma(reference: Pixels, distorted: Pixels) -> Plane:
+    """Return what `ssim_luma` is the mean of: `(H - 10, W - 10)`, one value a window.
+
+    Value (y, x) is that of the window around pixel (y + 5, x + 5).
+
+    Raises
+    ------
+    ImageError
+        If a side is shorter than the window.
+    """
+    _require_window(*reference.shape[:2])
+    return _similarity_maps(luma(reference), luma(distorted))[0]
+
+
 def ssim(reference: Plane, distorted: Plane, data_range: float) -> float:
     """Return the structural similarity of two planes `(H, W)` with values in [0, data_range].
 
@@ -167,7 +181,13 @@ def _psnr_db(mse: float) -> float:
 
 
 def _similarity(x: Plane, y: Plane) -> tuple[float, float]:
-    """Return the mean SSIM and the mean contrast-structure term of two planes.
+    """Return the mean SSIM and the mean contrast-structure term of two planes."""
+    ssim, contrast = _similarity_maps(x, y)
+    return float(ssim.mean()), float(contrast.mean())
+
+
+def _similarity_maps(x: Plane, y: Plane) -> tuple[Plane, Plane]:
+    """Return SSIM and the contrast-structure term of two planes for every whole window.
 
     Wang's variances enter only as their sum, so four filtered planes do for five.
     """
@@ -175,8 +195,7 @@ def _similarity(x: Plane, y: Plane) -> tuple[float, float]:
     squares = mean_x * mean_x + mean_y * mean_y
     cross = mean_x * mean_y
     contrast = (2 * (product - cross) + C2) / (power - squares + C2)
-    ssim = (2 * cross + C1) / (squares + C1) * contrast
-    return float(ssim.mean()), float(contrast.mean())
+    return (2 * cross + C1) / (squares + C1) * contrast, contrast
 
 
 def _windowed(plane: Plane) -> Plane:

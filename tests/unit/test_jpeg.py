@@ -152,13 +152,15 @@ def counted(encode):
     sizes=st.lists(st.integers(0, 2000), min_size=101, max_size=101),
     target=st.integers(1, 2000),
     never_above=st.booleans(),
+    start=st.floats(1, 100),
 )
-def test_the_best_seen_is_returned_whatever_the_size_function(sizes, target, never_above):
+def test_the_best_seen_is_returned_whatever_the_size_function(sizes, target, never_above, start):
     encode_at, calls = counted(lambda q: bytes(sizes[round(q)]))
-    found = match_size(encode_at, target, never_above=never_above)
-    assert len(calls) <= 14
+    found = match_size(encode_at, target, never_above=never_above, start=start)
+    assert len(calls) <= 12
     assert any(call.quality == found.quality and call.data == found.data for call in calls)
     seen = [len(call.data) for call in calls]
+    assert min(seen) <= target or not never_above or calls[-1].quality == 1
     if never_above and min(seen) <= target:
         assert len(found.data) == max(size for size in seen if size <= target)
     else:
@@ -170,7 +172,81 @@ def test_the_best_seen_is_returned_whatever_the_size_function(sizes, target, nev
 @given(st.integers(1, 10_000))
 def test_a_monotone_function_is_matched_to_the_resolution_of_the_search(target):
     found = match_size(lambda q: bytes(int(q * 100)), target)
-    assert abs(len(found.data) - max(target, 100)) <= 99 / 4096 * 100 + 1
+    assert abs(len(found.data) - max(target, 100)) <= max(0.001 * target, 100 / 128) + 1
+
+
+def curves():
+    """Draw smooth sizes in bytes, rising with the quality: like an encoder's, or any bend."""
+
+    def like_an_encoder(header, smallest, slope, linear_pct):
+        def size(quality):
+            scale_pct = 5000 / quality if quality < 50 else 200 - 2 * quality
+            return header + smallest * (5000 / (scale_pct + linear_pct)) ** slope
+
+        return size
+
+    def bent(smallest, ratio, bend):
+        def size(quality):
+            share = (quality - 1) / 99
+            return smallest * ratio ** (share + bend * share * (1 - share))
+
+        return size
+
+    first = st.floats(200, 20_000)
+    encoders = st.builds(
+        like_an_encoder, st.floats(300, 5000), first, st.floats(0.4, 1), st.floats(2, 20)
+    )
+    return encoders | st.builds(bent, first, st.floats(5, 200), st.floats(-0.7, 0.7))
+
+
+@settings(deadline=None)
+@given(curves(), st.floats(1, 97), st.floats(1, 100), st.booleans())
+def test_smooth_sizes_are_matched_within_02_pct(size, wanted, start, never_above):
+    target = int(size(wanted)) + 1
+    encode_at, calls = counted(lambda q: bytes(round(size(q))))
+    found = match_size(encode_at, target, never_above=never_above, start=start)
+    assert abs(found.size_error_pct) <= max(0.2, 200 / target)
+    assert not (never_above and len(found.data) > target)
+    assert len(calls) <= 12
+
+
+@settings(deadline=None)
+@given(curves(), st.floats(5, 95), st.booleans())
+def test_of_whole_qualities_a_nearest_one_is_found(size, wanted, never_above):
+    """Encoders that know only whole qualities make steps of several percent."""
+    target = int(size(wanted)) + 1
+    encode_at, calls = counted(lambda q: bytes(round(size(round(q)))))
+    found = match_size(encode_at, target, never_above=never_above)
+    possible = [round(size(whole)) for whole in ALL]
+    errors = sorted(abs(n - target) for n in possible if not never_above or n <= target)
+    assert abs(len(found.data) - target) <= max(errors[1], 0.001 * target)
+    assert len(calls) <= 12
+
+
+@settings(deadline=None)
+@given(curves(), st.floats(5, 95), st.integers(0, 2**32), st.booleans())
+def test_noise_on_the_size_costs_no_more_than_itself(size, wanted, seed, never_above):
+    def noisy(quality):
+        draw = np.random.default_rng([seed, round(quality * 1e6)])
+        return bytes(round(size(quality) * draw.uniform(0.999, 1.001)))
+
+    target = int(size(wanted)) + 1
+    encode_at, calls = counted(noisy)
+    found = match_size(encode_at, target, never_above=never_above)
+    allowed = max(0.4, 200 / target)
+    assert found.size_error_pct >= -allowed
+    assert len(found.data) <= (target if never_above else (1 + allowed / 100) * target)
+    assert len(calls) <= 12
+
+
+@settings(deadline=None)
+@given(curves(), st.floats(1, 100), st.booleans())
+def test_targets_out_of_reach_cost_few_encodes(size, start, never_above):
+    for target, end in ((int(size(1) / 1.1), 1), (int(size(100) * 1.1), 100)):
+        encode_at, calls = counted(lambda q: bytes(round(size(q))))
+        found = match_size(encode_at, target, never_above=never_above, start=start)
+        assert len(found.data) == round(size(end))
+        assert len(calls) <= 4
 
 
 def test_adversarial_function_whose_last_probe_is_the_worst():
@@ -212,7 +288,7 @@ def test_photos_are_matched_within_1_pct_and_typically_within_03():
         for quality in (30, 50, 70):
             encode_at, calls = counted(lambda q, photo=photo: jpeg.encode(photo, q))
             found = match_size(encode_at, round(1.005 * len(jpeg.encode(photo, quality))))
-            assert len(calls) <= 14
+            assert len(calls) <= 12
             errors.append(abs(found.size_error_pct))
     assert max(errors) <= 1.0
     assert np.median(errors) <= 0.1
@@ -224,6 +300,26 @@ def test_a_jpeg_of_its_own_size_is_found_again():
     for quality in (30, 50, 70):
         target = len(jpeg.encode(photo, quality))
         assert match_size(lambda q: jpeg.encode(photo, q), target).within(0.1)
+
+
+@settings(deadline=None)
+@given(st.floats(1, 100))
+def test_positions_are_those_of_their_qualities_and_rise(quality):
+    assert jpeg.quality_at(jpeg.position(quality)) == pytest.approx(quality, rel=1e-9)
+    assert jpeg.position(quality) <= jpeg.position(min(quality + 0.001, 100))
+    assert jpeg.quality_at(jpeg.position(1) - 1) == 1
+    assert jpeg.quality_at(jpeg.position(100) + 1) == 100
+    assert jpeg.quality_at(10) == 100
+
+
+def test_a_good_start_saves_encodes():
+    photo = PHOTOS["colour"]
+    spent = {}
+    for start in (jpeg.MIDDLE, 70.0):
+        encode_at, calls = counted(lambda q: jpeg.encode(photo, q))
+        match_size(encode_at, round(1.005 * len(jpeg.encode(photo, 70))), start=start)
+        spent[start] = len(calls)
+    assert spent[70.0] < spent[jpeg.MIDDLE] <= 8
 
 
 def test_size_error_is_signed_and_the_tolerance_two_sided():

@@ -106,6 +106,17 @@ def test_agree_with_scikit_image_on_photographs(name, quality):
     )
 
 
+def test_the_map_of_ssim_has_one_value_a_window():
+    image = photo("coffee.png")[:60, :90]
+    other = jpeg(image, 30)
+    values = measures.ssim_map_luma(image, other)
+    assert values.shape == (50, 80)
+    assert values.mean() == measures.ssim_luma(image, other)
+    assert values[7, 20] == pytest.approx(
+        measures.ssim_luma(image[7:18, 20:31], other[7:18, 20:31]), rel=1e-9
+    )
+
+
 @pytest.mark.parametrize("quality", [5, 50])
 @pytest.mark.parametrize("shape", [(512, 512), (161, 161), (163, 241), (300, 451)])
 def test_ms_ssim_agrees_with_wang(shape, quality):
@@ -249,7 +260,9 @@ def test_small_and_odd_sizes(shape):
     assert 0 < measures.ms_ssim_luma(image, jpeg(image, 30)) < 1
 
 
-@pytest.mark.parametrize("measure", [measures.ssim_luma, measures.ms_ssim_luma])
+@pytest.mark.parametrize(
+    "measure", [measures.ssim_luma, measures.ms_ssim_luma, measures.ssim_map_luma]
+)
 def test_smaller_than_the_window(measure):
     image = np.zeros((10, 300, 3), np.uint8)
     with pytest.raises(ImageError) as error:

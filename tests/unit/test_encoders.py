@@ -1,0 +1,245 @@
+"""Every encoder's files as its own library writes them, and sizes that can be matched."""
+
+import io
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+
+import jpeglib
+import numpy as np
+import pyjpegli
+import pytest
+import skimage.data
+from PIL import Image
+
+from msroi import encoders, jpeg, libjpeg
+from msroi.encoders import ENCODERS
+from msroi.jpeg import match_size
+
+PHOTOS = {name: getattr(skimage.data, name)() for name in ("astronaut", "coffee", "chelsea")}
+ODD = PHOTOS["astronaut"][7:68, 9:46]
+SIZES = {"odd": ODD, "pixel": ODD[:1, :1], "row": ODD[:1], "block": ODD[:16, :16]}
+NOISE = np.random.default_rng(1).integers(0, 256, (700, 500, 3), dtype=np.uint8)
+
+
+def opened(data):
+    return Image.open(io.BytesIO(data))
+
+
+def mozjpegs(image, quality):
+    """Encode with mozjpeg's own integer quality."""
+    with tempfile.TemporaryDirectory() as folder, jpeglib.version("mozjpeg403"):
+        path = Path(folder) / "image.jpg"
+        jpeglib.from_spatial(np.ascontiguousarray(image)).write_spatial(str(path), qt=quality)
+        return path.read_bytes()
+
+
+# --- all of them
+
+
+def test_the_table_of_encoders():
+    assert list(ENCODERS) == ["jpeg", "jpeg-opt", "mozjpeg", "jpegli"]
+    for name, encoder in ENCODERS.items():
+        assert encoder.name == name
+
+
+def test_versions_name_the_installed_libraries():
+    assert ENCODERS["jpeg"].version == f"pillow {jpeg.encoder_version()}"
+    assert ENCODERS["jpeg-opt"].version == ENCODERS["jpeg"].version
+    assert ENCODERS["mozjpeg"].version == f"jpeglib {metadata.version('jpeglib')} (mozjpeg 4.0.3)"
+    assert ENCODERS["jpegli"].version == f"pyjpegli {metadata.version('pyjpegli')}"
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", ENCODERS)
+def test_files_of_any_size_are_420_and_near_the_image(name, size):
+    image = SIZES[size]
+    before = image.copy()
+    data = ENCODERS[name].prepare(image, None)(95.3)
+    file = opened(data)
+    assert file.format == "JPEG"
+    assert file.mode == "RGB"
+    assert [(h, v) for _, h, v, _ in file.layer] == [(2, 2), (1, 1), (1, 1)]
+    assert [number for number, *_ in file.layer] == [1, 2, 3]
+    decoded = jpeg.decode(data)
+    assert decoded.shape == image.shape
+    assert np.abs(decoded.mean(axis=(0, 1)) - image.mean(axis=(0, 1))).max() < 4
+    np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_files_grow_with_the_quality_and_are_repeatable(name):
+    encode = ENCODERS[name].prepare(PHOTOS["chelsea"], None)
+    again = ENCODERS[name].prepare(PHOTOS["chelsea"], np.ones((300, 451), np.float32))
+    files = [encode(quality) for quality in (1, 20, 49.7, 50.9, 80, 100)]
+    assert sorted(files, key=len) == files
+    assert len({len(file) for file in files}) == len(files)
+    assert [again(quality) for quality in (1, 20, 49.7, 50.9, 80, 100)] == files
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_noise_at_the_highest_quality_fits(name):
+    """Some libraries must hold the file whole and guess how large it gets."""
+    decoded = jpeg.decode(ENCODERS[name].prepare(NOISE, None)(100))
+    assert decoded.shape == NOISE.shape
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_views_of_an_image_are_encoded_as_their_copies(name):
+    view = PHOTOS["coffee"][::-2, 100:300]
+    encoder = ENCODERS[name]
+    assert encoder.prepare(view, None)(60) == encoder.prepare(view.copy(), None)(60)
+
+
+@pytest.mark.parametrize("quality", [30, 50, 70])
+@pytest.mark.parametrize("name", ["jpeg-opt", "mozjpeg"])
+@pytest.mark.parametrize("photo", PHOTOS)
+def test_plain_jpegs_size_is_matched_within_02_pct(photo, name, quality):
+    image = PHOTOS[photo]
+    calls = []
+    encode = ENCODERS[name].prepare(image, None)
+
+    def counted(quality):
+        calls.append(quality)
+        return encode(quality)
+
+    target = len(jpeg.encode(image, quality))
+    found = match_size(counted, target, start=quality)
+    assert abs(found.size_error_pct) <= 0.2
+    assert len(calls) <= 12
+
+
+@pytest.mark.parametrize("photo", PHOTOS)
+def test_jpegli_is_matched_as_well_as_whole_qualities_can(photo):
+    image = PHOTOS[photo]
+    encode = ENCODERS["jpegli"].prepare(image, None)
+    target = len(jpeg.encode(image, 50))
+    best = min(abs(len(encode(quality)) - target) for quality in range(1, 101))
+    assert abs(len(match_size(encode, target).data) - target) == best
+
+
+def test_the_program_starts_without_the_libraries():
+    code = (
+        "import sys; import msroi.encoders; "
+        "print([m for m in ('jpeglib', 'pyjpegli', 'jax') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# --- Pillow
+
+
+@pytest.mark.parametrize("quality", [1, 42, 67.3, 100])
+def test_jpeg_is_the_reference(quality):
+    encode = ENCODERS["jpeg"].prepare(ODD, None)
+    assert encode(quality) == jpeg.encode(ODD, quality)
+
+
+@pytest.mark.parametrize("quality", [1, 30, 50.4, 90, 100])
+def test_optimised_files_have_the_same_pixels_and_tables_in_fewer_bytes(quality):
+    image = PHOTOS["coffee"]
+    data, plain = ENCODERS["jpeg-opt"].prepare(image, None)(quality), jpeg.encode(image, quality)
+    assert len(data) < len(plain)
+    assert "progressive" not in opened(data).info
+    assert opened(data).quantization == opened(plain).quantization
+    np.testing.assert_array_equal(jpeg.decode(data), jpeg.decode(plain))
+
+
+def test_optimised_files_are_pillows_own():
+    for quality in (15, 50, 85):
+        file = io.BytesIO()
+        Image.fromarray(ODD).save(file, "JPEG", quality=quality, optimize=True)
+        assert ENCODERS["jpeg-opt"].prepare(ODD, None)(quality) == file.getvalue()
+
+
+# --- mozjpeg
+
+
+@pytest.mark.parametrize("quality", [1, 2, 7, 23, 24, 30, 49, 50, 51, 70, 75, 86, 90, 99, 100])
+def test_whole_qualities_are_mozjpegs_byte_for_byte(quality):
+    for image in (ODD, PHOTOS["chelsea"]):
+        assert ENCODERS["mozjpeg"].prepare(image, None)(quality) == mozjpegs(image, quality)
+
+
+def test_mozjpegs_files_are_progressive_and_use_the_trellis(tmp_path):
+    image = PHOTOS["chelsea"]
+    data = ENCODERS["mozjpeg"].prepare(image, None)(50)
+    assert opened(data).info["progressive"] == 1
+    with jpeglib.version("mozjpeg403"):
+        path = str(tmp_path / "image.jpg")
+        flags = ["-TRELLIS_QUANT", "-TRELLIS_QUANT_DC"]
+        jpeglib.from_spatial(image).write_spatial(path, qt=50, flags=flags)
+    assert len(data) < 0.95 * Path(path).stat().st_size
+
+
+@pytest.mark.parametrize("quality", [1, 12.5, 50, 87.4, 100])
+def test_mozjpegs_file_holds_the_tables_between(quality):
+    tables = opened(ENCODERS["mozjpeg"].prepare(ODD, None)(quality)).quantization
+    below, above = (
+        opened(mozjpegs(ODD, whole)).quantization
+        for whole in (int(quality), min(int(quality) + 1, 100))
+    )
+    for number in (0, 1):
+        steps, low, high = (np.array(t[number]) for t in (tables, below, above))
+        assert ((steps == low) | (steps == high)).all()
+    assert (tables == below) == (quality == int(quality))
+
+
+def test_a_component_number_is_changed_in_headers_only():
+    """The bytes of a scan may look like a segment; a decoder tells them apart, so does this."""
+    image = PHOTOS["astronaut"]
+    for quality in (20, 80.5, 99):
+        data = ENCODERS["mozjpeg"].prepare(image, None)(quality)
+        tables = np.reshape(jpeg.passing(quality, encoders._robidoux), (2, 8, 8))
+        with libjpeg.using("mozjpeg403") as (library, path):
+            library.from_spatial(image).write_spatial(path, qt=tables)
+            raw = Path(path).read_bytes()
+        assert len(raw) == len(data)
+        assert sum(a != b for a, b in zip(raw, data, strict=True)) < 30
+        np.testing.assert_array_equal(jpeg.decode(raw), jpeg.decode(data))
+
+
+def test_threads_do_not_disturb_each_other():
+    """Another thread that switches jpeglib to another version must not matter."""
+    encode = ENCODERS["mozjpeg"].prepare(ODD, None)
+
+    def old(quality):
+        with libjpeg.using("6b") as (library, path):
+            library.from_spatial(np.ascontiguousarray(ODD)).write_spatial(path, qt=quality)
+            return Path(path).read_bytes()
+
+    jobs = [(write, quality) for quality in (30, 60, 90) for write in (encode, old)] * 20
+    expected = {job: job[0](job[1]) for job in set(jobs)}
+    before = jpeglib.version.get()
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda job: job[0](job[1]), jobs))
+    assert [job for job, data in zip(jobs, results, strict=True) if data != expected[job]] == []
+    assert jpeglib.version.get() == before
+
+
+def test_nothing_is_left_in_the_folder_for_files(monkeypatch, tmp_path):
+    monkeypatch.setattr(libjpeg, "MEMORY", tmp_path)
+    with libjpeg.using("6b") as (_, path):
+        assert Path(path).is_relative_to(tmp_path)
+        Path(path).write_bytes(b"some")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_machine_without_the_memory_folder_uses_another(monkeypatch, tmp_path):
+    monkeypatch.setattr(libjpeg, "MEMORY", tmp_path / "missing")
+    assert opened(ENCODERS["mozjpeg"].prepare(ODD, None)(50)).format == "JPEG"
+
+
+# --- jpegli
+
+
+def test_jpegli_rounds_the_quality():
+    encode = ENCODERS["jpegli"].prepare(ODD, None)
+    height, width, _ = ODD.shape
+    pixels = ODD.tobytes()
+    for quality, whole in ((1, 1), (49.6, 50), (50, 50), (50.4, 50), (99.7, 100), (100, 100)):
+        assert encode(quality) == pyjpegli.encode(pixels, width, height, whole)
