@@ -1,0 +1,98 @@
+"""Planes and coefficients against SciPy, libjpeg-turbo's own decoder, and algebra."""
+
+import io
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+from scipy.fft import dctn
+
+from msroi import coefficients, trellis
+
+RNG = np.random.default_rng(0)
+
+
+def test_planes_are_pillows():
+    """Pillow rounds to whole levels."""
+    image = skimage.data.coffee()[:40, :60]
+    expected = np.asarray(Image.fromarray(image).convert("YCbCr"), np.float32)
+    got = np.stack(coefficients.planes(image), axis=-1)
+    np.testing.assert_allclose(got, expected, atol=1.01)
+    assert abs((got - expected).mean()) < 0.5
+
+
+def test_costs_are_those_of_the_colour_matrix():
+    """An error in one plane, carried to RGB: the squared errors add up to the costs."""
+    inverse = np.linalg.inv(
+        np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+    )
+    costs = coefficients.LUMA_COST, coefficients.CB_COST, coefficients.CR_COST
+    np.testing.assert_allclose((inverse**2).sum(axis=0), costs, rtol=1e-4)
+
+
+def test_coefficients_are_scipys_and_come_back():
+    plane = RNG.uniform(0, 255, (24, 40)).astype(np.float32)
+    got = coefficients.transformed(plane)
+    block = plane[8:16, 32:40] - 128  # the tenth of five a row
+    np.testing.assert_allclose(
+        got[:, 9], dctn(block, norm="ortho").ravel()[trellis.ZIGZAG], atol=1e-3
+    )
+    np.testing.assert_allclose(coefficients.restored(got, plane.shape), plane, atol=1e-3)
+    assert (got**2).sum() == pytest.approx(((plane - 128) ** 2).sum(), rel=1e-5)
+
+
+def test_enlarging_is_what_the_decoder_does():
+    """A 4:2:0 JPEG of smooth chroma at quality 100, its planes decoded by libjpeg-turbo."""
+    y, x = np.mgrid[:64, :96]
+    chroma = 128 + 50 * np.sin(x / 9) * np.cos(y / 11)
+    planes = np.stack([np.full((64, 96), 128), chroma, 255 - chroma], -1).round().astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(planes, "YCbCr").save(buffer, "JPEG", quality=100, subsampling="4:2:0")
+    decoded = Image.open(buffer)
+    decoded.draft("YCbCr", decoded.size)
+    got = np.asarray(decoded.convert("YCbCr"), np.float32)[..., 1]
+    small = planes[..., 1].reshape(32, 2, 48, 2).mean(axis=(1, 3)).astype(np.float32)
+    error = np.abs(got - coefficients.enlarged(small))
+    assert error.max() < 2
+    assert error.max() < np.abs(got - small.repeat(2, 0).repeat(2, 1)).max() / 2
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (6, 10), (16, 4)])
+def test_the_fit_solves_the_normal_equations(shape):
+    """Against a dense least squares solution: its gain over the means of 2x2 is had."""
+    plane = RNG.uniform(0, 255, shape).astype(np.float32)
+    count = shape[0] * shape[1] // 4
+    columns = [
+        coefficients.enlarged(unit.reshape(shape[0] // 2, shape[1] // 2)).ravel()
+        for unit in np.eye(count, dtype=np.float32)
+    ]
+    matrix = np.stack(columns, axis=1).astype(np.float64)
+    best = np.linalg.lstsq(matrix, plane.ravel().astype(np.float64), rcond=None)[0]
+
+    def error(small):
+        return ((matrix @ small.ravel() - plane.ravel()) ** 2).sum()
+
+    means = plane.reshape(shape[0] // 2, 2, shape[1] // 2, 2).mean(axis=(1, 3))
+    got = error(coefficients.halved(plane))
+    assert error(best) <= got * (1 + 1e-6)
+    assert got - error(best) <= 0.02 * (error(means) - error(best)) + 1e-3 * error(best)
+
+
+def test_halving_undoes_enlarging():
+    small = RNG.uniform(0, 255, (12, 9)).astype(np.float32)
+    np.testing.assert_allclose(
+        coefficients.halved(coefficients.enlarged(small)), small, rtol=0, atol=3
+    )
+
+
+def test_energy_of_waves_through_the_enlargement():
+    """Cosines along one axis, far from edges, measured: the formula holds to rounding."""
+    energy = np.empty(64)
+    energy[trellis.ZIGZAG] = coefficients.enlargement_energy()
+    assert energy[0] == pytest.approx(4)
+    place = np.arange(800) + 0.5
+    for frequency in range(8):
+        wave = np.cos(np.pi * frequency * place / 8)[None].repeat(4, 0).astype(np.float32)
+        gain = (coefficients.enlarged(wave) ** 2).sum() / (wave**2).sum()
+        assert energy[frequency] == pytest.approx(gain, rel=0.01)
