@@ -229,6 +229,7 @@ class Recorder:
 
     def __init__(self, losses=(1.0,), validation=0.5):
         self.losses, self.validation, self.shown = list(losses), validation, []
+        self.keys = []
         self.optimizer = self
 
     def init(self, params):
@@ -241,7 +242,8 @@ class Recorder:
         self.shown.append((view, chosen.tolist()))
         return (len(chosen),)
 
-    def step(self, params, state, count):
+    def step(self, params, state, key, count):
+        self.keys.append(tuple(jax.random.key_data(key).tolist()))
         loss = self.losses.pop(0) if len(self.losses) > 1 else self.losses[0]
         return params, state, {"loss": loss * count, "top1": 1, "top5": 2, "count": count}
 
@@ -287,6 +289,18 @@ def test_order_depends_on_seed_and_epoch_alone():
 
     assert shown(4, 7)[:4] == shown(2, 7)
     assert shown(2, 7) != shown(2, 8)
+
+
+def test_every_step_drops_out_anew_by_seed_and_epoch_alone():
+    def keys(epochs, seed):
+        recorder = Recorder()
+        fitted(recorder, epochs, seed)
+        return recorder.keys
+
+    four = keys(4, 7)
+    assert len(set(four)) == len(four) == 8
+    assert keys(2, 7) == four[:4]
+    assert not set(keys(2, 8)) & set(four)
 
 
 def test_history_has_one_row_an_epoch():
