@@ -8,6 +8,7 @@ import argparse
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
@@ -26,6 +27,8 @@ STAGES = {
     "heatmap": "make saliency maps, of the test images or of your own photos",
     "compress": "compress at matched file size, the test images or your own photos",
     "metrics": "measure what compression cost, of the test images or of two files",
+    "judges": "judge some of the compressed images by perceptual measures",
+    "rate_distortion": "draw every method's rate-distortion curve; bits saved at equal quality",
     "anova": "test whether the methods differ",
     "report": "write the paper's tables and figures with this run's numbers",
 }
@@ -36,11 +39,24 @@ AGREEMENT = {
     "adopt": "tell Snakemake that what DVC ran or restored is up to date",
 }
 
+# those of msroi.encoders, whose import takes longer than --help may
+METHODS = {
+    "roi-trellis": "this project's own: trellis quantisation, guided by a saliency map",
+    "trellis": "the same without the map",
+    "msroi": "the paper's two passes",
+    "jpeg": "plain JPEG",
+    "jpeg-opt": "plain JPEG with optimised Huffman tables",
+    "mozjpeg": "mozjpeg",
+    "jpegli": "jpegli",
+}
+
 EXAMPLES = {
     "heatmap": "msroi heatmap photo.jpg --out maps",
-    "compress": "msroi compress photo.jpg --out small --method msroi --match-quality 50",
+    "compress": "msroi compress photo.jpg --out small --target-bytes 30000",
     "metrics": "msroi metrics photo.png photo.jpg --saliency maps/photo.saliency.png --json",
 }
+
+DECIMAL = re.compile(r"[0-9]+([.][0-9]*)?|[.][0-9]+")
 
 
 class Parser(argparse.ArgumentParser):
@@ -56,7 +72,7 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="msroi",
         description="Content-aware JPEG compression, reproduced and audited.",
-        epilog="Example: msroi compress photo.jpg --out small --method msroi --match-quality 50",
+        epilog=f"Example: {EXAMPLES['compress']}",
     )
     parser.add_argument("--version", action="version", version=f"msroi {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -74,7 +90,7 @@ def build_parser() -> Parser:
             help="run the stage for config/NAME.yaml"
             if name not in EXAMPLES
             else "run the stage for config/NAME.yaml; with own photos, use its parameters and "
-            "model (default: the first experiment of params.yaml)",
+            "model (default: those that come with msroi)",
             required=name not in EXAMPLES,
         )
     commands.choices["train"].add_argument(
@@ -100,27 +116,46 @@ def add_photo_options(commands: Mapping[str, argparse.ArgumentParser]) -> None:
     """Add what the commands take when they work on a user's own files."""
     for name in ("heatmap", "compress"):
         commands[name].add_argument(
-            "images", metavar="IMAGE", nargs="*", type=Path, help="photos of your own"
+            "images",
+            metavar="IMAGE",
+            nargs="*",
+            type=Path,
+            help="a photo of your own, or a folder: all images directly in it",
         )
         commands[name].add_argument(
             "--out", metavar="DIR", type=Path, help="folder for the results"
         )
     compress = commands["compress"]
+    default, *_ = METHODS
     compress.add_argument(
         "--method",
-        choices=["jpeg", "msroi"],
-        default="msroi",
-        help="plain JPEG, or the paper's content-aware two-pass method (default: msroi)",
+        choices=METHODS,
+        default=default,
+        metavar="METHOD",
+        help=f"{'; '.join(f'{name}: {what}' for name, what in METHODS.items())} "
+        f"(default: {default})",
     )
-    size = compress.add_mutually_exclusive_group()
-    size.add_argument(
+    goal = compress.add_mutually_exclusive_group()
+    goal.add_argument(
         "--match-quality",
         metavar="Q",
         type=quality,
         help="make the file as large as plain JPEG of quality Q, 1 to 100 (default: 50)",
     )
-    size.add_argument(
+    goal.add_argument(
         "--target-bytes", metavar="N", type=byte_count, help="make the file at most N bytes"
+    )
+    goal.add_argument(
+        "--target-psnr",
+        metavar="DB",
+        type=decibels,
+        help="make the smallest file with a PSNR of DB or more, 0 to 100 dB",
+    )
+    goal.add_argument(
+        "--target-ssim",
+        metavar="S",
+        type=similarity,
+        help="make the smallest file with an SSIM of S or more, 0 to 1",
     )
     metrics = commands["metrics"]
     metrics.add_argument("reference", metavar="REFERENCE", nargs="?", type=Path)
@@ -149,6 +184,23 @@ def device_count(text: str) -> int:
     return whole_number(text, "devices are a whole number, at least 1", 1, sys.maxsize)
 
 
+def decibels(text: str) -> float:
+    """Parse a PSNR in dB."""
+    return number(text, "a PSNR is a number of dB from 0 to 100", 0, 100)
+
+
+def similarity(text: str) -> float:
+    """Parse an SSIM."""
+    return number(text, "an SSIM is a number from 0 to 1", 0, 1)
+
+
+def number(text: str, rule: str, low: float, high: float) -> float:
+    """Parse a decimal number within bounds; the error states the rule."""
+    if not DECIMAL.fullmatch(text) or not low <= float(text) <= high:
+        raise argparse.ArgumentTypeError(f"{rule}, got {text!r}")
+    return float(text)
+
+
 def whole_number(text: str, rule: str, low: int, high: int) -> int:
     """Parse a whole number within bounds; the error states the rule."""
     if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
@@ -172,29 +224,43 @@ def run_agreement(arguments: argparse.Namespace) -> None:
     {"record": record.record, "adopt": record.adopt}[arguments.command](arguments.experiment)
 
 
-def run_heatmap(arguments: argparse.Namespace) -> None:
+def run_heatmap(arguments: argparse.Namespace) -> int:
     """Make heatmaps of own photos."""
     from msroi import photos
 
     insist_on_files(arguments)
-    results = photos.heatmaps(arguments.images, arguments.out, chosen_experiment(arguments))
-    show(results, "{image}: {saliency}, {overlay}", as_json=arguments.json)
+    results = photos.heatmaps(arguments.images, arguments.out, arguments.experiment)
+    return show(results, "{image}: {saliency}, {overlay}", as_json=arguments.json)
 
 
-def run_compress(arguments: argparse.Namespace) -> None:
+def run_compress(arguments: argparse.Namespace) -> int:
     """Compress own photos."""
     from msroi import photos
 
     insist_on_files(arguments)
-    size = photos.Size(arguments.match_quality or 50, arguments.target_bytes)
-    # plain JPEG needs no model, so it works in any folder
-    experiment = None if arguments.method == "jpeg" else chosen_experiment(arguments)
-    results = photos.compressed(arguments.images, arguments.out, size, experiment)
-    line = "{image}: {output}, {bytes} bytes ({size_error_pct:+.2f} % from {target_bytes})"
-    show(results, line, as_json=arguments.json)
+    goal, reached = goal_of(arguments)
+    results = photos.compressed(
+        arguments.images, arguments.out, arguments.method, goal, arguments.experiment
+    )
+    line = f"{{image}}: {{output}}, {{bytes}} bytes ({reached})"
+    return show(results, line, as_json=arguments.json)
 
 
-def run_metrics(arguments: argparse.Namespace) -> None:
+def goal_of(arguments: argparse.Namespace) -> tuple[Any, str]:
+    """Return the goal that the options set, and how a result says what it has reached."""
+    from msroi import targets
+
+    if arguments.target_psnr is not None:
+        return targets.TargetMeasure(targets.PSNR, arguments.target_psnr), "{psnr_rgb_db:.2f} dB"
+    if arguments.target_ssim is not None:
+        return targets.TargetMeasure(targets.SSIM, arguments.target_ssim), "SSIM {ssim_luma:.4f}"
+    by_size = "{size_error_pct:+.2f} % from {target_bytes}"
+    if arguments.target_bytes is not None:
+        return targets.TargetBytes(arguments.target_bytes), by_size
+    return targets.MatchQuality(arguments.match_quality or 50), by_size
+
+
+def run_metrics(arguments: argparse.Namespace) -> int:
     """Measure one file against another."""
     from msroi import photos
 
@@ -205,7 +271,7 @@ def run_metrics(arguments: argparse.Namespace) -> None:
         f"{key:<16}{{{key}{':.6g' if isinstance(value, float) else ''}}}"
         for key, value in result.items()
     )
-    show([result], line, as_json=arguments.json)
+    return show([result], line, as_json=arguments.json)
 
 
 def insist_on_files(arguments: argparse.Namespace) -> None:
@@ -218,24 +284,23 @@ def insist_on_files(arguments: argparse.Namespace) -> None:
         raise ParameterError(f"{arguments.command} needs a folder for its results: add --out DIR.")
 
 
-def chosen_experiment(arguments: argparse.Namespace) -> Any:
-    """Load the named experiment, or the first of params.yaml."""
-    from msroi import params, pipeline
+def show(results: Iterable[Mapping[str, Any] | UserError], line: str, *, as_json: bool) -> int:
+    """Print each result as soon as it is there, and on stderr what is wrong with an image.
 
-    if not params.SCHEMA.exists():
-        raise ParameterError(
-            f"There is no {params.SCHEMA} here; run msroi in the folder of its project, "
-            "where the trained model lies."
-        )
-    name = arguments.experiment
-    return params.load(pipeline.experiments()[0] if name is None else name)
+    JSON has null where a value is infinite. Returns 2 if anything was wrong, else 0.
+    """
+    from tqdm import tqdm
 
-
-def show(results: Iterable[Mapping[str, Any]], line: str, *, as_json: bool) -> None:
-    """Print each result as soon as it is there; JSON has null where a value is infinite."""
+    status = 0
     for result in results:
-        finite = {key: None if value == math.inf else value for key, value in result.items()}
-        print(json.dumps(finite) if as_json else line.format(**result), flush=True)
+        with tqdm.external_write_mode():  # a progress bar makes room for the line
+            if isinstance(result, UserError):
+                print(f"msroi: {result}", file=sys.stderr)
+                status = 2
+                continue
+            finite = {key: None if value == math.inf else value for key, value in result.items()}
+            print(json.dumps(finite) if as_json else line.format(**result), flush=True)
+    return status
 
 
 def own_files(arguments: argparse.Namespace) -> bool:
@@ -247,7 +312,7 @@ def own_files(arguments: argparse.Namespace) -> bool:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 2 after a user's mistake."""
     arguments = build_parser().parse_args(argv)
-    commands: dict[str, Callable[[argparse.Namespace], None]] = {
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {
         "heatmap": run_heatmap,
         "compress": run_compress,
         "metrics": run_metrics,
@@ -256,7 +321,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command in AGREEMENT:
             run_agreement(arguments)
         elif own_files(arguments):
-            commands[arguments.command](arguments)
+            return commands[arguments.command](arguments)
         elif arguments.experiment is not None:
             devices = getattr(arguments, "devices", None)
             options = {} if devices is None else {"devices": devices}

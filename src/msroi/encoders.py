@@ -1,7 +1,6 @@
 """The JPEG encoders that are compared, behind one small interface.
 
-Each writes what any JPEG decoder reads, 4:2:0. Packages are imported by the encoder that
-needs them.
+Each writes what any JPEG decoder reads. Packages are imported by the encoder that needs them.
 """
 
 import functools
@@ -18,8 +17,12 @@ from PIL import Image
 
 from msroi import jpeg, libjpeg
 from msroi.images import Pixels
+from msroi.params import Compress
+from msroi.two_pass import MsRoi
 
 Saliency = NDArray[np.float32]
+# as the schema of compress.methods has them
+METHODS = ("jpeg", "jpeg-opt", "msroi", "trellis", "roi-trellis", "mozjpeg", "jpegli")
 
 
 class Encoder(Protocol):
@@ -175,6 +178,11 @@ def _pillow_version() -> str:
     return f"{jpeg.ENCODER} {jpeg.encoder_version()}"
 
 
+# those that know neither saliency nor parameters
+PEERS: dict[str, Encoder] = {
+    encoder.name: encoder for encoder in (Jpeg(), JpegOptimised(), MozJpeg(), Jpegli())
+}
+
 # markers of a JPEG file (ITU-T T.81, Table B.1)
 FRAME, SCAN, END = 0xC2, 0xDA, 0xD9
 MARKER = re.compile(rb"\xff[^\x00]")  # in a scan's data, a byte 255 is followed by 0
@@ -203,12 +211,13 @@ def numbered_from_1(data: bytes) -> bytes:
     return bytes(file)
 
 
-ENCODERS: dict[str, Encoder] = {
-    encoder.name: encoder
-    for encoder in (
-        Jpeg(),
-        JpegOptimised(),
-        MozJpeg(),
-        Jpegli(),
-    )
-}
+def encoder(method: str, params: Compress) -> Encoder:
+    """Return the encoder of one of `METHODS`."""
+    if method in ("trellis", "roi-trellis"):
+        from msroi.trellis_jpeg import TrellisJpeg  # needs JAX, which takes a second
+
+        share = params.trellis.saliency_share if method == "roi-trellis" else 0.0
+        return TrellisJpeg(method, params.trellis, share)
+    if method == "msroi":
+        return MsRoi(params)
+    return PEERS[method]

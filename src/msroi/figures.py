@@ -1,7 +1,8 @@
 """Figures 1-6 of the paper: heatmaps of several passes, and images above their heatmaps.
 
-Figures 1-3 show the first image of the salient set with one, two and several salient regions,
-Figure 4 the first image of the texture set; Figures 5 and 6 show the first images of each set.
+Figures 1-3 show the first image of the salient set with one, two and several salient regions
+among those with several passes, Figure 4 the first image of the texture set; Figures 5 and 6
+show the first images of each set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from msroi.index import TestImage
 from msroi.layout import Layout
 from msroi.params import Experiment
 from msroi.plots import overlay, save_figure
+from msroi.selection import first_by_name
 
 # a salient region is a connected part of the map where it is at least half its maximum
 REGION_LEVEL = 0.5
@@ -94,13 +96,21 @@ def write_figures(
     """Write Figures 1-6; return their captions."""
     params = experiment.report
     passes = np.load(layout.heatmaps / "passes.npy")
-    place = {(item.dataset, item.image): number for number, item in enumerate(items)}
+    photographs = [(item.dataset, item.image) for item in items]
+    repeated = set(first_by_name(photographs, experiment.heatmap.passes_images))
+    place = {
+        key: number for number, key in enumerate(key for key in photographs if key in repeated)
+    }
+    with_passes = {
+        name: [item for item in of_set if (item.dataset, item.image) in repeated]
+        for name, of_set in by_set.items()
+    }
 
     salient = [
         (item, count_regions(read_grey(layout.heatmap("saliency", item.dataset, item.image))))
-        for item in by_set[params.salient_set]
+        for item in with_passes[params.salient_set]
     ]
-    chosen = figure_images(salient, by_set[params.texture_set])
+    chosen = figure_images(salient, with_passes[params.texture_set])
     captions = {}
     for number, (item, caption) in enumerate(chosen, start=1):
         image = read_rgb(item.path(layout))

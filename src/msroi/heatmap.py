@@ -27,6 +27,8 @@ from msroi.index import test_images
 from msroi.layout import Layout
 from msroi.params import Experiment, Heatmap, Train
 from msroi.plots import overlay
+from msroi.saliency_quality import centre_prior
+from msroi.selection import first_by_name
 
 Map = NDArray[np.float32]
 
@@ -66,7 +68,11 @@ def saliency_map(
     probabilities: NDArray[np.float32],
     params: Heatmap,
 ) -> Map:
-    """Combine the class activation maps of the most probable classes.
+    """Combine what the last features say about where things are.
+
+    With `evidence` classes, the class activation maps of the most probable classes (paper,
+    section 1.2); with features, the sum of the squares of all features, which needs no class
+    to be right. Either is multiplied by the centre prior to the power of `centre`.
 
     Parameters
     ----------
@@ -77,18 +83,34 @@ def saliency_map(
     probabilities
         `(classes,) float32`, softmax of the logits.
     params
-        How many classes, and how they are weighted.
+        Which evidence, how many classes, how they are weighted, and `centre`.
 
     Returns
     -------
     `(h, w) float32` in [0, 1].
     """
+    if params.evidence == "features":
+        evidence = np.square(features, dtype=np.float64).sum(axis=2)
+    else:
+        evidence = of_classes(features, class_weights, probabilities, params)
+    if params.centre == 0:
+        return scaled(evidence)
+    return scaled(scaled(evidence) * centre_prior(*evidence.shape) ** params.centre)
+
+
+def of_classes(
+    features: NDArray[np.float32],
+    class_weights: NDArray[np.float32],
+    probabilities: NDArray[np.float32],
+    params: Heatmap,
+) -> NDArray[np.float64]:
+    """Return the weighted sum of the most probable classes' activation maps, `(h, w)`."""
     top = most_probable(probabilities, params.top_classes)
     # in float64, whose rounding is far below `CONSTANT` even where terms cancel
     activations = features.astype(np.float64) @ class_weights[:, top]
     maps = np.stack([scaled(activation) for activation in np.moveaxis(activations, -1, 0)])
     weights = rank_weights(probabilities[top], params.weighting)
-    return scaled(np.tensordot(weights, maps, axes=1))
+    return np.tensordot(weights, maps, axes=1)
 
 
 def most_probable(probabilities: NDArray[np.float32], count: int) -> NDArray[np.intp]:
@@ -107,8 +129,8 @@ def full_size(small: Map, image: Pixels) -> Map:
 class Model:
     """A trained network, ready to make saliency maps."""
 
-    def __init__(self, folder: Path, pretrained: Path, params: Heatmap) -> None:
-        """Load the trained layers in `folder` over the pretrained VGG16.
+    def __init__(self, folder: Path, vgg16: vgg.Weights, params: Heatmap) -> None:
+        """Load the trained layers in `folder` over those of the pretrained VGG16.
 
         Raises
         ------
@@ -127,21 +149,20 @@ class Model:
                 f"{file} is not from this version's stage train; run it again."
             ) from None
         self.classes: list[str] = described["classes"]
-        weights = vgg.read_weights(pretrained)
         self.params = params
         network = vgg.network(train, len(self.classes))
         dropped = vgg.network(train, len(self.classes), params.dropout)
-        self.variables = {"params": vgg.merge(network, weights, vgg.read_weights(file))}
+        self.variables = {"params": vgg.merge(network, vgg16, vgg.read_weights(file))}
         self.class_weights = np.asarray(self.variables["params"]["gap"]["kernel"])
 
         def plain(pixels: jax.Array) -> tuple[jax.Array, jax.Array]:
             """Return features `(1, h, w, K)` and probabilities `(1, classes)`."""
-            logits, features = network.apply(self.variables, vgg.normalise(pixels[None], weights))
+            logits, features = network.apply(self.variables, vgg.normalise(pixels[None], vgg16))
             return features["conv6_3"], jax.nn.softmax(logits)
 
         def repeated(pixels: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
             """Return the same for every pass, with dropout."""
-            x = vgg.normalise(jnp.repeat(pixels[None], params.passes, axis=0), weights)
+            x = vgg.normalise(jnp.repeat(pixels[None], params.passes, axis=0), vgg16)
             logits, features = dropped.apply(self.variables, x, rngs={"dropout": key})
             return features["conv6_3"], jax.nn.softmax(logits)
 
@@ -175,10 +196,17 @@ class Model:
         return self._maps(*self._plain(resize(image, self.params.input_px)))
 
     def compared(self, image: Pixels) -> dict[str, Map]:
-        """Return an image's map `(h, w)` in [0, 1] and that of its most probable class alone."""
+        """Return maps `(h, w)` in [0, 1] of an image by name.
+
+        `msroi`, the experiment's; `paper`, the paper's rule for the same features, if that
+        is another; `top1`, the activation map of the most probable class alone.
+        """
         passed = self._plain(resize(image, self.params.input_px))
         features, probabilities = (np.asarray(values)[0] for values in passed)
-        params = {"msroi": self.params, "top1": replace(self.params, top_classes=1)}
+        paper = replace(self.params, evidence="classes", centre=0.0)
+        params = {"msroi": self.params, "paper": paper, "top1": replace(paper, top_classes=1)}
+        if paper == self.params:
+            del params["paper"]
         return {
             name: saliency_map(features, self.class_weights, probabilities, one)
             for name, one in params.items()
@@ -221,12 +249,14 @@ def predictions(
 def run(experiment: Experiment, layout: Layout) -> None:
     """Make the maps of every test image, and measure how they differ and how good they are."""
     params = experiment.heatmap
-    model = Model(layout.model, layout.vgg16, params)
+    model = Model(layout.model, vgg.read_weights(layout.vgg16), params)
     for kind in ("saliency", "overlay"):
         fresh_folder(layout.heatmaps / kind)
     predicted: list[dict[str, Any]] = []
     spreads: list[dict[str, Any]] = []
     passes = []
+    photographs = [(item.dataset, item.image) for item in test_images(layout)]
+    repeated = first_by_name(photographs, params.passes_images)
     for item in tqdm(test_images(layout), desc="heatmap", unit="image"):
         name = {"dataset": item.dataset, "image": item.image}
         image = read_rgb(item.path(layout))
@@ -235,6 +265,8 @@ def run(experiment: Experiment, layout: Layout) -> None:
         write_image(layout.heatmap("saliency", item.dataset, item.image), to_8_bit(saliency))
         write_image(layout.heatmap("overlay", item.dataset, item.image), overlay(image, saliency))
         predicted += predictions(model, name, probabilities[0])
+        if (item.dataset, item.image) not in repeated:
+            continue
         maps = {0.0: np.repeat(small, params.passes, axis=0)}  # nothing varies: one pass is all
         if params.dropout > 0:
             seed, key = experiment.seed, f"{item.dataset}/{item.image}"
@@ -250,4 +282,5 @@ def run(experiment: Experiment, layout: Layout) -> None:
     quality, summary = saliency_quality.measure(layout, model.compared)
     write_csv(layout.heatmaps / "saliency_quality.csv", saliency_quality.COLUMNS, quality)
     of_passes = spread.means(row for row in spreads if row["dropout"] == params.dropout)
-    write_json(layout.heatmaps / "summary.json", {"images": len(passes)} | of_passes | summary)
+    counts = {"images": len(photographs), "images_with_passes": len(passes)}
+    write_json(layout.heatmaps / "summary.json", counts | of_passes | summary)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from msroi.errors import ImageError
 from msroi.files import written_whole
@@ -44,6 +44,8 @@ def open_image(path: Path) -> Image.Image:
             image.load()
             with suppress(Exception):  # damaged EXIF is no obstacle
                 ImageOps.exif_transpose(image, in_place=True)
+                for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+                    image.getexif().get_ifd(part)  # reads it now, while the file is open
             return image
     except FileNotFoundError:
         problem = "is not there"

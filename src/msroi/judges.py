@@ -1,230 +1,215 @@
-"""Judges: measures of a distorted photograph that no method here is tuned to.
+"""Stage judges: perceptual measures of some of the files that stage compress made.
 
-Functions of a reference and a distorted image, `(H, W, 3) uint8 sRGB` of one size. Beside
-the whole image they look at the salient region, the most salient 20 % of its pixels: by a
-mean inside it (`_salient`), or, where a judge is no mean over pixels, at a composite
-(`_composite`) that is the distorted image inside the region and the reference outside, so
-that nothing outside counts. Packages are imported by the judge that needs them.
+They are slow, so only the files of one size of the first photographs by name are judged. The
+table has a row for each image and method, missed size matches among them; only rows whose
+file size matched within the tolerance enter means, differences and wins.
 """
 
-import contextlib
-import functools
-import io
 import math
-import threading
-from collections.abc import Callable
+import os
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from tqdm import tqdm
 
-from msroi import measures
 from msroi.errors import ImageError
-from msroi.images import Pixels
+from msroi.files import read_csv, write_csv, write_json
+from msroi.images import Pixels, read_grey, read_rgb
+from msroi.layout import Layout
+from msroi.measures import ms_ssim_luma
+from msroi.metrics import BASELINE, significant
+from msroi.params import Experiment
+from msroi.perceptual import JUDGES, judging
+from msroi.selection import Photograph, first_by_name
 
-Mask = NDArray[np.bool_]
-
-JUDGES = (
-    "psnr_hvs_m_db",
-    "ssimulacra2",
-    "lpips",
-    "psnr_salient_db",
-    "ssim_salient",
-    "psnr_hvs_m_composite_db",
-    "ssimulacra2_composite",
-    "lpips_composite",
+MEASURES = ("ms_ssim_luma", *JUDGES)
+LESS_IS_BETTER = ("lpips", "lpips_composite")
+RIVAL = "jpegli"
+COLUMNS = (
+    *("experiment", "dataset", "image", "method", "match_quality", "bytes", "size_error_pct"),
+    *MEASURES,
 )
-SALIENT_SHARE = 0.2
-SMALLEST_PX = 16  # what LPIPS needs; the others need less
-BLOCK_PX = 8
-PEAK = 255.0
+COMPARISON_COLUMNS = (
+    *("dataset", "method", "judge", "n", "mean", "minus_jpeg"),
+    *("n_against_jpegli", "minus_jpegli", "wins_against_jpegli"),
+)
+WORKERS = min(2, os.cpu_count() or 1)  # LPIPS keeps 0.5 kB a pixel and uses all cores itself
 
-_IMPORTING = threading.Lock()
+Row = Mapping[str, Any]
+# by data set and method
+Cells = dict[tuple[str, str], list[Row]]
 
 
-def judge(
-    reference: Pixels, distorted: Pixels, saliency: NDArray[np.floating[Any]]
-) -> dict[str, float]:
-    """Return the names of `JUDGES` with the values of one distorted image.
+def run(experiment: Experiment, layout: Layout) -> None:
+    """Judge some of the compressed images; write the table, its comparison and its summary.
+
+    Raises
+    ------
+    MissingError
+        If the stage compress has not run.
+    ImageError
+        If an image can't be read or is too small; the message names the photograph.
+    """
+    quality = experiment.judges.match_quality
+    files: dict[Photograph, list[dict[str, str]]] = {}
+    for row in read_csv(layout.jpeg / "index.csv"):
+        if row["match_quality"] == str(quality):
+            files.setdefault((row["dataset"], row["image"]), []).append(row)
+    photographs = first_by_name(files, experiment.judges.images)
+
+    def judge_photograph(photograph: Photograph) -> list[dict[str, Any]]:
+        dataset, image = photograph
+        original = layout.test_image(dataset, image)
+        reference = read_rgb(original)
+        saliency = read_grey(layout.heatmap("saliency", dataset, image))
+        rows = files[photograph]
+        paths = [layout.jpeg_file(dataset, row["method"], quality, image) for row in rows]
+        distorted = [read_rgb(path) for path in paths]
+        try:
+            found = judged(reference, saliency, distorted)
+        except ImageError as error:
+            raise ImageError(f"{original}: {error}") from None
+        return [{"experiment": experiment.name, **r, **v} for r, v in zip(rows, found, strict=True)]
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        done = pool.map(judge_photograph, photographs)
+        bar = tqdm(done, desc="judges", total=len(photographs), unit="image")
+        table = [row for rows in bar for row in rows]
+    folder = layout.judges
+    write_csv(folder / "per_image.csv", COLUMNS, ({c: row[c] for c in COLUMNS} for row in table))
+    write_csv(folder / "comparison.csv", COMPARISON_COLUMNS, compare(table))
+    write_json(folder / "summary.json", summarise(table))
+
+
+def judged(
+    reference: Pixels, saliency: NDArray[np.float32], others: Iterable[Pixels]
+) -> list[dict[str, float]]:
+    """Return `MEASURES` by name for each distorted image, rounded as the tables are.
 
     Parameters
     ----------
-    reference, distorted
+    reference, others
         `(H, W, 3) uint8` sRGB.
     saliency
-        `(H, W) float` in [0, 1].
+        `(H, W) float32` in [0, 1].
 
     Raises
     ------
     ImageError
         If a side is shorter than 16 px, or SSIM has no window around a salient pixel.
     """
-    return judging(reference, saliency)(distorted)
+    judge = judging(reference, saliency)
+    values = ({"ms_ssim_luma": ms_ssim_luma(reference, other), **judge(other)} for other in others)
+    return [{name: significant(value) for name, value in row.items()} for row in values]
 
 
-def judging(
-    reference: Pixels, saliency: NDArray[np.floating[Any]]
-) -> Callable[[Pixels], dict[str, float]]:
-    """Return `judge` for one reference: with several images, LPIPS takes a third less time."""
-    _require_size(reference)
-    region = salient_region(saliency)
-    lpips_of = _lpips_against(reference)
-
-    def values(distorted: Pixels) -> dict[str, float]:
-        mixed = composite(reference, distorted, region)
-        return {
-            "psnr_hvs_m_db": psnr_hvs_m_db(reference, distorted),
-            "ssimulacra2": ssimulacra2(reference, distorted),
-            "lpips": lpips_of(distorted),
-            "psnr_salient_db": psnr_salient_db(reference, distorted, region),
-            "ssim_salient": ssim_salient(reference, distorted, region),
-            "psnr_hvs_m_composite_db": psnr_hvs_m_db(reference, mixed),
-            "ssimulacra2_composite": ssimulacra2(reference, mixed),
-            "lpips_composite": lpips_of(mixed),
-        }
-
-    return values
-
-
-def psnr_hvs_m_db(reference: Pixels, distorted: Pixels) -> float:
-    """Return PSNR-HVS-M of the luma planes in dB; inf if no difference can be seen.
-
-    Ponomarenko et al. 2007 ("On between-coefficient contrast masking of DCT basis
-    functions"), computed by the package `psnr_hvsm`: the PSNR of the DCT coefficients of
-    8 × 8 blocks, where each difference is weighted by the eye's sensitivity to its
-    frequency and lessened by what the block's own contrast masks. Luma is that of
-    `measures.luma`: BT.601, full range, not rounded; the peak is 255. As in the authors'
-    program blocks do not overlap and start at the upper left corner; where a side is not
-    a multiple of 8, its last 1 to 7 px are left out.
-
-    A composite has a high value, since differences are averaged over the whole image.
-
-    Raises
-    ------
-    ImageError
-        If a side is shorter than 16 px.
-    """
-    _require_size(reference)
-    height, width = (side // BLOCK_PX * BLOCK_PX for side in reference.shape[:2])
-    planes = (measures.luma(image[:height, :width]) / PEAK for image in (reference, distorted))
-    # blocks of one grey make it divide 0 by 0, and set the result aside
-    with np.errstate(invalid="ignore", divide="ignore"):
-        _, masked = _psnr_hvsm().hvs_hvsm_mse(*planes)
-    return -10 * math.log10(masked) if masked > 0 else math.inf
-
-
-@functools.cache
-def _psnr_hvsm() -> Any:
-    """Import the package's NumPy side, twice as fast as its C++ and not bound to one thread.
-
-    The package prints that it has no PyTorch, which would spoil our own output.
-    """
-    with _IMPORTING, contextlib.redirect_stdout(io.StringIO()):
-        import psnr_hvsm.numpy
-
-        return psnr_hvsm.numpy
-
-
-def ssimulacra2(reference: Pixels, distorted: Pixels) -> float:
-    """Return SSIMULACRA 2: 100 if identical, 90 no difference seen, 70 high quality, 50 medium.
-
-    Sneyers 2023 (https://github.com/cloudinary/ssimulacra2, version 2.1), computed by the
-    package `ssimulacra2`, a port to NumPy: structural similarity and lost or added edges
-    in a perceptual colour space, on six scales, fitted to what people judged. It may be
-    negative. The port treats rows and columns differently at the edges: with the two
-    exchanged, three photographs at quality 50 get values up to 0.6 apart.
-
-    Raises
-    ------
-    ImageError
-        If a side is shorter than 16 px.
-    """
-    from ssimulacra2 import compute_ssimulacra2
-
-    _require_size(reference)
-    return float(compute_ssimulacra2(_as_file(reference), _as_file(distorted)))
-
-
-def _as_file(image: Pixels) -> io.BytesIO:
-    """Return an image as an open file in memory, in a format that costs no time."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PPM")
-    return file
-
-
-def lpips(reference: Pixels, distorted: Pixels) -> float:
-    """Return LPIPS with VGG16 (`msroi.lpips`): 0 if identical, more the further apart.
-
-    Raises
-    ------
-    ImageError
-        If a side is shorter than 16 px.
-    """
-    _require_size(reference)
-    return _lpips_against(reference)(distorted)
-
-
-def _lpips_against(reference: Pixels) -> Callable[[Pixels], float]:
-    from msroi.lpips import against
-
-    return against(reference)
-
-
-def salient_region(saliency: NDArray[np.floating[Any]], share: float = SALIENT_SHARE) -> Mask:
-    """Return the most salient pixels of a map as a mask `(H, W)`.
+def summarise(table: Iterable[Row]) -> dict[str, Any]:
+    """Return dataset -> method -> statistics, of the shape that `metrics.summarise` gives.
 
     Parameters
     ----------
-    saliency
-        `(H, W) float`.
-    share
-        How many pixels are taken, in (0, 1] of all: exactly so many, rounded, at least
-        one. Of equally salient pixels those come first that come first in reading order,
-        row by row.
+    table
+        Rows with `COLUMNS` and `matched` ("true" or "false").
+
+    Returns
+    -------
+    dict
+        Per cell: `n` rows whose size matched and `n_missed` others; `mean` and `sd` (n - 1)
+        of the finite values of matched rows; for methods other than jpeg `minus_jpeg`, mean
+        differences over the images matched in both. A mean of none and an sd of fewer than
+        two are None.
     """
-    count = max(round(share * saliency.size), 1)
-    order = np.argsort(-saliency, axis=None, kind="stable")
-    mask = np.zeros(saliency.shape, np.bool_)
-    mask.flat[order[:count]] = True
-    return mask
+    cells = by_cell(table)
+    summary: dict[str, Any] = {}
+    for (dataset, method), rows in cells.items():
+        finite = {name: _finite(row[name] for row in _matched(rows)) for name in MEASURES}
+        cell = {
+            "n": len(_matched(rows)),
+            "n_missed": len(rows) - len(_matched(rows)),
+            "mean": {name: _mean(values) for name, values in finite.items()},
+            "sd": {name: _sd(values) for name, values in finite.items()},
+        }
+        if method != BASELINE:
+            both = pairs(rows, cells.get((dataset, BASELINE), []))
+            minus = {name: mean_difference(both, name) for name in MEASURES}
+            cell["minus_jpeg"] = {"n": len(both), **minus}
+        summary.setdefault(dataset, {})[method] = cell
+    return summary
 
 
-def composite(reference: Pixels, distorted: Pixels, region: Mask) -> Pixels:
-    """Return the distorted image inside a mask `(H, W)` and the reference outside."""
-    return np.where(region[..., None], distorted, reference)
+def compare(table: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return rows of `COMPARISON_COLUMNS`: each method by each judge beside jpeg and jpegli.
 
-
-def psnr_salient_db(reference: Pixels, distorted: Pixels, region: Mask) -> float:
-    """Return the PSNR in dB over all channels of the pixels in a mask; inf if identical there."""
-    return measures.wpsnr_rgb_db(reference, distorted, region.astype(np.float64))
-
-
-def ssim_salient(reference: Pixels, distorted: Pixels, region: Mask) -> float:
-    """Return the mean SSIM of luma of the windows whose middle pixel is in a mask.
-
-    The windows are those of `measures.ssim_luma`, which lie inside the image: the outer
-    5 px are no window's middle.
-
-    Raises
-    ------
-    ImageError
-        If a side is shorter than the window, or the mask has no pixel further in.
+    Differences are means over the images matched in both methods, `n_against_jpegli` of them
+    for jpegli; `wins_against_jpegli` counts those on which the method is better. They are
+    None where a method meets itself, or the other is not there.
     """
-    values = measures.ssim_map_luma(reference, distorted)
-    edge = measures.WINDOW_PX // 2
-    inside = region[edge:-edge, edge:-edge]
-    if not inside.any():
-        raise ImageError(
-            f"The salient region lies in the outer {edge} pixels of the image, where SSIM has "
-            "no window."
-        )
-    return float(values[inside].mean())
+    cells = by_cell(table)
+    rows = []
+    for (dataset, method), of_method in cells.items():
+        others = {
+            other: pairs(of_method, cells[dataset, other])
+            for other in (BASELINE, RIVAL)
+            if other != method and (dataset, other) in cells
+        }
+        rival = others.get(RIVAL)
+        for name in MEASURES:
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "method": method,
+                    "judge": name,
+                    "n": len(_matched(of_method)),
+                    "mean": _mean(_finite(row[name] for row in _matched(of_method))),
+                    "minus_jpeg": mean_difference(others.get(BASELINE, []), name),
+                    "n_against_jpegli": None if rival is None else len(rival),
+                    "minus_jpegli": mean_difference(rival or [], name),
+                    "wins_against_jpegli": None if rival is None else wins(rival, name),
+                }
+            )
+    return rows
 
 
-def _require_size(image: Pixels) -> None:
-    height, width = image.shape[:2]
-    if min(height, width) < SMALLEST_PX:
-        raise ImageError(
-            f"The image has {width}x{height} pixels; the judges need at least {SMALLEST_PX} a side."
-        )
+def by_cell(table: Iterable[Row]) -> Cells:
+    """Return the rows of each data set and method, in the table's order."""
+    cells: Cells = {}
+    for row in table:
+        cells.setdefault((row["dataset"], row["method"]), []).append(row)
+    return cells
+
+
+def pairs(rows: Iterable[Row], others: Iterable[Row]) -> list[tuple[Row, Row]]:
+    """Return the rows of two methods, image by image, where both matched the size."""
+    other = {row["image"]: row for row in _matched(others)}
+    return [(row, other[row["image"]]) for row in _matched(rows) if row["image"] in other]
+
+
+def mean_difference(of_pairs: Iterable[tuple[Row, Row]], name: str) -> float | None:
+    """Return the mean of first minus second where both are finite; None if there is none."""
+    return _mean(_finite(row[name] - other[name] for row, other in of_pairs))
+
+
+def wins(of_pairs: Iterable[tuple[Row, Row]], name: str) -> int:
+    """Return how often the first is better by a judge; the equal count for neither."""
+    sign = -1 if name in LESS_IS_BETTER else 1
+    return sum(sign * row[name] > sign * other[name] for row, other in of_pairs)
+
+
+def _matched(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if row["matched"] == "true"]
+
+
+def _finite(values: Iterable[float]) -> list[float]:
+    return [value for value in values if math.isfinite(value)]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return significant(statistics.fmean(values)) if values else None
+
+
+def _sd(values: Sequence[float]) -> float | None:
+    return significant(statistics.stdev(values)) if len(values) > 1 else None

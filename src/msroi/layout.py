@@ -122,6 +122,18 @@ class Layout:
         """Folder of the table of all measurements and its summary."""
         return self.results / "metrics"
 
+    # judges
+    @property
+    def judges(self) -> Path:
+        """Folder of the perceptual measures of some photographs, their means and summary."""
+        return self.results / "judges"
+
+    # rate_distortion
+    @property
+    def rate_distortion(self) -> Path:
+        """Folder of the methods' curves, their BD-rates, plot and summary."""
+        return self.results / "rate_distortion"
+
     # anova
     @property
     def anova(self) -> Path:

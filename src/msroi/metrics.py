@@ -35,7 +35,13 @@ COLUMNS = (
     *COMPRESSION,
     *MEASURES,
     "encoder",
-    "encoder_version",
+)
+# what other methods are compared with in comparison.csv, and the set of all photographs
+AGAINST = ("jpeg", "mozjpeg", "jpegli", "trellis")
+EVERY_SET = "all"
+COMPARISON_COLUMNS = (
+    *("dataset", "match_quality", "method", "against", "n"),
+    *(f"{name}{what}" for name in MEASURES for what in ("", "_sd")),
 )
 DIGITS = 8
 WORKERS = min(4, os.cpu_count() or 1)  # a worker holds some 15 float planes of its image
@@ -122,6 +128,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
         layout.metrics / "per_image.csv", COLUMNS, ({c: row[c] for c in COLUMNS} for row in table)
     )
     write_json(layout.metrics / "summary.json", summarise(table))
+    write_csv(layout.metrics / "comparison.csv", COMPARISON_COLUMNS, compare(table))
 
 
 def summarise(table: Sequence[Row]) -> dict[str, Any]:
@@ -153,6 +160,47 @@ def summarise(table: Sequence[Row]) -> dict[str, Any]:
             cell["minus_jpeg"] = _minus(rows, cells.get((dataset, BASELINE, quality), []))
         summary.setdefault(dataset, {}).setdefault(method, {})[f"q{quality}"] = cell
     return summary
+
+
+def compare(table: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return rows of `COMPARISON_COLUMNS`: mean differences between two methods.
+
+    Parameters
+    ----------
+    table
+        Rows as for `summarise`.
+
+    Returns
+    -------
+    list of dict
+        For each data set, and for all together as `all`, each quality, each method and each
+        of `AGAINST`: how many images n both have matched, and the mean and sd (n - 1) of
+        the method's measure minus the other's, image by image, infinite ones left out.
+    """
+    cells: dict[tuple[str, int, str], dict[tuple[str, str], Row]] = {}
+    for row in _matched(table):
+        for dataset in (row["dataset"], EVERY_SET):
+            key = (dataset, int(row["match_quality"]), row["method"])
+            cells.setdefault(key, {})[row["dataset"], row["image"]] = row
+    compared = []
+    for (dataset, quality, method), rows in sorted(cells.items()):
+        for against in AGAINST:
+            others = cells.get((dataset, quality, against), {})
+            both = [(rows[image], others[image]) for image in rows if image in others]
+            if method == against or not both:
+                continue
+            line: dict[str, Any] = {
+                "dataset": dataset,
+                "match_quality": quality,
+                "method": method,
+                "against": against,
+                "n": len(both),
+            }
+            for name in MEASURES:
+                values = _finite(float(row[name]) - float(other[name]) for row, other in both)
+                line[name], line[f"{name}_sd"] = _mean(values), _sd(values)
+            compared.append(line)
+    return compared
 
 
 def _statistics(rows: Sequence[Row]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ it. `workflow/schemas/experiment.schema.yaml` says what each means and may be.
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,9 @@ class Train:
     schedule: str
     logit_adjustment: float
     dropout: float
+    mixup: float
+    average: float
+    features: str
     filters: int
     start: str
     init_std: float
@@ -96,24 +100,58 @@ class Train:
 
 @dataclass(frozen=True)
 class Heatmap:
-    """How class activation maps become one saliency map (paper, sections 1.2 and 3.1)."""
+    """How the last features become one saliency map (paper, sections 1.2 and 3.1)."""
 
     input_px: int
+    evidence: str
     top_classes: int
     weighting: str
+    centre: float
     passes: int
+    passes_images: int
     dropout: float
 
 
 @dataclass(frozen=True)
-class Compress:
-    """The two-pass MS-ROI method and the size match (paper, section 1.3)."""
+class Trellis:
+    """The project's own methods, `trellis` and `roi-trellis` (docs/encoder.md)."""
 
+    flatness_luma: float
+    flatness_chroma: float
+    chroma_step: float
+    lagrangian: float
+    masking: float
+    saliency_share: float
+    subsampling: str
+
+
+@dataclass(frozen=True)
+class Compress:
+    """The methods, the size match and the two-pass MS-ROI method (paper, section 1.3)."""
+
+    methods: tuple[str, ...]
     match_qualities: tuple[int, ...]
+    size_tolerance_pct: float
     levels: int
     quality_low: int
     quality_high: int
-    size_tolerance_pct: float
+    trellis: Trellis
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Which files of stage compress the perceptual measures judge (`perceptual`)."""
+
+    images: int
+    match_quality: int
+
+
+@dataclass(frozen=True)
+class RateDistortion:
+    """The points of every method's rate–distortion curve."""
+
+    qualities: tuple[int, ...]
+    images: int
 
 
 @dataclass(frozen=True)
@@ -146,6 +184,8 @@ class Experiment:
     train: Train
     heatmap: Heatmap
     compress: Compress
+    judges: Judges
+    rate_distortion: RateDistortion
     anova: Anova
     report: Report
 
@@ -167,14 +207,19 @@ def load(name: str) -> Experiment:
     path = config_path(name)
     values = read_yaml(path)
     check(values, path)
+    experiment = from_values(name, values)
+    cross_check(experiment, path)
+    return experiment
+
+
+def from_values(name: str, values: Mapping[str, Any]) -> Experiment:
+    """Return the experiment whose parameter file holds `values`, which the schema allows."""
     sections = {
         field.name: _section(field.type, values[field.name])
         for field in dataclasses.fields(Experiment)
         if field.name in values
     }
-    experiment = Experiment(name=name, **sections)
-    cross_check(experiment, path)
-    return experiment
+    return Experiment(name=name, **sections)
 
 
 def read_yaml(path: Path) -> Any:
@@ -229,6 +274,11 @@ def cross_check(experiment: Experiment, path: Path) -> None:
                 raise ParameterError(
                     f"{path}: {key}: {name!r} is not one of {source}: {', '.join(known)}."
                 )
+    if experiment.judges.match_quality not in experiment.compress.match_qualities:
+        raise ParameterError(
+            f"{path}: judges.match_quality: {experiment.judges.match_quality} is not one of "
+            f"compress.match_qualities: {', '.join(map(str, experiment.compress.match_qualities))}."
+        )
     if prepare.layout == "crops" and not prepare.classes:
         raise ParameterError(f"{path}: prepare.classes: with layout crops at least one is needed.")
     if prepare.layout == "crops" and prepare.crops_per_class <= prepare.validate_last:
@@ -242,7 +292,10 @@ def _section(kind: Any, value: Any) -> Any:
     """Turn one checked section into its dataclass, with tuples for lists."""
     if not dataclasses.is_dataclass(kind):
         return value
-    fields = {name: _frozen(item) for name, item in value.items()}
+    fields = {
+        field.name: _section(field.type, _frozen(value[field.name]))
+        for field in dataclasses.fields(kind)
+    }
     if "test_sets" in fields:
         fields["test_sets"] = {k: _section(TestSet, v) for k, v in value["test_sets"].items()}
     return kind(**fields)  # type: ignore[operator]

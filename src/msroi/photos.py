@@ -1,42 +1,72 @@
-"""The methods of the experiments on a user's own photos."""
+"""The methods of the experiments on a user's own photos.
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+`experiment` is the name of the experiment whose model and parameters are used, or None for
+those that the package carries (`packaged`), which serve in any folder.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from PIL import Image
 from tqdm import tqdm
 
-from msroi import compress, jpeg
+from msroi import metadata, packaged, params
+from msroi.encoders import encoder
 from msroi.errors import ImageError, ParameterError
 from msroi.files import write_bytes
-from msroi.images import Pixels, read_grey, read_rgb, to_8_bit, write_image
+from msroi.images import open_image, read_grey, read_rgb, to_8_bit, to_rgb, write_image
 from msroi.layout import Layout
+from msroi.metadata import Metadata
 from msroi.params import Experiment
+from msroi.targets import Goal
+
+if TYPE_CHECKING:
+    from msroi.heatmap import Model
 
 JPEG_MAX_SIDE = 65500  # libjpeg's JPEG_MAX_DIMENSION
+WITH_SALIENCY = ("msroi", "roi-trellis")
+# what Pillow knows by name but reads only with the help of another program, if at all
+HARDLY_READ = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
+
+# of one photo; or why there is none
+Result = dict[str, Any] | ImageError
 
 
-@dataclass(frozen=True)
-class Size:
-    """The wanted file size: that of plain JPEG at `match_quality`, or `target_bytes` at most."""
+def image_files(paths: Sequence[Path]) -> list[Path]:
+    """Return the files among `paths`, and in place of a folder the images directly in it.
 
-    match_quality: int
-    target_bytes: int | None
+    Those are the files with a suffix of a format that Pillow reads, in the order of their
+    names, but for hidden ones.
 
-    def encode(self, image: Pixels, source: Pixels) -> jpeg.Match:
-        """Encode `source`, the image itself or what the first pass made of it."""
-        if self.target_bytes is not None:
-            return compress.matched_jpeg(source, self.target_bytes, never_above=True)
-        reference = jpeg.encode(image, self.match_quality)
-        if source is image:
-            return jpeg.Match(float(self.match_quality), reference, len(reference))
-        return compress.matched_jpeg(source, len(reference))
+    Raises
+    ------
+    ParameterError
+        If there are none in a folder.
+    """
+    files = []
+    for path in paths:
+        inside = _images_in(path) if path.is_dir() else [path]
+        if not inside:
+            raise ParameterError(
+                f"{path} is a folder without images; name a folder that has some directly in it."
+            )
+        files += inside
+    return files
 
 
-def progress(images: Sequence[Path], what: str) -> Iterator[Path]:
-    """Go through images, with a progress bar on stderr if there are several."""
-    yield from tqdm(images, desc=what, unit="image", disable=len(images) < 2)
+def _images_in(folder: Path) -> list[Path]:
+    formats = Image.registered_extensions()
+    readable = Image.OPEN.keys() - HARDLY_READ
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if formats.get(path.suffix.lower()) in readable
+        and not path.name.startswith(".")
+        and path.is_file()
+    )
 
 
 def output_paths(
@@ -67,84 +97,134 @@ def output_paths(
     return paths
 
 
-def load_model(experiment: Experiment) -> Any:
-    """Load an experiment's trained network."""
+def parameters(experiment: str | None) -> Experiment:
+    """Return an experiment's parameters, or the package's."""
+    if experiment is None:
+        return packaged.experiment()
+    if not params.SCHEMA.exists():
+        raise ParameterError(
+            f"There is no {params.SCHEMA} here; run msroi in the folder of the project that has "
+            f"the experiment, or leave out --experiment for the model that comes with msroi."
+        )
+    return params.load(experiment)
+
+
+def load_model(experiment: str | None) -> "Model":
+    """Load an experiment's trained network, or the package's."""
+    if experiment is None:
+        return packaged.model()
+    described = parameters(experiment)
+    from msroi import vgg
     from msroi.heatmap import Model
 
-    layout = Layout(experiment.name)
-    return Model(layout.model, layout.vgg16, experiment.heatmap)
+    layout = Layout(described.name)
+    return Model(layout.model, vgg.read_weights(layout.vgg16), described.heatmap)
 
 
-def heatmaps(images: Sequence[Path], out: Path, experiment: Experiment) -> Iterator[dict[str, Any]]:
+def each(
+    paths: dict[Path, list[Path]], what: str, one: Callable[[Path], dict[str, Any]]
+) -> Iterator[Result]:
+    """Go through images, with a progress bar on stderr if there are several.
+
+    What is wrong with one image is yielded in the place of its result; the others go on.
+    """
+    for image in tqdm(paths, desc=what, unit="image", disable=len(paths) < 2):
+        try:
+            yield one(image)
+        except ImageError as error:
+            yield error
+
+
+def heatmaps(images: Sequence[Path], out: Path, experiment: str | None) -> Iterator[Result]:
     """Write `<image>.saliency.png` and `<image>.overlay.png` for each image."""
     from msroi.plots import overlay
 
-    paths = output_paths(images, out, [".saliency.png", ".overlay.png"])
+    paths = output_paths(image_files(images), out, [".saliency.png", ".overlay.png"])
     model = load_model(experiment)
-    for image in progress(list(paths), "heatmap"):
+
+    def heatmap_one(image: Path) -> dict[str, Any]:
         pixels = read_rgb(image)
         saliency = model.saliency(pixels)
         map_path, overlay_path = paths[image]
         write_image(map_path, to_8_bit(saliency))
         write_image(overlay_path, overlay(pixels, saliency))
-        yield {"image": str(image), "saliency": str(map_path), "overlay": str(overlay_path)}
+        return {"image": str(image), "saliency": str(map_path), "overlay": str(overlay_path)}
+
+    yield from each(paths, "heatmap", heatmap_one)
 
 
 def compressed(
-    images: Sequence[Path], out: Path, size: Size, experiment: Experiment | None
-) -> Iterator[dict[str, Any]]:
-    """Write each image as JPEG of the wanted size.
+    images: Sequence[Path], out: Path, method: str, goal: Goal, experiment: str | None
+) -> Iterator[Result]:
+    """Write each image as a JPEG that reaches a goal, with the metadata of its source.
 
     Parameters
     ----------
-    images, out, size
-        What to compress, into which folder, how small.
+    images, out
+        What to compress, files or folders of them, and into which folder.
+    method
+        One of `encoders.METHODS`.
+    goal
+        How small or how good the file is to be.
     experiment
-        Whose model and parameters the two-pass MS-ROI takes, or None for plain JPEG.
+        Whose parameters are taken and, for the methods `WITH_SALIENCY`, whose model.
 
-    Raises
+    Yields
     ------
-    ImageError
-        If even the lowest quality needs more than `target_bytes`, or the image is too
-        large for JPEG; nothing is written for it.
+    dict or ImageError
+        What was written; or what is wrong with an image, for which nothing was written: it
+        can't be read, is too large for JPEG, or can't reach the goal. Sizes are those of
+        files with their metadata.
     """
-    paths = output_paths(images, out, [".jpg"])
-    model = None if experiment is None else load_model(experiment)
-    for image in progress(list(paths), "compress"):
-        pixels = source = read_jpeg_sized(image)
-        if experiment is not None and model is not None:
-            saliency = model.saliency(pixels)
-            source = compress.blend(pixels, saliency, experiment.compress)
-        match = size.encode(pixels, source)
-        if size.target_bytes is not None and len(match.data) > size.target_bytes:
-            raise ImageError(
-                f"{image} can't be made as small as {size.target_bytes} bytes: "
-                f"the lowest quality needs {len(match.data)}."
-            )
+    paths = output_paths(image_files(images), out, [".jpg"])
+    made_by = encoder(method, parameters(experiment).compress)
+    model = load_model(experiment) if method in WITH_SALIENCY else None
+
+    def compress_one(image: Path) -> dict[str, Any]:
+        opened = open_jpeg_sized(image)
+        kept = kept_metadata(opened, image)
+        pixels = to_rgb(opened)
+        saliency = None if model is None else model.saliency(pixels)
+        encode = made_by.prepare(pixels, saliency)
+        finished = partial(metadata.inserted, metadata=kept)
+        found = goal.search(str(image), pixels, encode, finished)
+        data = finished(found.data)
         (output,) = paths[image]
-        write_bytes(output, match.data)
-        yield {
+        write_bytes(output, data)
+        target = found.target_bytes
+        return {
             "image": str(image),
             "output": str(output),
-            "method": "jpeg" if model is None else "msroi",
-            "q_final": round(match.quality, 3),
-            "bytes": len(match.data),
-            "target_bytes": match.target_bytes,
-            "size_error_pct": round(match.size_error_pct, 4),
-            "encoder": jpeg.ENCODER,
-            "encoder_version": jpeg.encoder_version(),
+            "method": made_by.name,
+            "q_final": round(found.quality, 3),
+            "bytes": len(data),
+            "target_bytes": target,
+            "size_error_pct": target and round(100 * (len(data) - target) / target, 4),
+            **{name: round(value, 6) for name, value in found.values.items()},
+            "encoder": made_by.version,
         }
 
+    yield from each(paths, "compress", compress_one)
 
-def read_jpeg_sized(path: Path) -> Pixels:
-    """Read an image, `(H, W, 3) uint8` sRGB, that is not too large for JPEG."""
-    pixels = read_rgb(path)
-    height, width, _ = pixels.shape
-    if max(height, width) > JPEG_MAX_SIDE:
+
+def open_jpeg_sized(path: Path) -> Image.Image:
+    """Open an image that is not too large for JPEG."""
+    image = open_image(path)
+    if max(image.size) > JPEG_MAX_SIDE:
+        width, height = image.size
         raise ImageError(
             f"{path} has {width}x{height} pixels; a JPEG has at most {JPEG_MAX_SIDE} a side."
         )
-    return pixels
+    return image
+
+
+def kept_metadata(image: Image.Image, path: Path) -> Metadata:
+    """Return the metadata of an image that a JPEG can hold; say on stderr what it can't."""
+    kept, left_out = metadata.fitting(metadata.of(image))
+    for what in left_out:
+        sentence = f"msroi: {path}: left out {what}, more than a JPEG can hold."
+        tqdm.write(sentence, file=sys.stderr)
+    return kept
 
 
 def measured(reference: Path, distorted: Path, saliency: Path | None) -> dict[str, Any]:

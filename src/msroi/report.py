@@ -7,11 +7,12 @@ its result; msroi.figures says how the figures' images are chosen.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msroi import jpeg, published
+from msroi import published
 from msroi.figures import write_figures
 from msroi.files import read_csv, read_json, write_csv, write_text
 from msroi.index import test_images
 from msroi.layout import Layout
+from msroi.metrics import BASELINE
 from msroi.params import Experiment
 
 IMAGE_COLUMNS = ("image", "method", "mse_rgb", "psnr_rgb_db", "ssim_luma", "ms_ssim_luma", "bytes")
@@ -90,31 +91,33 @@ def markdown(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def summary_text(
-    experiment: Experiment, layout: Layout, metrics: Mapping[str, Any], tests: Sequence[Row]
-) -> str:
-    """Return the short table that ends a run: what MS-ROI gained over JPEG of the same size."""
-    lines = [
-        f"Experiment {experiment.name}: MS-ROI minus JPEG at the same file size "
-        "(means over n images; p of the paired test on PSNR)",
-        "",
-        f"{'set':<12}{'Q':>4}{'n':>5}{'PSNR dB':>10}{'SSIM':>10}{'wPSNR dB':>10}{'p':>10}",
-    ]
-    p_of = {
-        (row["dataset"], row["match_quality"]): row["paired_p"]
-        for row in tests
-        if row["metric"] == "psnr_rgb_db" and row["method"] == "msroi"
+def summary_text(experiment: Experiment, layout: Layout, metrics: Mapping[str, Any]) -> str:
+    """Return the short table that ends a run: what each method gained over plain JPEG."""
+    qualities = experiment.compress.match_qualities
+    gains = {
+        "PSNR dB": ("psnr_rgb_db", 2),
+        "SSIM": ("ssim_luma", 4),
+        "wPSNR dB": ("wpsnr_rgb_db", 2),
     }
+    lines = [
+        f"Experiment {experiment.name}: each method minus plain JPEG of the same size",
+        "(means over the photographs whose size was matched; n at the quality that has the fewest)",
+        "",
+        " " * 30 + "".join(f"{title:>{8 * len(qualities)}}" for title in gains),
+        f"{'set':<13}{'method':<13}{'n':>4}"
+        + "".join(f"{f'Q{q}':>8}" for q in qualities) * len(gains),
+    ]
     for dataset in metrics:
-        for quality in experiment.compress.match_qualities:
-            cell = metrics[dataset]["msroi"][f"q{quality}"]
-            gain = cell["minus_jpeg"]
-            p = p_of.get((dataset, str(quality)), "")
-            lines.append(
-                f"{dataset:<12}{quality:>4}{cell['n']:>5}"
-                f"{signed(gain['psnr_rgb_db'], 2):>10}{signed(gain['ssim_luma'], 4):>10}"
-                f"{signed(gain['wpsnr_rgb_db'], 2):>10}{f'{float(p):.1g}' if p else '–':>10}"
+        for method in experiment.compress.methods:
+            if method == BASELINE:
+                continue
+            cells = [metrics[dataset][method][f"q{quality}"]["minus_jpeg"] for quality in qualities]
+            values = "".join(
+                f"{signed(cell[measure], decimals):>8}"
+                for measure, decimals in gains.values()
+                for cell in cells
             )
+            lines.append(f"{dataset:<13}{method:<13}{min(cell['n'] for cell in cells):>4}{values}")
     lines += [
         "",
         f"tables   {layout.tables}/table1.md … table4.md, {layout.metrics}/per_image.csv",
@@ -137,10 +140,15 @@ def report_text(
     comparison: str,
     captions: Mapping[int, str],
     tests: Sequence[Row],
+    made_by: Mapping[str, str],
 ) -> str:
-    """Put conventions, tables, figures and statistics together as Markdown."""
+    """Put conventions, tables, figures and statistics together as Markdown.
+
+    `made_by` says with which packages each method's files were written.
+    """
     model = read_json(layout.model / "summary.json")
     settings = experiment.compress
+    encoders = "".join(f"- `{method}`: {written_by}.\n" for method, written_by in made_by.items())
     titles = {
         1: f"Images of the set `{experiment.report.salient_set}`",
         2: f"Images of the set `{experiment.report.texture_set}`",
@@ -150,16 +158,18 @@ def report_text(
     statistics = [{key: row[key] for key in ANOVA_COLUMNS} for row in tests]
     parts = [
         f"# Experiment {experiment.name}\n",
-        "MS-ROI against plain JPEG at matched file size, as in Selimović and Hladnik (2018), "
-        "with this run's numbers.\n",
+        "MS-ROI and other methods against plain JPEG at matched file size, as in Selimović and "
+        "Hladnik (2018), with this run's numbers.\n",
         "## Conventions\n",
         "- PSNR over all RGB samples; SSIM and MS-SSIM on BT.601 luma with Wang's settings "
         "(11x11 Gaussian, sigma 1.5, population covariance, data range 255); saliency-weighted "
         "PSNR (wPSNR) weights the squared error by the saliency map.\n"
-        f"- Both arms: {jpeg.ENCODER} {jpeg.encoder_version()}, baseline, 4:2:0, standard Huffman "
-        f"tables. MS-ROI: {settings.levels} levels from quality {settings.quality_low} to "
-        f"{settings.quality_high}, then one Q_final whose file size comes nearest to the "
-        f"reference's; images further than {settings.size_tolerance_pct} % are left out.\n"
+        "- `jpeg`, the reference, and `msroi`: baseline, 4:2:0, standard Huffman tables. "
+        f"`msroi`: {settings.levels} levels from quality {settings.quality_low} to "
+        f"{settings.quality_high}, then one Q_final.\n"
+        "- Of every method the file whose size comes nearest to the reference's; images further "
+        f"than {settings.size_tolerance_pct} % are left out.\n"
+        f"{encoders}"
         f"- Network: validation top-1 {model['val_top1']:.3f}, top-5 {model['val_top5']:.3f} "
         f"({model['val_images']} images, {model['classes']} classes, "
         f"trained layers: {experiment.train.trainable}).\n"
@@ -229,8 +239,9 @@ def run(experiment: Experiment, layout: Layout) -> None:
         write_text(layout.tables / "comparison.md", comparison)
 
     captions = write_figures(experiment, layout, items, by_set)
+    made_by = {row["method"]: row["encoder"] for row in rows}
     text = report_text(
-        experiment, layout, dict(sorted(tables.items())), comparison, captions, tests
+        experiment, layout, dict(sorted(tables.items())), comparison, captions, tests, made_by
     )
     write_text(layout.report / "report.md", text)
-    write_text(layout.report / "summary.txt", summary_text(experiment, layout, metrics, tests))
+    write_text(layout.report / "summary.txt", summary_text(experiment, layout, metrics))

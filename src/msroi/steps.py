@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -67,6 +67,45 @@ def adjustment(counts: NDArray[np.intp], strength: float) -> NDArray[np.float32]
     return np.asarray(strength * np.log(counts / counts.sum()), np.float32)
 
 
+class Average(NamedTuple):
+    """The running average of the weights, and over how many steps it goes."""
+
+    steps: jax.Array
+    weights: Any
+
+
+def averaging(decay: float) -> optax.GradientTransformation:
+    """Keep a running average of the weights; the last transformation of a chain.
+
+    Polyak and Juditsky 1992, with exponentially falling shares: after each step the average
+    keeps `decay` of itself, and at first less, (1 + step) / (10 + step), so that it soon
+    forgets the start (as TensorFlow's ExponentialMovingAverage has it).
+    """
+
+    def init(weights: Any) -> Average:
+        # copies, since a step gives the memory of both away
+        return Average(jnp.zeros((), jnp.int32), jax.tree.map(jnp.copy, weights))
+
+    def update(updates: Any, state: Average, weights: Any = None) -> tuple[Any, Average]:
+        steps = state.steps + 1
+        kept = jnp.minimum(decay, (1 + steps) / (10 + steps))
+        now = optax.apply_updates(weights, updates)
+        return updates, Average(steps, optax.incremental_update(now, state.weights, 1 - kept))
+
+    return optax.GradientTransformation(init, update)
+
+
+def mixing_share(key: jax.Array, strength: float) -> jax.Array:
+    """Draw the share that each sample keeps of itself in a mixed batch, in [0.5, 1].
+
+    Mixup (Zhang et al. 2018, equation 1) draws it from a beta distribution with both
+    parameters `strength`. Of a share and its complement the larger is taken: as batches are
+    drawn in random order, that mixes the same pairs, and a sample's own class stays the first.
+    """
+    share = jax.random.beta(key, strength, strength)
+    return jnp.maximum(share, 1 - share)
+
+
 class Trainer:
     """The compiled steps of one training: the trainable part of the network and Adam.
 
@@ -79,8 +118,11 @@ class Trainer:
         self.first = vgg.FROZEN_BLOCKS[params.trainable]
         self.model = vgg.network(params, len(counts), compute=params.compute)
         self.dropped = vgg.network(params, len(counts), params.dropout, params.compute)
-        self.optimizer = optax.adam(learning_rate(params, int(counts.sum())))
+        adam = optax.adam(learning_rate(params, int(counts.sum())))
+        averages = [averaging(params.average)] if params.average else []
+        self.optimizer = optax.chain(adam, *averages)
         self.adjustment = adjustment(counts, params.logit_adjustment)
+        self.mixup = params.mixup
         self.whole, split = shardings(devices)
         batch = (split, split, split)
         self.step = jax.jit(
@@ -109,6 +151,12 @@ class Trainer:
         placed: tuple[vgg.Params, Any] = jax.device_put((params, state), self.whole)
         return placed
 
+    def kept(self, params: vgg.Params, state: optax.OptState) -> vgg.Params:
+        """Return the weights that the training has come to: their average, if one is kept."""
+        last = state[-1]
+        weights: vgg.Params = last.weights if isinstance(last, Average) else params
+        return weights
+
     def _loss(
         self,
         params: vgg.Params,
@@ -117,10 +165,21 @@ class Trainer:
         labels: jax.Array,
         weights: jax.Array,
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        logits, _ = self.dropped.apply(
-            {"params": params}, inputs, self.first, rngs={"dropout": key}
-        )
-        return loss_and_hits(logits + self.adjustment, labels, weights)
+        def logits_of(inputs: jax.Array) -> jax.Array:
+            drop = {"dropout": key}
+            logits, _ = self.dropped.apply({"params": params}, inputs, self.first, rngs=drop)
+            adjusted: jax.Array = logits + self.adjustment
+            return adjusted
+
+        if self.mixup == 0:
+            return loss_and_hits(logits_of(inputs), labels, weights)
+        # each sample with the next one, the last with the first
+        share = mixing_share(jax.random.fold_in(key, 1), self.mixup)
+        logits = logits_of(share * inputs + (1 - share) * jnp.roll(inputs, 1, axis=0))
+        own, sums = loss_and_hits(logits, labels, weights)
+        other, others = loss_and_hits(logits, jnp.roll(labels, 1), weights)
+        mixed = share * sums["loss"] + (1 - share) * others["loss"]
+        return share * own + (1 - share) * other, sums | {"loss": mixed}
 
     def _step(
         self,

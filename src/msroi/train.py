@@ -57,7 +57,8 @@ def fit(
     depends on nothing but its number and what the one before has left, it ends with the
     same weights as without a stop.
 
-    Returns the trained layers and one row of history an epoch.
+    Returns the trained layers, averaged if `train.average` says so, and one row of history
+    an epoch.
 
     Raises
     ------
@@ -85,11 +86,11 @@ def fit(
                     epoch=epoch + 1, loss=f"{means['loss']:.3f}", accuracy=f"{means['top1']:.3f}"
                 )
                 bar.update(part.stop - part.start)
-            validation = trainer.measure(params, validate)
+            validation = trainer.measure(trainer.kept(params, state), validate)
             insist_finite("validation", validation["loss"], epoch + 1, epochs, checkpoints)
             history.append(history_row(epoch + 1, totals.means(), validation))
             checkpoints.save(Progress(params, state, history))
-    return params, history
+    return trainer.kept(params, state), history
 
 
 def insist_finite(

@@ -66,11 +66,14 @@ def quantise(
     spare = shape_class(blocks) - blocks  # blocks of zeros, whose levels are zeros
     padded = np.pad(coefficients, ((0, 0), (0, spare)))
     weights = np.pad(block_weights, (0, spare))
-    bits = starting_bits()
-    for _ in range(ROUNDS):
+
+    def cheapest(bits: NDArray[np.float32]) -> NDArray[np.int16]:
         chosen = best_levels(padded, steps, frequency_weights, weights, lagrangian * bits)
-        levels = np.asarray(chosen)[:, :blocks]
-        bits = huffman.ac_bits(huffman.ac_counts(levels))
+        return np.asarray(chosen)[:, :blocks]
+
+    levels = cheapest(starting_bits())
+    for _ in range(ROUNDS - 1):
+        levels = cheapest(huffman.ac_bits(huffman.ac_counts(levels)))
     return levels
 
 

@@ -23,6 +23,7 @@ from msroi.params import Train
 CONVOLUTIONS = (2, 2, 3, 3, 3)
 WIDTHS = (64, 128, 256, 512, 512)
 HEAD = 3
+SMALLEST = 1e-6  # what is added to features before their root
 
 # How many of the five blocks keep their pretrained weights, by `train.trainable`
 FROZEN_BLOCKS = {"all": 0, "block5": 4, "head": 5}
@@ -61,10 +62,11 @@ class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
 
     Attributes
     ----------
-    classes, filters, start, init_std, gap_init_std
-        Number of classes; filters of the new convolutions; how these start, `normal` or
-        `identity` (see `starting_kernel`), and with which std; std of the normal that starts
-        the class weights.
+    classes, features, filters, start, init_std, gap_init_std
+        Number of classes; what the new convolutions are given, `plain` or `rooted` (see
+        `rooted`); their filters; how they start, `normal` or `identity` (see
+        `starting_kernel`), and with which std; std of the normal that starts the class
+        weights.
     dropout
         Share of each convolution's outputs dropped before its ReLU: 0, but for training
         with `train.dropout`, and to measure how much maps differ between passes: the public
@@ -75,6 +77,7 @@ class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
     """
 
     classes: int
+    features: str
     filters: int
     start: str
     init_std: float
@@ -122,9 +125,23 @@ class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
         -------
         `(B, classes)` logits, and features by name: `conv6_3`, `(B, H/32, W/32, filters)`.
         """
-        features = self.convolve(self.blocks(x, first, len(CONVOLUTIONS)), 6, HEAD)
+        pooled = self.blocks(x, first, len(CONVOLUTIONS))
+        given = rooted(pooled) if self.features == "rooted" else pooled
+        features = self.convolve(given, 6, HEAD)
         features = features.astype(jnp.float32)
         return self.gap(features.mean(axis=(1, 2))), {"conv6_3": features}
+
+
+def rooted(features: jax.Array) -> jax.Array:
+    """Return the square roots of features `(B, h, w, C)`, not negative, of mean square 1 an image.
+
+    A few features with large values no longer decide alone, and all images count alike
+    (Perronnin et al. 2010, "Improving the Fisher kernel for large-scale image
+    classification": power and L2 normalisation).
+    """
+    mean = features.mean(axis=(1, 2, 3), keepdims=True)
+    # roots of 0 have no finite gradient, and an image may have no feature at all
+    return jnp.sqrt(features / jnp.maximum(mean, SMALLEST) + SMALLEST)
 
 
 def starting_kernel(start: str, std: float) -> nn.initializers.Initializer:
@@ -155,6 +172,7 @@ def network(train: Train, classes: int, dropout: float = 0.0, compute: str = "fl
     """
     return VGG16GAP(
         classes,
+        train.features,
         train.filters,
         train.start,
         train.init_std,
@@ -172,6 +190,7 @@ def normalise(images: jax.Array, weights: Weights) -> jax.Array:
 # where only the pretrained layers are used; the new ones are none
 PRETRAINED = VGG16GAP(
     classes=1,
+    features="plain",
     filters=1,
     start="normal",
     init_std=1.0,

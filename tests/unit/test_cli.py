@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import skimage.data
 from PIL import Image
+from stand_in import carry
 
-from msroi import __version__, cli
+from msroi import __version__, cli, encoders, packaged
 
 COMMANDS = [*cli.STAGES, "record"]
 
@@ -35,7 +36,7 @@ def photo():
 def pillow(path, quality):
     buffer = io.BytesIO()
     with Image.open(path) as image:
-        image.save(buffer, "JPEG", quality=quality)
+        image.save(buffer, "JPEG", quality=quality, dpi=image.info.get("dpi", (0, 0)))
     return buffer.getvalue()
 
 
@@ -64,9 +65,9 @@ def refused(capsys, *arguments):
 def test_help_of_the_program(capsys):
     status, out, err = run(capsys, "--help")
     assert (status, err) == (0, "")
-    assert "Example: msroi compress photo.jpg --out small" in " ".join(out.split())
+    assert f"Example: {cli.EXAMPLES['compress']}" in " ".join(out.split())
     for command in COMMANDS:
-        assert f"    {command} " in out
+        assert re.search(rf"^    {command}\s", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -86,11 +87,30 @@ def test_version(capsys):
     assert run(capsys, "--version") == (0, f"msroi {__version__}\n", "")
 
 
+def test_help_names_every_method(capsys):
+    assert sorted(cli.METHODS) == sorted(encoders.METHODS)
+    _, out, _ = run(capsys, "compress", "--help")
+    text = " ".join(out.split())
+    assert all(f"{method}: {what}" in text for method, what in cli.METHODS.items())
+    assert "(default: roi-trellis)" in text
+
+
 def test_help_imports_nothing_heavy():
     heavy = "jax flax numpy scipy matplotlib pandas PIL skimage statsmodels safetensors yaml"
     code = f"import sys, msroi.cli; print([m for m in {heavy.split()} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("method", ["jpeg", "mozjpeg"])
+def test_methods_without_a_map_import_no_jax(photo, method):
+    code = (
+        "import sys; from msroi import cli; "
+        f"cli.main(['compress', 'photo.png', '--out', 'out', '--method', '{method}']); "
+        "print([m for m in ('jax', 'flax', 'msroi.heatmap') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1:] == ["[]"]
 
 
 # results
@@ -164,15 +184,67 @@ def test_compress_to_at_most_so_many_bytes(capsys, photo):
     assert Path("out/photo.jpg").read_bytes() == before
 
 
+def test_compress_to_a_psnr_or_an_ssim(capsys, photo):
+    common = ("compress", photo[0], "--out", "out", "--method", "mozjpeg")
+    for option, name, least in (
+        ("--target-psnr", "psnr_rgb_db", 32.5),
+        ("--target-ssim", "ssim_luma", 0.9),
+    ):
+        status, out, err = run(capsys, *common, option, least, "--json")
+        assert (status, err) == (0, "")
+        result = json.loads(out)
+        assert least <= result[name] < 1.01 * least
+        assert (result["target_bytes"], result["size_error_pct"]) == (None, None)
+        _, out, _ = run(capsys, "metrics", photo[0], "out/photo.jpg", "--json")
+        assert json.loads(out)[name] == pytest.approx(result[name], abs=1e-5)
+
+    _, out, _ = run(capsys, *common, "--target-psnr", 32.5)
+    assert re.fullmatch(r"photo\.png: out/photo\.jpg, \d+ bytes \(32\.[56]\d dB\)\n", out)
+    _, out, _ = run(capsys, *common, "--target-ssim", ".9")
+    assert re.fullmatch(r"photo\.png: out/photo\.jpg, \d+ bytes \(SSIM 0\.9\d{3}\)\n", out)
+
+    before = Path("out/photo.jpg").read_bytes()
+    sentence = refused(capsys, *common, "--target-psnr", 100)
+    assert sentence.startswith(
+        "msroi: photo.png can't be made to reach a PSNR of 100.00 dB: the highest quality gives "
+        "a PSNR of "
+    )
+    assert Path("out/photo.jpg").read_bytes() == before
+
+
+def test_compress_a_folder(capsys, photo, folder):
+    arguments = ("--out", "out", "--method", "jpeg", "--json")
+    status, out, err = run(capsys, "compress", ".", *arguments)
+    assert status == 0
+    assert [json.loads(line)["image"] for line in out.splitlines()] == [
+        "photo.png",
+        "Żółw {1} 写真 %s.bmp",
+    ]
+    assert "compress" in err  # progress
+
+
+def test_a_photo_that_fails_does_not_stop_the_others(capsys, photo):
+    Path("broken.png").write_bytes(photo[0].read_bytes()[:900])
+    Path("empty.jpg").touch()
+    status, out, err = run(capsys, "compress", ".", "--out", "out", "--method", "jpeg", "--json")
+    assert status == 2
+    assert [json.loads(line)["image"] for line in out.splitlines()] == [str(p) for p in photo]
+    said = [line for line in re.split(r"[\r\n]+", err) if line.startswith("msroi: ")]
+    assert len(said) == 2
+    assert said[0].startswith("msroi: broken.png can't be read as an image: ")
+    assert said[1].startswith("msroi: empty.jpg can't be read as an image: ")
+
+
 @pytest.fixture
-def model(project, folder, quick_compiler):
-    """A tiny project with a model of random weights, and the photos' folder."""
+def model(project, folder, quick_compiler, monkeypatch):
+    """A tiny project with a model of random weights, which the package carries, too."""
     made = project(side=64)
     made.write_model()
+    carry(made, folder / "carried", monkeypatch)
     return folder
 
 
-def test_own_photos_with_a_model(capsys, photo, model):
+def test_own_photos_with_a_model(capsys, photo, model, monkeypatch):
     paths = [model / path for path in photo]
     status, out, err = run(capsys, "heatmap", *paths, "--out", "maps", "--json")
     assert status == 0
@@ -181,17 +253,19 @@ def test_own_photos_with_a_model(capsys, photo, model):
     assert all(Path(row[kind]).is_file() for row in rows for kind in ("saliency", "overlay"))
     assert "heatmap" in err
 
-    # the experiment is the first of params.yaml, or the one named
+    # the model is that of the experiment named, or the one that the package carries
     arguments = ("compress", paths[0], "--out", "small", "--match-quality", 70)
-    status, out, err = run(capsys, *arguments)
+    status, out, err = run(capsys, *arguments, "--experiment", "tiny")
     assert (status, err) == (0, "")
     assert out.startswith(f"{paths[0]}: small/photo.jpg, ")
     first = Path("small/photo.jpg").read_bytes()
     assert first[:2] == b"\xff\xd8"
-    assert first != pillow(paths[0], 70)
-    status, out, _ = run(capsys, *arguments, "--experiment", "tiny", "--json")
-    assert status == 0
-    assert json.loads(out)["method"] == "msroi"
+    Path("small/photo.jpg").unlink()
+    (model / "empty").mkdir()
+    monkeypatch.chdir(model / "empty")
+    status, out, err = run(capsys, *arguments, "--json")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["method"] == "roi-trellis"
     assert Path("small/photo.jpg").read_bytes() == first
 
 
@@ -255,8 +329,27 @@ def test_interrupt(capsys, monkeypatch):
             "msroi: no.png is not there.",
         ),
         (
-            "compress . --out out --method jpeg",
-            "msroi: . is a folder, not an image file.",
+            "compress photo.png --out out --target-psnr 101",
+            "msroi compress: argument --target-psnr: a PSNR is a number of dB from 0 to 100, "
+            "got '101'; see `msroi compress --help`.",
+        ),
+        (
+            "compress photo.png --out out --target-ssim 1.01",
+            "msroi compress: argument --target-ssim: an SSIM is a number from 0 to 1, "
+            "got '1.01'; see `msroi compress --help`.",
+        ),
+        (
+            "compress photo.png --out out --target-ssim 0.9 --target-psnr 40",
+            "msroi compress: argument --target-psnr: not allowed with argument --target-ssim; "
+            "see `msroi compress --help`.",
+        ),
+        (
+            "compress empty --out out --method jpeg",
+            "msroi: empty is a folder without images; name a folder that has some directly in it.",
+        ),
+        (
+            "metrics empty photo.png",
+            "msroi: empty is a folder, not an image file.",
         ),
         (
             "metrics photo.png no.png",
@@ -279,26 +372,28 @@ def test_interrupt(capsys, monkeypatch):
         (
             "compress --out out --experiment demo",
             "msroi: compress --out needs images; for example: msroi compress photo.jpg "
-            "--out small --method msroi --match-quality 50",
+            "--out small --target-bytes 30000",
         ),
         (
             "compress",
             "msroi: compress needs files to work on, or --experiment NAME to run the stage; "
-            "for example: msroi compress photo.jpg --out small --method msroi --match-quality 50",
+            "for example: msroi compress photo.jpg --out small --target-bytes 30000",
         ),
         (
             "compress photo.png --out photo.png --method jpeg",
             "msroi: [Errno 17] File exists: 'photo.png'.",
         ),
         (
-            "compress photo.png --out out",
+            "compress photo.png --out out --experiment demo",
             "msroi: There is no workflow/schemas/experiment.schema.yaml here; run msroi in the "
-            "folder of its project, where the trained model lies.",
+            "folder of the project that has the experiment, or leave out --experiment for the "
+            "model that comes with msroi.",
         ),
     ],
 )
 def test_a_mistake_is_one_sentence(capsys, photo, arguments, sentence):
     Path("sub").mkdir()
+    Path("empty").mkdir()
     Path("sub/photo.jpg").write_bytes(pillow(photo[0], 90))
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     assert refused(capsys, *arguments.split()) == sentence
@@ -308,6 +403,13 @@ def test_a_mistake_is_one_sentence(capsys, photo, arguments, sentence):
 @pytest.mark.parametrize("value", ["0", "-1", "5.5", "", "many", "٣", "²", "1" * 5000])
 @pytest.mark.parametrize("option", ["--match-quality", "--target-bytes"])
 def test_numbers_are_whole(capsys, photo, option, value):
+    sentence = refused(capsys, "compress", photo[0], "--out", "out", f"{option}={value}")
+    assert f"argument {option}" in sentence
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "1e1", "", ".", "many", "٣", "9" * 5000])
+@pytest.mark.parametrize("option", ["--target-psnr", "--target-ssim"])
+def test_decimal_numbers(capsys, photo, option, value):
     sentence = refused(capsys, "compress", photo[0], "--out", "out", f"{option}={value}")
     assert f"argument {option}" in sentence
 
@@ -339,9 +441,27 @@ def test_empty_experiment(capsys, project):
 @pytest.mark.parametrize("command", ["heatmap", "compress"])
 def test_no_model_yet(capsys, project, photo, folder, command):
     project()
-    assert refused(capsys, command, folder / photo[0], "--out", "out") == (
+    arguments = (command, folder / photo[0], "--out", "out", "--experiment", "tiny")
+    assert refused(capsys, *arguments) == (
         "msroi: results/tiny/model/weights.safetensors is missing; "
         "run `snakemake` (or `dvc repro`) to make it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ("heatmap", "weights.safetensors"),
+        ("compress", "parameters.yaml"),
+        ("compress --method jpeg", "parameters.yaml"),
+    ],
+)
+def test_no_packaged_model(capsys, photo, folder, monkeypatch, arguments, part):
+    monkeypatch.setattr(packaged, "FOLDER", folder)
+    sentence = refused(capsys, *arguments.split(), photo[0], "--out", "out")
+    assert sentence == (
+        f"msroi: {folder / part}, a part of the package msroi, is missing; install the package "
+        "again, or name an experiment of your own with --experiment."
     )
 
 

@@ -1,5 +1,6 @@
 """Every encoder's files as its own library writes them, and sizes that can be matched."""
 
+import functools
 import io
 import subprocess
 import sys
@@ -13,16 +14,34 @@ import numpy as np
 import pyjpegli
 import pytest
 import skimage.data
+import yaml
 from PIL import Image
 
-from msroi import encoders, jpeg, libjpeg
-from msroi.encoders import ENCODERS
+from msroi import encoders, jpeg, libjpeg, params
+from msroi.encoders import METHODS, PEERS
 from msroi.jpeg import match_size
+from msroi.params import SCHEMA
 
+ROOT = Path(__file__).parents[2]
 PHOTOS = {name: getattr(skimage.data, name)() for name in ("astronaut", "coffee", "chelsea")}
 ODD = PHOTOS["astronaut"][7:68, 9:46]
 SIZES = {"odd": ODD, "pixel": ODD[:1, :1], "row": ODD[:1], "block": ODD[:16, :16]}
 NOISE = np.random.default_rng(1).integers(0, 256, (700, 500, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Make the encoder of a method with the demo's parameters."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        compress = params.load("demo").compress
+    return functools.partial(encoders.encoder, params=compress)
+
+
+def bell(image):
+    """A centred Gaussian map in [0, 1]."""
+    y, x = (np.linspace(-1, 1, side) for side in image.shape[:2])
+    return np.exp(-(y[:, None] ** 2 + x**2) / 0.3).astype(np.float32)
 
 
 def opened(data):
@@ -40,25 +59,48 @@ def mozjpegs(image, quality):
 # --- all of them
 
 
-def test_the_table_of_encoders():
-    assert list(ENCODERS) == ["jpeg", "jpeg-opt", "mozjpeg", "jpegli"]
-    for name, encoder in ENCODERS.items():
+def test_the_table_of_encoders(made):
+    assert list(PEERS) == ["jpeg", "jpeg-opt", "mozjpeg", "jpegli"]
+    for name, encoder in PEERS.items():
         assert encoder.name == name
+        assert made(name) is encoder
+    for name in METHODS:
+        assert made(name).name == name
 
 
-def test_versions_name_the_installed_libraries():
-    assert ENCODERS["jpeg"].version == f"pillow {jpeg.encoder_version()}"
-    assert ENCODERS["jpeg-opt"].version == ENCODERS["jpeg"].version
-    assert ENCODERS["mozjpeg"].version == f"jpeglib {metadata.version('jpeglib')} (mozjpeg 4.0.3)"
-    assert ENCODERS["jpegli"].version == f"pyjpegli {metadata.version('pyjpegli')}"
+def test_methods_are_those_of_the_schema():
+    schema = yaml.safe_load((ROOT / SCHEMA).read_text(encoding="utf-8"))
+    compress = schema["properties"]["compress"]["properties"]
+    assert compress["methods"]["items"]["enum"] == list(METHODS)
+
+
+def test_versions_name_the_installed_libraries(made):
+    assert PEERS["jpeg"].version == f"pillow {jpeg.encoder_version()}"
+    assert PEERS["jpeg-opt"].version == PEERS["jpeg"].version
+    assert PEERS["mozjpeg"].version == f"jpeglib {metadata.version('jpeglib')} (mozjpeg 4.0.3)"
+    assert PEERS["jpegli"].version == f"pyjpegli {metadata.version('pyjpegli')}"
+    assert made("msroi").version == PEERS["jpeg"].version
+    packages = ("msroi", "jpeglib", "mozjpeg-lossless-optimization")
+    versions = ", ".join(f"{package} {metadata.version(package)}" for package in packages)
+    assert made("trellis").version == made("roi-trellis").version == versions
+
+
+def test_only_the_guided_trellis_follows_the_map(made):
+    assert made("trellis").saliency_share == 0
+    assert made("roi-trellis").saliency_share > 0
+    for name in METHODS:
+        encoder = made(name)
+        files = {encoder.prepare(ODD, saliency)(60) for saliency in (None, bell(ODD))}
+        assert (len(files) == 2) == (name in ("msroi", "roi-trellis"))
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", ENCODERS)
-def test_files_of_any_size_are_420_and_near_the_image(name, size):
+@pytest.mark.parametrize("name", METHODS)
+def test_files_of_any_size_are_420_and_near_the_image(made, name, size):
     image = SIZES[size]
-    before = image.copy()
-    data = ENCODERS[name].prepare(image, None)(95.3)
+    before, saliency = image.copy(), bell(image)
+    guide = None if name == "msroi" else saliency  # its first pass goes far from the image
+    data = made(name).prepare(image, guide)(95.3)
     file = opened(data)
     assert file.format == "JPEG"
     assert file.mode == "RGB"
@@ -68,39 +110,56 @@ def test_files_of_any_size_are_420_and_near_the_image(name, size):
     assert decoded.shape == image.shape
     assert np.abs(decoded.mean(axis=(0, 1)) - image.mean(axis=(0, 1))).max() < 4
     np.testing.assert_array_equal(image, before)
+    np.testing.assert_array_equal(saliency, bell(image))
 
 
-@pytest.mark.parametrize("name", ENCODERS)
-def test_files_grow_with_the_quality_and_are_repeatable(name):
-    encode = ENCODERS[name].prepare(PHOTOS["chelsea"], None)
-    again = ENCODERS[name].prepare(PHOTOS["chelsea"], np.ones((300, 451), np.float32))
+@pytest.mark.parametrize("name", METHODS)
+def test_files_grow_with_the_quality_and_are_repeatable(made, name):
+    encode = made(name).prepare(PHOTOS["chelsea"], None)
+    # a map that says nothing; to the paper's method even that is one: it blends
+    ones = None if name == "msroi" else np.ones((300, 451), np.float32)
+    again = made(name).prepare(PHOTOS["chelsea"], ones)
     files = [encode(quality) for quality in (1, 20, 49.7, 50.9, 80, 100)]
     assert sorted(files, key=len) == files
     assert len({len(file) for file in files}) == len(files)
     assert [again(quality) for quality in (1, 20, 49.7, 50.9, 80, 100)] == files
 
 
-@pytest.mark.parametrize("name", ENCODERS)
-def test_noise_at_the_highest_quality_fits(name):
+@pytest.mark.parametrize("name", METHODS)
+def test_noise_at_the_highest_quality_fits(made, name):
     """Some libraries must hold the file whole and guess how large it gets."""
-    decoded = jpeg.decode(ENCODERS[name].prepare(NOISE, None)(100))
+    decoded = jpeg.decode(made(name).prepare(NOISE, bell(NOISE))(100))
     assert decoded.shape == NOISE.shape
 
 
-@pytest.mark.parametrize("name", ENCODERS)
-def test_views_of_an_image_are_encoded_as_their_copies(name):
+@pytest.mark.parametrize("name", METHODS)
+def test_views_of_an_image_are_encoded_as_their_copies(made, name):
     view = PHOTOS["coffee"][::-2, 100:300]
-    encoder = ENCODERS[name]
-    assert encoder.prepare(view, None)(60) == encoder.prepare(view.copy(), None)(60)
+    encoder, saliency = made(name), bell(view)
+    copies = encoder.prepare(view.copy(), saliency[::-1].copy())
+    assert encoder.prepare(view, saliency[::-1])(60) == copies(60)
+
+
+def test_all_of_them_can_work_at_once(made):
+    jobs = [(name, photo) for name in METHODS for photo in ("odd", "block")] * 3
+
+    def encode(job):
+        image = SIZES[job[1]]
+        return [made(job[0]).prepare(image, bell(image))(quality) for quality in (30, 60.5, 90)]
+
+    expected = {job: encode(job) for job in set(jobs)}
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(encode, jobs))
+    assert [job for job, files in zip(jobs, results, strict=True) if files != expected[job]] == []
 
 
 @pytest.mark.parametrize("quality", [30, 50, 70])
-@pytest.mark.parametrize("name", ["jpeg-opt", "mozjpeg"])
+@pytest.mark.parametrize("name", ["jpeg-opt", "trellis", "roi-trellis", "mozjpeg"])
 @pytest.mark.parametrize("photo", PHOTOS)
-def test_plain_jpegs_size_is_matched_within_02_pct(photo, name, quality):
+def test_plain_jpegs_size_is_matched_within_02_pct(made, photo, name, quality):
     image = PHOTOS[photo]
     calls = []
-    encode = ENCODERS[name].prepare(image, None)
+    encode = made(name).prepare(image, bell(image))
 
     def counted(quality):
         calls.append(quality)
@@ -115,7 +174,7 @@ def test_plain_jpegs_size_is_matched_within_02_pct(photo, name, quality):
 @pytest.mark.parametrize("photo", PHOTOS)
 def test_jpegli_is_matched_as_well_as_whole_qualities_can(photo):
     image = PHOTOS[photo]
-    encode = ENCODERS["jpegli"].prepare(image, None)
+    encode = PEERS["jpegli"].prepare(image, None)
     target = len(jpeg.encode(image, 50))
     best = min(abs(len(encode(quality)) - target) for quality in range(1, 101))
     assert abs(len(match_size(encode, target).data) - target) == best
@@ -135,14 +194,14 @@ def test_the_program_starts_without_the_libraries():
 
 @pytest.mark.parametrize("quality", [1, 42, 67.3, 100])
 def test_jpeg_is_the_reference(quality):
-    encode = ENCODERS["jpeg"].prepare(ODD, None)
+    encode = PEERS["jpeg"].prepare(ODD, None)
     assert encode(quality) == jpeg.encode(ODD, quality)
 
 
 @pytest.mark.parametrize("quality", [1, 30, 50.4, 90, 100])
 def test_optimised_files_have_the_same_pixels_and_tables_in_fewer_bytes(quality):
     image = PHOTOS["coffee"]
-    data, plain = ENCODERS["jpeg-opt"].prepare(image, None)(quality), jpeg.encode(image, quality)
+    data, plain = PEERS["jpeg-opt"].prepare(image, None)(quality), jpeg.encode(image, quality)
     assert len(data) < len(plain)
     assert "progressive" not in opened(data).info
     assert opened(data).quantization == opened(plain).quantization
@@ -153,7 +212,7 @@ def test_optimised_files_are_pillows_own():
     for quality in (15, 50, 85):
         file = io.BytesIO()
         Image.fromarray(ODD).save(file, "JPEG", quality=quality, optimize=True)
-        assert ENCODERS["jpeg-opt"].prepare(ODD, None)(quality) == file.getvalue()
+        assert PEERS["jpeg-opt"].prepare(ODD, None)(quality) == file.getvalue()
 
 
 # --- mozjpeg
@@ -162,12 +221,12 @@ def test_optimised_files_are_pillows_own():
 @pytest.mark.parametrize("quality", [1, 2, 7, 23, 24, 30, 49, 50, 51, 70, 75, 86, 90, 99, 100])
 def test_whole_qualities_are_mozjpegs_byte_for_byte(quality):
     for image in (ODD, PHOTOS["chelsea"]):
-        assert ENCODERS["mozjpeg"].prepare(image, None)(quality) == mozjpegs(image, quality)
+        assert PEERS["mozjpeg"].prepare(image, None)(quality) == mozjpegs(image, quality)
 
 
 def test_mozjpegs_files_are_progressive_and_use_the_trellis(tmp_path):
     image = PHOTOS["chelsea"]
-    data = ENCODERS["mozjpeg"].prepare(image, None)(50)
+    data = PEERS["mozjpeg"].prepare(image, None)(50)
     assert opened(data).info["progressive"] == 1
     with jpeglib.version("mozjpeg403"):
         path = str(tmp_path / "image.jpg")
@@ -178,7 +237,7 @@ def test_mozjpegs_files_are_progressive_and_use_the_trellis(tmp_path):
 
 @pytest.mark.parametrize("quality", [1, 12.5, 50, 87.4, 100])
 def test_mozjpegs_file_holds_the_tables_between(quality):
-    tables = opened(ENCODERS["mozjpeg"].prepare(ODD, None)(quality)).quantization
+    tables = opened(PEERS["mozjpeg"].prepare(ODD, None)(quality)).quantization
     below, above = (
         opened(mozjpegs(ODD, whole)).quantization
         for whole in (int(quality), min(int(quality) + 1, 100))
@@ -193,7 +252,7 @@ def test_a_component_number_is_changed_in_headers_only():
     """The bytes of a scan may look like a segment; a decoder tells them apart, so does this."""
     image = PHOTOS["astronaut"]
     for quality in (20, 80.5, 99):
-        data = ENCODERS["mozjpeg"].prepare(image, None)(quality)
+        data = PEERS["mozjpeg"].prepare(image, None)(quality)
         tables = np.reshape(jpeg.passing(quality, encoders._robidoux), (2, 8, 8))
         with libjpeg.using("mozjpeg403") as (library, path):
             library.from_spatial(image).write_spatial(path, qt=tables)
@@ -205,7 +264,7 @@ def test_a_component_number_is_changed_in_headers_only():
 
 def test_threads_do_not_disturb_each_other():
     """Another thread that switches jpeglib to another version must not matter."""
-    encode = ENCODERS["mozjpeg"].prepare(ODD, None)
+    encode = PEERS["mozjpeg"].prepare(ODD, None)
 
     def old(quality):
         with libjpeg.using("6b") as (library, path):
@@ -231,14 +290,14 @@ def test_nothing_is_left_in_the_folder_for_files(monkeypatch, tmp_path):
 
 def test_a_machine_without_the_memory_folder_uses_another(monkeypatch, tmp_path):
     monkeypatch.setattr(libjpeg, "MEMORY", tmp_path / "missing")
-    assert opened(ENCODERS["mozjpeg"].prepare(ODD, None)(50)).format == "JPEG"
+    assert opened(PEERS["mozjpeg"].prepare(ODD, None)(50)).format == "JPEG"
 
 
 # --- jpegli
 
 
 def test_jpegli_rounds_the_quality():
-    encode = ENCODERS["jpegli"].prepare(ODD, None)
+    encode = PEERS["jpegli"].prepare(ODD, None)
     height, width, _ = ODD.shape
     pixels = ODD.tobytes()
     for quality, whole in ((1, 1), (49.6, 50), (50, 50), (50.4, 50), (99.7, 100), (100, 100)):

@@ -39,7 +39,23 @@ def assert_deterministic(text):
 
 
 def exported_step(trainable, compute):
-    train = Train(trainable, 1, BATCH, 1e-4, "linear", 1, 0.3, 8, "identity", 0.1, 0.01, compute)
+    train = Train(
+        trainable,
+        1,
+        BATCH,
+        1e-4,
+        "linear",
+        1,
+        0.3,
+        0.8,
+        0.9,
+        "rooted",
+        8,
+        "identity",
+        0.1,
+        0.01,
+        compute,
+    )
     trainer = steps.Trainer(train, np.ones(CLASSES, int), 1)
     shape = vgg.features_shape(SIDE, trainer.first) if trainer.first else (SIDE, SIDE, 3)
     inputs = jax.ShapeDtypeStruct((BATCH, *shape), np.float32)
@@ -76,7 +92,9 @@ def test_the_heatmap_step_lowers_for_cuda(project, monkeypatch):
     monkeypatch.setattr(
         vgg, "read_weights", lambda path: {k: 0 * v + 1 for k, v in load_file(path).items()}
     )
-    model = heatmap.Model(made.layout.model, made.layout.vgg16, made.experiment.heatmap)
+    model = heatmap.Model(
+        made.layout.model, vgg.read_weights(made.layout.vgg16), made.experiment.heatmap
+    )
     pixels = jax.ShapeDtypeStruct((SIDE, SIDE, 3), np.uint8)
     assert made.experiment.heatmap.dropout > 0
     key = shaped(jax.random.key(0))

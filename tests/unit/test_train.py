@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file
+from scipy import stats
 from scipy.special import log_softmax
 
 from msroi import heatmap, steps, train, vgg
@@ -21,7 +22,7 @@ from msroi.inputs import feature_inputs, image_inputs
 from msroi.params import Train
 
 CLASSES = ["checks", "plain", "stripes"]
-TINY = Train("head", 2, 5, 1e-3, "constant", 0, 0, 8, "normal", 0.05, 0.1, "float32")
+TINY = Train("head", 2, 5, 1e-3, "constant", 0, 0, 0, 0, "plain", 8, "normal", 0.05, 0.1, "float32")
 COUNTS = np.array([2, 6, 12])
 KEY = jax.random.key(0)
 
@@ -185,6 +186,62 @@ def test_dropout_is_in_training_only_and_follows_its_key(weights, samples):
 
     assert loss(plain, 0) == loss(plain, 1)
     assert loss(dropping, 0) == loss(dropping, 0) != loss(dropping, 1)
+
+
+def test_average_is_that_of_all_steps_and_is_what_is_kept(weights, samples):
+    """The recursion restated on the weights that a training without it goes through."""
+    _, features = samples
+    plain = steps.Trainer(TINY, COUNTS, 1)
+    averaged = steps.Trainer(replace(TINY, average=0.6), COUNTS, 1)
+    start = plain.init(1, vgg.nested(weights), features)
+    expected = jax.tree.map(np.array, start)
+    runs = {}
+    for trainer in (plain, averaged):
+        params = jax.tree.map(jnp.copy, start)
+        runs[trainer] = params, trainer.optimizer.init(params)
+    for step in range(1, 8):
+        batch = plain.batch(features, 0, (np.arange(5) + step) % 6)
+        for trainer, (params, state) in runs.items():
+            runs[trainer] = trainer.step(params, state, KEY, *batch)[:2]
+        now, decay = runs[plain][0], min(0.6, (1 + step) / (10 + step))
+        expected = jax.tree.map(lambda e, n, d=decay: d * e + (1 - d) * np.array(n), expected, now)
+    kept = averaged.kept(*runs[averaged])
+    jax.tree.map(
+        lambda k, e: np.testing.assert_allclose(k, e, rtol=1e-4, atol=1e-6), kept, expected
+    )
+    for trainer in (plain, averaged):
+        jax.tree.map(np.testing.assert_array_equal, runs[trainer][0], runs[plain][0])
+    assert plain.kept(*runs[plain]) is runs[plain][0]
+
+
+def test_mixing_shares_are_those_of_the_beta_distribution_folded():
+    keys = jax.random.split(jax.random.key(0), 4000)
+    shares = np.asarray(jax.vmap(lambda key: steps.mixing_share(key, 0.8))(keys))
+    assert shares.min() >= 0.5
+    folded = stats.beta(0.8, 0.8)
+    assert stats.kstest(shares, lambda x: 2 * folded.cdf(x) - 1).pvalue > 0.01
+
+
+def test_mixup_mixes_inputs_and_classes_alike_in_training_only(weights, samples):
+    """Each sample with the next of its batch; the loss restated sample by sample."""
+    _, features = samples
+    plain = steps.Trainer(TINY, COUNTS, 1)
+    mixing = steps.Trainer(replace(TINY, mixup=0.8), COUNTS, 1)
+    start = plain.init(1, vgg.nested(weights), features)
+    assert mixing.measure(start, features) == plain.measure(start, features)
+    batch = plain.batch(features, 0, np.arange(5))
+    inputs, labels, counted = (np.asarray(part) for part in batch)
+    share = float(steps.mixing_share(jax.random.fold_in(KEY, 1), 0.8))
+    expected = 0.0
+    for row in range(len(labels)):
+        mixed = share * inputs[row] + (1 - share) * inputs[row - 1]
+        logits, _ = plain.model.apply({"params": start}, mixed[None], plain.first)
+        chances = np.log(np.asarray(jax.nn.softmax(logits[0])))
+        loss = -share * chances[labels[row]] - (1 - share) * chances[labels[row - 1]]
+        expected += counted[row] * loss
+    params = jax.tree.map(jnp.copy, start)
+    _, _, sums = mixing.step(params, mixing.optimizer.init(params), KEY, *batch)
+    assert float(sums["loss"]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_logit_adjustment_is_in_the_training_loss_only(weights, samples):
@@ -455,7 +512,9 @@ def test_heatmaps_compute_in_float32_whatever_the_training(project):
     maps = []
     for compute in ("float32", "bfloat16"):
         type(made)(made.train(compute=compute), made.layout).write_model()
-        model = heatmap.Model(made.layout.model, made.layout.vgg16, made.experiment.heatmap)
+        model = heatmap.Model(
+            made.layout.model, vgg.read_weights(made.layout.vgg16), made.experiment.heatmap
+        )
         maps.append(model.plain(pixels))
     np.testing.assert_array_equal(maps[0][0], maps[1][0])
     np.testing.assert_array_equal(maps[0][1], maps[1][1])

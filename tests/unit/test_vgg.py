@@ -16,7 +16,9 @@ from msroi import vgg
 from msroi.errors import MissingError
 from msroi.params import Train
 
-TRAIN = Train("head", 1, 2, 1e-4, "constant", 0, 0, 6, "normal", 0.1, 0.01, "float32")
+TRAIN = Train(
+    "head", 1, 2, 1e-4, "constant", 0, 0, 0, 0, "plain", 6, "normal", 0.1, 0.01, "float32"
+)
 CLASSES = 7
 
 
@@ -258,3 +260,18 @@ def test_an_identity_start_passes_the_input_on():
 def flax_conv(x, kernel):
     dimensions = ("NHWC", "HWIO", "NHWC")
     return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=dimensions)
+
+
+def test_rooted_features_are_roots_of_mean_square_1():
+    features = np.random.default_rng(0).gamma(2, 4, (3, 7, 7, 16)).astype(np.float32)
+    got = np.asarray(vgg.rooted(features))
+    np.testing.assert_allclose((got**2).mean(axis=(1, 2, 3)), 1, rtol=1e-4)
+    ratio = got**2 / features
+    np.testing.assert_allclose(ratio / ratio[:, :1, :1, :1], 1, rtol=1e-3)
+    np.testing.assert_allclose(vgg.rooted(1000 * features), got, rtol=1e-5)
+
+
+def test_rooted_features_of_an_image_without_any_are_finite_with_their_gradient():
+    nothing = jnp.zeros((1, 2, 2, 3))
+    assert np.asarray(vgg.rooted(nothing)).max() <= 1e-3
+    assert np.isfinite(jax.grad(lambda x: vgg.rooted(x).sum())(nothing)).all()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# the demo, small enough for a test: 64x64 inputs, few crops, one epoch, two passes
+# the demo, small enough for a test: 64x64 inputs, few crops, one epoch, two passes, few files
 SMALLER = {
     "crops_per_class": 6,
     "validate_last": 2,
@@ -18,6 +18,8 @@ SMALLER = {
     "epochs": 1,
     "filters": 16,
     "passes": 2,
+    "methods": "[jpeg, msroi, roi-trellis]",
+    "qualities": "[20, 40, 50, 80]",
 }
 
 

@@ -17,6 +17,12 @@ REPORTED = {
     "results/{experiment}/augment/contact_sheet.png": ("augment", "Training"),
     "results/{experiment}/model/history.png": ("train", "Training"),
     "results/{experiment}/metrics/per_image.csv": ("metrics", "Measurements"),
+    "results/{experiment}/judges/comparison.csv": ("judges", "Measurements"),
+    "results/{experiment}/rate_distortion/bd_rate.csv": ("bd_rate", "Measurements"),
+    "results/{experiment}/rate_distortion/rate_distortion.png": (
+        "rate_distortion",
+        "Measurements",
+    ),
     "results/{experiment}/anova/anova.csv": ("anova", "Significance"),
     "results/{experiment}/tables/table1.csv": ("table_images", "Tables"),
     "results/{experiment}/tables/table2.csv": ("table_images", "Tables"),

@@ -1,0 +1,260 @@
+"""What a compressed photo is to be: as large as plain JPEG, small enough, or good enough.
+
+A goal searches the quality of an encoder.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from msroi import jpeg, measures
+from msroi.errors import ImageError
+from msroi.images import Pixels
+from msroi.jpeg import Try
+
+Encode = Callable[[float], bytes]
+Finish = Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The file that a goal has found, still without its metadata.
+
+    Attributes
+    ----------
+    quality, data
+        The quality, and the file.
+    target_bytes
+        The wanted size of the file with its metadata; None where no size was wanted.
+    values
+        By name, what was measured of the file, where that was wanted.
+    """
+
+    quality: float
+    data: bytes
+    target_bytes: int | None
+    values: dict[str, float] = field(default_factory=dict)
+
+
+class Goal(Protocol):
+    """What a photo's file is to reach."""
+
+    def search(self, name: str, image: Pixels, encode: Encode, finished: Finish) -> Found:
+        """Find the file.
+
+        Parameters
+        ----------
+        name
+            The photo's, for an error.
+        image
+            `(H, W, 3) uint8` sRGB.
+        encode
+            Gives the image's file for a quality in [1, 100].
+        finished
+            Adds the metadata to the image's file, always as many bytes.
+
+        Raises
+        ------
+        ImageError
+            If no quality reaches the goal.
+        """
+
+
+@dataclass(frozen=True)
+class MatchQuality:
+    """As large as plain JPEG of a whole quality, 1 to 100.
+
+    Like is compared with like: the sizes that are matched are those without metadata.
+    """
+
+    quality: int
+
+    def search(self, name: str, image: Pixels, encode: Encode, finished: Finish) -> Found:
+        """Find the file next in size; of plain JPEG it is that of the quality itself."""
+        reference = jpeg.encode(image, self.quality)
+        match = jpeg.match_size(encode, len(reference), start=self.quality)
+        return Found(match.quality, match.data, len(finished(reference)))
+
+
+@dataclass(frozen=True)
+class TargetBytes:
+    """At most so many bytes, its metadata among them."""
+
+    size_bytes: int
+
+    def search(self, name: str, image: Pixels, encode: Encode, finished: Finish) -> Found:
+        """Find the largest file that is small enough."""
+        encode = functools.cache(encode)  # the sample is also the search's first try
+        sample = encode(jpeg.MIDDLE)
+        added_bytes = len(finished(sample)) - len(sample)
+        room = max(self.size_bytes - added_bytes, 1)
+        match = jpeg.match_size(encode, room, never_above=True)
+        needed = len(match.data) + added_bytes
+        if needed > self.size_bytes:
+            of_these = f", {added_bytes} of them for its metadata" if added_bytes else ""
+            raise ImageError(
+                f"{name} can't be made as small as {self.size_bytes} bytes: "
+                f"the lowest quality needs {needed}{of_these}."
+            )
+        return Found(match.quality, match.data, self.size_bytes)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of a distorted image that can be a target.
+
+    Attributes
+    ----------
+    name
+        As in results.
+    text
+        Of a value, in a sentence; a format.
+    of
+        Gives the value for a reference and a distorted image; higher is better.
+    level
+        Brings a value to the scale on which the search works, that of half the log of a
+        squared error: against `jpeg.position` it rises almost along a line, by about
+        `SLOPE`, between qualities 10 and 95.
+    """
+
+    name: str
+    text: str
+    of: Callable[[Pixels, Pixels], float]
+    level: Callable[[float], float]
+
+
+# of what is too near to perfect for a search on logs; 130 dB or so
+PERFECT = 15.0
+PSNR = Measure(
+    "psnr_rgb_db",
+    "a PSNR of {:.2f} dB",
+    measures.psnr_rgb_db,
+    lambda value_db: min(value_db * math.log(10) / 20, PERFECT),
+)
+SSIM = Measure(
+    "ssim_luma",
+    "an SSIM of {:.4f}",
+    measures.ssim_luma,
+    lambda value: -math.log(max(1 - value, math.exp(-2 * PERFECT))) / 2,
+)
+
+
+@dataclass(frozen=True)
+class TargetMeasure:
+    """The smallest file whose image is at least so good."""
+
+    measure: Measure
+    least: float
+
+    def search(self, name: str, image: Pixels, encode: Encode, finished: Finish) -> Found:
+        """Find the file; `ImageError` also if the image is too small to be measured."""
+
+        def value_of(data: bytes) -> float:
+            try:
+                return self.measure.of(image, jpeg.decode(data))
+            except ImageError as error:
+                raise ImageError(f"{name}: {error}") from None
+
+        reached = smallest_reaching(encode, value_of, self.least, self.measure.level)
+        if reached.value < self.least:
+            text = self.measure.text
+            raise ImageError(
+                f"{name} can't be made to reach {text.format(self.least)}: "
+                f"the highest quality gives {text.format(reached.value)}."
+            )
+        return Found(reached.quality, reached.data, None, {self.measure.name: reached.value})
+
+
+START = 75.0
+MOST_ENCODES = 12
+# a search ends with a level above the wanted one by no more than this: 0.02 dB, or half a
+# percent of what SSIM lacks to 1; a third of a percent of the file size
+CLOSE = 0.0025
+# or where a file that fails is smaller by no more than this: measures jump, SSIM in flat
+# areas most
+CLOSE_PCT = 0.5
+SLOPE = 0.5
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A file, and the value that was measured of it."""
+
+    quality: float
+    data: bytes
+    value: float
+
+
+def smallest_reaching(
+    encode_at: Encode,
+    value_of: Callable[[bytes], float],
+    least: float,
+    level: Callable[[float], float] = float,
+) -> Reached:
+    """Find the smallest file whose value is at least `least`, with 12 encodes at most.
+
+    The search takes size and value for rising with the quality, as `jpeg.match_size` does,
+    and goes the same way: steps that overshoot a little until the wanted value lies between
+    two tries, then Chandrupatla's rule. It ends at a file whose level is above the wanted
+    one by at most `CLOSE`, or that is larger than one that fails by at most `CLOSE_PCT`, or
+    where the encoder leaves no finer choice.
+
+    Parameters
+    ----------
+    encode_at
+        Gives the file for a quality in [1, 100].
+    value_of
+        Gives a file's value, higher is better.
+    least
+        The wanted value.
+    level
+        Brings values to a scale as `Measure.level` has it; it never falls.
+
+    Returns
+    -------
+    Reached
+        The smallest file seen with the value, or if even that of quality 100 has not, that
+        of the highest value seen.
+    """
+
+    def badness(reached: Reached) -> tuple[bool, float]:
+        enough = reached.value >= least
+        return not enough, len(reached.data) if enough else -reached.value
+
+    def tried(reached: Reached) -> Try:
+        return Try(reached.quality, level(reached.value) - level(least) - CLOSE / 2)
+
+    value_of = functools.cache(value_of)  # some encoders round the quality
+    ends: dict[bool, Reached] = {}
+    steps = list(jpeg.STEPS)
+    seen = []
+    quality = START
+    for _ in range(MOST_ENCODES):
+        data = encode_at(quality)
+        new = Reached(quality, data, value_of(data))
+        seen.append(new)
+        enough = new.value >= least
+        end = jpeg.LOWEST if enough else jpeg.HIGHEST
+        if quality == end or (enough and tried(new).error <= CLOSE / 2):
+            break
+        old, opposite = ends.get(enough), ends.get(not enough)
+        ends[enough] = new
+        if opposite:
+            if indistinct(new, opposite):
+                break
+            quality = jpeg.crossing(tried(new), tried(opposite), tried(old) if old else None)
+        elif steps:
+            step = steps.pop(0) * tried(new).error / SLOPE
+            quality = jpeg.quality_at(jpeg.position(quality) - step)
+        else:
+            quality = end
+    return min(seen, key=badness)
+
+
+def indistinct(new: Reached, opposite: Reached) -> bool:
+    """Say whether nothing is left to find between a file that fails and one that does not."""
+    sizes = len(new.data), len(opposite.data)
+    apart_pct = 100 * (max(sizes) - min(sizes)) / max(sizes)
+    return apart_pct <= CLOSE_PCT or abs(new.quality - opposite.quality) <= jpeg.FINEST

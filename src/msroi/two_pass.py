@@ -1,0 +1,63 @@
+"""The paper's two-pass MS-ROI (section 1.3), for comparison.
+
+The saliency map is cut into levels; the first pass encodes the image once a level, with
+qualities from `quality_low` to `quality_high`, and takes each pixel from its level's decoded
+image; the second pass encodes that blend as plain JPEG.
+"""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msroi import jpeg
+from msroi.images import Pixels
+from msroi.params import Compress
+
+Saliency = NDArray[np.float32]
+
+
+def saliency_levels(saliency: Saliency, levels: int) -> NDArray[np.intp]:
+    """Cut a map `(H, W)` in [0, 1] into equal levels 0 (least salient) to `levels` - 1."""
+    return np.minimum((saliency * levels).astype(np.intp), levels - 1)
+
+
+def blend(image: Pixels, saliency: Saliency, params: Compress) -> Pixels:
+    """First pass: each pixel from the JPEG of its saliency level's quality.
+
+    Parameters
+    ----------
+    image
+        `(H, W, 3) uint8` sRGB.
+    saliency
+        `(H, W) float32` in [0, 1].
+    params
+        Number of levels and the qualities of the lowest and the highest.
+    """
+    level = saliency_levels(saliency, params.levels)
+    qualities = np.linspace(params.quality_low, params.quality_high, params.levels)
+    blended = np.empty_like(image)
+    for number in np.unique(level):
+        decoded = jpeg.decode(jpeg.encode(image, float(qualities[number])))
+        blended[level == number] = decoded[level == number]
+    return blended
+
+
+class MsRoi:
+    """The two passes; the quality is that of the second."""
+
+    name = "msroi"
+
+    def __init__(self, params: Compress) -> None:
+        self.params = params
+
+    @property
+    def version(self) -> str:
+        """Pillow and its JPEG library, which make both passes."""
+        return f"{jpeg.ENCODER} {jpeg.encoder_version()}"
+
+    def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
+        """Return the second pass; without a map it is plain JPEG."""
+        source = image if saliency is None else blend(image, saliency, self.params)
+        return functools.partial(jpeg.encode, source)

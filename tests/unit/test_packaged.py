@@ -1,0 +1,89 @@
+"""The model that the package carries: what it is, and that it serves in any folder."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import yaml
+from safetensors import safe_open
+from stand_in import carry
+
+from msroi import lpips, packaged, params, photos
+from msroi.errors import MissingError
+from msroi.files import file_hash
+
+ROOT = Path(__file__).parents[2]
+FROM = "paper-cpu"
+WEIGHTS = packaged.FOLDER / "weights.safetensors"
+PARAMETERS = packaged.FOLDER / "parameters.yaml"
+
+
+# the files themselves
+
+
+def test_parameters_are_those_of_the_experiment():
+    assert PARAMETERS.read_bytes() == (ROOT / "config" / f"{FROM}.yaml").read_bytes()
+
+
+def test_parameters_keep_to_the_schema(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    params.check(params.read_yaml(PARAMETERS), PARAMETERS)
+    expected = params.load(FROM)
+    monkeypatch.chdir(tmp_path)
+    got = packaged.experiment()
+    assert vars(got) == vars(expected) | {"name": "packaged"}
+    # the trunk that comes with a package is the one it was trained on
+    assert got.download.weights == lpips.WEIGHTS.name
+
+
+def test_weights_are_small():
+    assert WEIGHTS.stat().st_size <= 16 * 2**20
+    with safe_open(WEIGHTS, "numpy") as opened:
+        arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    assert {array.dtype for array in arrays.values()} == {np.dtype(np.float16)}
+    assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def test_weights_are_those_of_the_experiment():
+    locked = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))
+    outs = {out["path"]: out for out in locked["stages"][f"train@{FROM}"]["outs"]}
+    expected = outs[f"results/{FROM}/model/weights.safetensors"]["md5"]
+    assert file_hash(WEIGHTS, "md5") == expected
+
+
+def test_the_model_finds_what_is_in_a_photo(quick_compiler, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    saliency = packaged.model().saliency(skimage.data.chelsea())
+    assert saliency.shape == (300, 451)
+    assert (saliency.min(), saliency.max()) == (0, 1)
+
+
+# with a stand-in
+
+
+def test_a_model_in_any_folder(project, quick_compiler, monkeypatch, tmp_path):
+    made = project(side=64)
+    made.write_model()
+    photo = skimage.data.chelsea()[:121, :170]
+    expected = photos.load_model("tiny").saliency(photo)
+    carry(made, tmp_path / "carried", monkeypatch)
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert packaged.experiment().heatmap == made.experiment.heatmap
+    np.testing.assert_array_equal(packaged.model().saliency(photo), expected)
+
+
+@pytest.mark.parametrize(
+    ("part", "needs"),
+    [("parameters.yaml", packaged.experiment), ("weights.safetensors", packaged.model)],
+)
+def test_a_part_that_is_missing(monkeypatch, tmp_path, part, needs):
+    monkeypatch.setattr(packaged, "FOLDER", tmp_path)
+    expected = (
+        f"{tmp_path / part}, a part of the package msroi, is missing; install the package again, "
+        "or name an experiment of your own with --experiment."
+    )
+    with pytest.raises(MissingError, match=f"^{re.escape(expected)}$"):
+        needs()

@@ -1,0 +1,14 @@
+rule rate_distortion:
+    input:
+        inputs("rate_distortion"),
+    output:
+        outputs("rate_distortion"),
+    log:
+        "logs/{experiment}/rate_distortion.log",
+    conda:
+        "../envs/msroi.yaml"
+    threads: workflow.cores
+    params:
+        sections=sections("rate_distortion"),
+    shell:
+        "python -m msroi rate_distortion --experiment {wildcards.experiment} 2>&1 | tee {log}"
