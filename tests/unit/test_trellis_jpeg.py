@@ -298,6 +298,12 @@ def test_an_error_of_chroma_costs_what_the_objective_says(plane, frequency):
 # --- weights
 
 
+def test_a_bit_costs_its_squared_steps_at_quality_50_and_more_of_them_at_finer_steps():
+    step = trellis_jpeg.step_of(50)
+    assert trellis_jpeg.bit_price(step, 0.14) == pytest.approx(0.14 * step**2)
+    assert trellis_jpeg.bit_price(step / 4, 0.14) == pytest.approx(2 * 0.14 * (step / 4) ** 2)
+
+
 @pytest.mark.parametrize("masking", [0.0, 0.3, 1.0])
 def test_visibility_is_ssims_share_of_each_blocks_variance(masking):
     """Restated pixel by pixel on an image of whole blocks, then cut at its edge."""
@@ -465,7 +471,8 @@ def test_the_bits_are_those_of_a_real_scan(tmp_path, quality):
     step = trellis_jpeg.step_of(quality)
     table = np.float32(trellis_jpeg.tables(step, HALF)[0])
     ones = np.ones(64, np.float32), np.ones(luma.shape[1], np.float32)
-    levels = trellis.quantise(luma, table, *ones, HALF.lagrangian * step**2)
+    price = trellis_jpeg.bit_price(step, HALF.lagrangian)
+    levels = trellis.quantise(luma, table, *ones, price)
     natural = np.empty((luma.shape[1], 64), np.int16)
     natural[:, trellis.ZIGZAG] = levels.T
     steps = np.empty(64, np.uint16)
