@@ -7,7 +7,7 @@ BIN := .venv/bin
 SETUP := .venv/ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo test test-slow lint benchmark lock clean
+.PHONY: setup demo paper-cpu test test-slow lint benchmark lock clean
 
 setup: $(SETUP)
 
@@ -25,6 +25,10 @@ $(SETUP): requirements/build.txt requirements/lock.txt pyproject.toml
 demo: setup
 	@snakemake
 	@cat results/demo/report/summary.txt
+
+# the paper's experiment at full scale: MSROI_MIRROR=/path/to/files make paper-cpu
+paper-cpu: setup
+	snakemake $(addprefix results/paper-cpu/,report judges/summary.json rate_distortion/summary.json)
 
 test: setup lint
 	pytest -m "not slow"

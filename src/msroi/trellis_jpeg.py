@@ -102,7 +102,7 @@ def bit_price(step: float, lagrangian: float) -> float:
     steps' ratio: found on the tuning photographs, as the trellis gains little at fine steps
     unless bits are dear.
     """
-    return lagrangian * step**2 * (step_of(50) / step) ** 0.5
+    return float(lagrangian * step**2 * (step_of(50) / step) ** 0.5)
 
 
 def tables(step: float, params: Trellis) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
