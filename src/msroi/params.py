@@ -122,7 +122,7 @@ class Trellis:
     lagrangian: float
     masking: float
     saliency_share: float
-    subsampling: str
+    chroma: str
 
 
 @dataclass(frozen=True)

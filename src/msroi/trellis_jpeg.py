@@ -56,7 +56,7 @@ class TrellisJpeg:
     def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
         """Return the encoder of the image; without a map all of it counts alike."""
         size = image.shape[:2]
-        factor = 2 if self.params.subsampling == "4:2:0" else 1
+        factor = 2 if self.params.chroma == "half" else 1
         planes = components(image, factor)
         luma = coefficients.transformed(planes[0])
         weights = pixel_weights(saliency, size, self.saliency_share)

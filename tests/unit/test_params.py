@@ -288,10 +288,10 @@ SENTENCES = {
         "config/x.yaml: compress.trellis.saliency_share: 1.5 is greater than the maximum of 1 "
         "(share of the saliency-weighted error in what roi-trellis minimises).",
     ),
-    "not a subsampling": (
-        demo(compress__trellis__subsampling="4:2:2"),
-        "config/x.yaml: compress.trellis.subsampling: '4:2:2' is not one of ['4:2:0', '4:4:4'] "
-        "(of the chroma planes: half the sides, or full).",
+    "no size of chroma planes": (
+        demo(compress__trellis__chroma="4:2:2"),
+        "config/x.yaml: compress.trellis.chroma: '4:2:2' is not one of ['half', 'full'] "
+        "(sides of the chroma planes, half (4:2:0) or full (4:4:4)).",
     ),
     "inside a test set": (
         demo(prepare__test_sets__salient__draw=-1),

@@ -22,8 +22,8 @@ from msroi.trellis_jpeg import TrellisJpeg
 
 ROOT = Path(__file__).parents[2]
 DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
-HALF = Trellis(**DEMO["compress"]["trellis"] | {"subsampling": "4:2:0"})
-FULL = dataclasses.replace(HALF, subsampling="4:4:4")
+HALF = Trellis(**DEMO["compress"]["trellis"] | {"chroma": "half"})
+FULL = dataclasses.replace(HALF, chroma="full")
 BY_SUBSAMPLING = {"4:2:0": HALF, "4:4:4": FULL}
 subsamplings = pytest.mark.parametrize("subsampling", BY_SUBSAMPLING)
 

@@ -61,8 +61,8 @@ def test_per_image_has_the_promised_columns_and_one_row_each(project: Project) -
     assert header == COLUMNS
     rows = read(project, PER_IMAGE)
     keys = {(r["dataset"], r["image"], r["method"], r["match_quality"]) for r in rows}
-    assert len(keys) == len(rows) == 13 * 2 * 3
-    assert {row["method"] for row in rows} == {"jpeg", "msroi"}
+    assert len(keys) == len(rows) == 13 * 3 * 3
+    assert {row["method"] for row in rows} == {"jpeg", "msroi", "roi-trellis"}
     assert all(abs(float(row["size_error_pct"])) <= 1 for row in rows)
 
 
