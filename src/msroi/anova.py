@@ -19,7 +19,7 @@ from statsmodels.stats.multitest import multipletests
 
 from msroi.files import read_csv, write_csv, write_json
 from msroi.layout import Layout
-from msroi.metrics import BASELINE, significant
+from msroi.matched import BASELINE, significant
 from msroi.params import Experiment
 
 Values = NDArray[np.float64]

@@ -5,7 +5,6 @@ Each writes what any JPEG decoder reads. Packages are imported by the encoder th
 
 import functools
 import io
-import re
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +22,7 @@ from msroi.two_pass import MsRoi
 Saliency = NDArray[np.float32]
 # as the schema of compress.methods has them
 METHODS = ("jpeg", "jpeg-opt", "msroi", "trellis", "roi-trellis", "mozjpeg", "jpegli")
+WITH_SALIENCY = ("msroi", "roi-trellis")
 
 
 class Encoder(Protocol):
@@ -61,7 +61,7 @@ class Jpeg:
     @property
     def version(self) -> str:
         """Pillow and its JPEG library."""
-        return _pillow_version()
+        return jpeg.library()
 
     def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
         """Return `jpeg.encode` of the image."""
@@ -76,7 +76,7 @@ class JpegOptimised:
     @property
     def version(self) -> str:
         """Pillow and its JPEG library."""
-        return _pillow_version()
+        return jpeg.library()
 
     def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
         """Return the encoder of the image; its tables are those of `jpeg.encode`."""
@@ -135,7 +135,7 @@ class MozJpeg:
             with libjpeg.using("mozjpeg403") as (jpeglib, path):
                 jpeglib.from_spatial(source).write_spatial(path, qt=tables)
                 data = Path(path).read_bytes()
-            return numbered_from_1(data)
+            return libjpeg.numbered_from_1(data)
 
         return encode
 
@@ -174,41 +174,10 @@ class Jpegli:
         return lambda quality: encode(round(quality))
 
 
-def _pillow_version() -> str:
-    return f"{jpeg.ENCODER} {jpeg.encoder_version()}"
-
-
 # those that know neither saliency nor parameters
 PEERS: dict[str, Encoder] = {
     encoder.name: encoder for encoder in (Jpeg(), JpegOptimised(), MozJpeg(), Jpegli())
 }
-
-# markers of a JPEG file (ITU-T T.81, Table B.1)
-FRAME, SCAN, END = 0xC2, 0xDA, 0xD9
-MARKER = re.compile(rb"\xff[^\x00]")  # in a scan's data, a byte 255 is followed by 0
-
-
-def numbered_from_1(data: bytes) -> bytes:
-    """Number the components of a progressive JPEG 1, 2, 3, as JFIF wants it.
-
-    jpeglib numbers them 0, 1, 2 where it is given quantisation tables.
-    """
-    file = bytearray(data)
-    at = 2
-    while (kind := file[at + 1]) != END:
-        end = at + 2 + int.from_bytes(file[at + 2 : at + 4], "big")
-        if kind == FRAME:  # 6 bytes; then 3 a component, its number first
-            numbers = range(at + 10, end, 3)
-        elif kind == SCAN:  # 1 byte; then 2 a component, its number first; then 3 bytes
-            numbers = range(at + 5, end - 3, 2)
-        else:
-            numbers = range(0)
-        for place in numbers:
-            file[place] += 1
-        at = end
-        if kind == SCAN:
-            at += next(MARKER.finditer(file[at:])).start()
-    return bytes(file)
 
 
 def encoder(method: str, params: Compress) -> Encoder:

@@ -95,14 +95,12 @@ def write_figures(
 ) -> dict[int, str]:
     """Write Figures 1-6; return their captions."""
     params = experiment.report
-    passes = np.load(layout.heatmaps / "passes.npy")
     photographs = [(item.dataset, item.image) for item in items]
     repeated = set(first_by_name(photographs, experiment.heatmap.passes_images))
-    place = {
-        key: number for number, key in enumerate(key for key in photographs if key in repeated)
-    }
+    in_order = [photograph for photograph in photographs if photograph in repeated]
+    passes = dict(zip(in_order, np.load(layout.heatmaps / "passes.npy"), strict=True))
     with_passes = {
-        name: [item for item in of_set if (item.dataset, item.image) in repeated]
+        name: [item for item in of_set if (item.dataset, item.image) in passes]
         for name, of_set in by_set.items()
     }
 
@@ -114,7 +112,7 @@ def write_figures(
     captions = {}
     for number, (item, caption) in enumerate(chosen, start=1):
         image = read_rgb(item.path(layout))
-        maps = passes[place[item.dataset, item.image]]
+        maps = passes[item.dataset, item.image]
         plot_passes(image, maps, layout.figures / f"figure{number}.png")
         captions[number] = caption
     for number, name in ((5, params.salient_set), (6, params.texture_set)):

@@ -255,9 +255,10 @@ def run(experiment: Experiment, layout: Layout) -> None:
     predicted: list[dict[str, Any]] = []
     spreads: list[dict[str, Any]] = []
     passes = []
-    photographs = [(item.dataset, item.image) for item in test_images(layout)]
-    repeated = first_by_name(photographs, params.passes_images)
-    for item in tqdm(test_images(layout), desc="heatmap", unit="image"):
+    items = test_images(layout)
+    photographs = [(item.dataset, item.image) for item in items]
+    repeated = set(first_by_name(photographs, params.passes_images))
+    for item in tqdm(items, desc="heatmap", unit="image"):
         name = {"dataset": item.dataset, "image": item.image}
         image = read_rgb(item.path(layout))
         small, probabilities = model.plain(image)

@@ -18,8 +18,6 @@ from PIL import Image, features
 
 from msroi.images import Pixels
 
-ENCODER = "pillow"
-
 # ITU-T T.81, Annex K, Tables K.1 and K.2, row by row
 LUMA_TABLE = np.array(
     [
@@ -50,6 +48,11 @@ def encoder_version() -> str:
     turbo = features.version("libjpeg_turbo")
     library = f"libjpeg-turbo {turbo}" if turbo else f"libjpeg {features.version('jpg')}"
     return f"{PIL.__version__} ({library})"
+
+
+def library() -> str:
+    """Return what encodes, with the versions that fix its bytes."""
+    return f"pillow {encoder_version()}"
 
 
 def tables(quality: float) -> list[list[int]]:
@@ -177,10 +180,12 @@ def match_size(
     def badness(match: Match) -> tuple[bool, float]:
         return (never_above and len(match.data) > target_bytes, abs(match.size_error_pct))
 
-    bracket = Bracket(target_bytes * (1 - CLOSE_PCT / 200) if never_above else target_bytes)
+    aim_bytes = target_bytes * (1 - CLOSE_PCT / 200) if never_above else target_bytes
+    bracket = Bracket(SLOPE)
     best = tried = Match(start, encode_at(start), target_bytes)
     for _ in range(MOST_ENCODES - 1):
-        quality = bracket.after(tried.quality, len(tried.data))
+        error = math.log(max(len(tried.data), 1) / aim_bytes)
+        quality = bracket.after(Try(tried.quality, error))
         if quality is None or badness(best) <= (False, CLOSE_PCT):
             break
         tried = Match(quality, encode_at(quality), target_bytes)
@@ -189,48 +194,50 @@ def match_size(
 
 
 class Try(NamedTuple):
-    """A quality and the log of its file's size over the wanted one."""
+    """A quality and its error: how far above what is wanted, on a scale that is about a line.
+
+    Of sizes the log of the file's over the wanted one.
+    """
 
     quality: float
     error: float
 
 
 class Bracket:
-    """The qualities between which a wanted size lies, as far as tries have shown.
+    """The qualities between which what is wanted lies, as far as tries have shown.
 
     Attributes
     ----------
-    aim_bytes
-        The wanted size.
+    slope
+        By how much the error rises with `position`, roughly.
     ends
-        By whether the file was too large: the last such try.
+        By whether the error was above 0: the last such try.
     steps
         What is left of `STEPS`.
     """
 
-    def __init__(self, aim_bytes: float) -> None:
-        self.aim_bytes = aim_bytes
+    def __init__(self, slope: float) -> None:
+        self.slope = slope
         self.ends: dict[bool, Try] = {}
         self.steps = list(STEPS)
 
-    def after(self, quality: float, size_bytes: int) -> float | None:
-        """Return what to try after a quality gave a size, or None if nothing is left.
+    def after(self, new: Try) -> float | None:
+        """Return what to try after a try, or None if nothing is left.
 
-        As long as the wanted size lies beyond all tries: a step, at last to the end of the
-        range. Then what `crossing` says.
+        As long as all tries err to one side: a step, at last to the end of the range. Then
+        what `crossing` says.
         """
-        new = Try(quality, math.log(max(size_bytes, 1) / self.aim_bytes))
-        too_large = new.error > 0
-        end = LOWEST if too_large else HIGHEST
-        if quality == end:
+        above = new.error > 0
+        end = LOWEST if above else HIGHEST
+        if new.quality == end:
             return None
-        old, opposite = self.ends.get(too_large), self.ends.get(not too_large)
-        self.ends[too_large] = new
+        old, opposite = self.ends.get(above), self.ends.get(not above)
+        self.ends[above] = new
         if opposite:
-            apart = abs(quality - opposite.quality)
+            apart = abs(new.quality - opposite.quality)
             return crossing(new, opposite, old) if apart > FINEST else None
         if self.steps:
-            return quality_at(position(quality) - self.steps.pop(0) * new.error / SLOPE)
+            return quality_at(position(new.quality) - self.steps.pop(0) * new.error / self.slope)
         return end
 
 
@@ -263,14 +270,18 @@ def crossing(new: Try, opposite: Try, old: Try | None) -> float:
     return quality_at(x1 + share * (x2 - x1))
 
 
+def scale_pct(quality: float) -> float:
+    """Return libjpeg's jpeg_quality_scaling, in percent, without its rounding at qualities."""
+    return 5000 / quality if quality < 50 else 200 - 2 * quality
+
+
 def position(quality: float) -> float:
     """Return where a quality lies on the scale that makes the log of the size a line."""
-    scale_pct = 5000 / quality if quality < 50 else 200 - 2 * quality
-    return -math.log(scale_pct + LINEAR_PCT)
+    return -math.log(scale_pct(quality) + LINEAR_PCT)
 
 
 def quality_at(position: float) -> float:
     """Return the quality in [1, 100] at or next to a position; the inverse of `position`."""
-    scale_pct = math.exp(-position) - LINEAR_PCT
-    quality = 5000 / scale_pct if scale_pct > 100 else 100 - scale_pct / 2
+    scale = math.exp(-position) - LINEAR_PCT
+    quality = 5000 / scale if scale > 100 else 100 - scale / 2
     return min(max(quality, LOWEST), HIGHEST)

@@ -5,10 +5,8 @@ table has a row for each image and method, missed size matches among them; only 
 file size matched within the tolerance enter means, differences and wins.
 """
 
-import math
 import os
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,8 +18,20 @@ from msroi.errors import ImageError
 from msroi.files import read_csv, write_csv, write_json
 from msroi.images import Pixels, read_grey, read_rgb
 from msroi.layout import Layout
+from msroi.matched import (
+    BASELINE,
+    Pair,
+    Row,
+    differences,
+    finite,
+    matched,
+    mean,
+    minus,
+    pairs,
+    sd,
+    significant,
+)
 from msroi.measures import ms_ssim_luma
-from msroi.metrics import BASELINE, significant
 from msroi.params import Experiment
 from msroi.perceptual import JUDGES, judging
 from msroi.selection import Photograph, first_by_name
@@ -39,7 +49,6 @@ COMPARISON_COLUMNS = (
 )
 WORKERS = min(2, os.cpu_count() or 1)  # LPIPS keeps 0.5 kB a pixel and uses all cores itself
 
-Row = Mapping[str, Any]
 # by data set and method
 Cells = dict[tuple[str, str], list[Row]]
 
@@ -126,17 +135,16 @@ def summarise(table: Iterable[Row]) -> dict[str, Any]:
     cells = by_cell(table)
     summary: dict[str, Any] = {}
     for (dataset, method), rows in cells.items():
-        finite = {name: _finite(row[name] for row in _matched(rows)) for name in MEASURES}
+        of_size = matched(rows)
+        values = {name: finite(row[name] for row in of_size) for name in MEASURES}
         cell = {
-            "n": len(_matched(rows)),
-            "n_missed": len(rows) - len(_matched(rows)),
-            "mean": {name: _mean(values) for name, values in finite.items()},
-            "sd": {name: _sd(values) for name, values in finite.items()},
+            "n": len(of_size),
+            "n_missed": len(rows) - len(of_size),
+            "mean": {name: mean(found) for name, found in values.items()},
+            "sd": {name: sd(found) for name, found in values.items()},
         }
         if method != BASELINE:
-            both = pairs(rows, cells.get((dataset, BASELINE), []))
-            minus = {name: mean_difference(both, name) for name in MEASURES}
-            cell["minus_jpeg"] = {"n": len(both), **minus}
+            cell["minus_jpeg"] = minus(rows, cells.get((dataset, BASELINE), []), MEASURES)
         summary.setdefault(dataset, {})[method] = cell
     return summary
 
@@ -157,17 +165,18 @@ def compare(table: Iterable[Row]) -> list[dict[str, Any]]:
             if other != method and (dataset, other) in cells
         }
         rival = others.get(RIVAL)
+        of_size = matched(of_method)
         for name in MEASURES:
             rows.append(
                 {
                     "dataset": dataset,
                     "method": method,
                     "judge": name,
-                    "n": len(_matched(of_method)),
-                    "mean": _mean(_finite(row[name] for row in _matched(of_method))),
-                    "minus_jpeg": mean_difference(others.get(BASELINE, []), name),
+                    "n": len(of_size),
+                    "mean": mean(finite(row[name] for row in of_size)),
+                    "minus_jpeg": mean(differences(others.get(BASELINE, []), name)),
                     "n_against_jpegli": None if rival is None else len(rival),
-                    "minus_jpegli": mean_difference(rival or [], name),
+                    "minus_jpegli": mean(differences(rival or [], name)),
                     "wins_against_jpegli": None if rival is None else wins(rival, name),
                 }
             )
@@ -182,34 +191,7 @@ def by_cell(table: Iterable[Row]) -> Cells:
     return cells
 
 
-def pairs(rows: Iterable[Row], others: Iterable[Row]) -> list[tuple[Row, Row]]:
-    """Return the rows of two methods, image by image, where both matched the size."""
-    other = {row["image"]: row for row in _matched(others)}
-    return [(row, other[row["image"]]) for row in _matched(rows) if row["image"] in other]
-
-
-def mean_difference(of_pairs: Iterable[tuple[Row, Row]], name: str) -> float | None:
-    """Return the mean of first minus second where both are finite; None if there is none."""
-    return _mean(_finite(row[name] - other[name] for row, other in of_pairs))
-
-
-def wins(of_pairs: Iterable[tuple[Row, Row]], name: str) -> int:
+def wins(of_pairs: Iterable[Pair], name: str) -> int:
     """Return how often the first is better by a judge; the equal count for neither."""
     sign = -1 if name in LESS_IS_BETTER else 1
     return sum(sign * row[name] > sign * other[name] for row, other in of_pairs)
-
-
-def _matched(rows: Iterable[Row]) -> list[Row]:
-    return [row for row in rows if row["matched"] == "true"]
-
-
-def _finite(values: Iterable[float]) -> list[float]:
-    return [value for value in values if math.isfinite(value)]
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return significant(statistics.fmean(values)) if values else None
-
-
-def _sd(values: Sequence[float]) -> float | None:
-    return significant(statistics.stdev(values)) if len(values) > 1 else None

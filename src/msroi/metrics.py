@@ -6,8 +6,7 @@ them; only rows whose file size matched within the tolerance enter the summary's
 
 import math
 import os
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import Any
@@ -21,9 +20,20 @@ from msroi.errors import ImageError
 from msroi.files import read_csv, write_csv, write_json
 from msroi.images import Pixels, read_grey, read_rgb
 from msroi.layout import Layout
+from msroi.matched import (
+    BASELINE,
+    Row,
+    differences,
+    finite,
+    matched,
+    mean,
+    minus,
+    pairs,
+    sd,
+    significant,
+)
 from msroi.params import Experiment
 
-BASELINE = "jpeg"
 MEASURES = ("mse_rgb", "psnr_rgb_db", "ssim_luma", "ms_ssim_luma", "wpsnr_rgb_db")
 COMPRESSION = ("q_final", "bytes", "target_bytes", "size_error_pct")
 COLUMNS = (
@@ -43,10 +53,7 @@ COMPARISON_COLUMNS = (
     *("dataset", "match_quality", "method", "against", "n"),
     *(f"{name}{what}" for name in MEASURES for what in ("", "_sd")),
 )
-DIGITS = 8
 WORKERS = min(4, os.cpu_count() or 1)  # a worker holds some 15 float planes of its image
-
-Row = Mapping[str, Any]
 
 
 def measure(
@@ -84,11 +91,6 @@ def measure(
         _require_same_size("the saliency map", reference, saliency)
         values["wpsnr_rgb_db"] = measures.wpsnr_rgb_db(reference, distorted, saliency)
     return values
-
-
-def significant(value: float) -> float:
-    """Round to the significant digits that the tables carry; inf stays inf."""
-    return float(f"{value:.{DIGITS}g}")
 
 
 def run(experiment: Experiment, layout: Layout) -> None:
@@ -157,7 +159,8 @@ def summarise(table: Sequence[Row]) -> dict[str, Any]:
     for (dataset, method, quality), rows in sorted(cells.items()):
         cell = _statistics(rows)
         if method != BASELINE:
-            cell["minus_jpeg"] = _minus(rows, cells.get((dataset, BASELINE, quality), []))
+            baseline = cells.get((dataset, BASELINE, quality), [])
+            cell["minus_jpeg"] = minus(rows, baseline, MEASURES)
         summary.setdefault(dataset, {}).setdefault(method, {})[f"q{quality}"] = cell
     return summary
 
@@ -177,16 +180,15 @@ def compare(table: Sequence[Row]) -> list[dict[str, Any]]:
         of `AGAINST`: how many images n both have matched, and the mean and sd (n - 1) of
         the method's measure minus the other's, image by image, infinite ones left out.
     """
-    cells: dict[tuple[str, int, str], dict[tuple[str, str], Row]] = {}
-    for row in _matched(table):
+    cells: dict[tuple[str, int, str], list[Row]] = {}
+    for row in table:
         for dataset in (row["dataset"], EVERY_SET):
             key = (dataset, int(row["match_quality"]), row["method"])
-            cells.setdefault(key, {})[row["dataset"], row["image"]] = row
+            cells.setdefault(key, []).append(row)
     compared = []
     for (dataset, quality, method), rows in sorted(cells.items()):
         for against in AGAINST:
-            others = cells.get((dataset, quality, against), {})
-            both = [(rows[image], others[image]) for image in rows if image in others]
+            both = pairs(rows, cells.get((dataset, quality, against), []))
             if method == against or not both:
                 continue
             line: dict[str, Any] = {
@@ -197,55 +199,29 @@ def compare(table: Sequence[Row]) -> list[dict[str, Any]]:
                 "n": len(both),
             }
             for name in MEASURES:
-                values = _finite(float(row[name]) - float(other[name]) for row, other in both)
-                line[name], line[f"{name}_sd"] = _mean(values), _sd(values)
+                values = differences(both, name)
+                line[name], line[f"{name}_sd"] = mean(values), sd(values)
             compared.append(line)
     return compared
 
 
 def _statistics(rows: Sequence[Row]) -> dict[str, Any]:
-    matched = _matched(rows)
-    finite = {
-        name: _finite(float(row[name]) for row in matched)
+    of_size = matched(rows)
+    values = {
+        name: finite(float(row[name]) for row in of_size)
         for name in (*MEASURES, "q_final", "bytes")
     }
     return {
-        "n": len(matched),
-        "n_missed": len(rows) - len(matched),
-        "n_infinite": sum(math.isinf(row["psnr_rgb_db"]) for row in matched),
+        "n": len(of_size),
+        "n_missed": len(rows) - len(of_size),
+        "n_infinite": sum(math.isinf(row["psnr_rgb_db"]) for row in of_size),
         "n_fewer_scales": sum(
-            row["ms_ssim_scales"] < len(measures.SCALE_WEIGHTS) for row in matched
+            row["ms_ssim_scales"] < len(measures.SCALE_WEIGHTS) for row in of_size
         ),
         "size_error_pct_max": max(abs(float(row["size_error_pct"])) for row in rows),
-        "mean": {name: _mean(values) for name, values in finite.items()},
-        "sd": {name: _sd(values) for name, values in finite.items()},
+        "mean": {name: mean(found) for name, found in values.items()},
+        "sd": {name: sd(found) for name, found in values.items()},
     }
-
-
-def _minus(rows: Sequence[Row], baseline: Sequence[Row]) -> dict[str, Any]:
-    """Return the mean differences from the baseline over the images matched in both."""
-    other = {row["image"]: row for row in _matched(baseline)}
-    pairs = [(row, other[row["image"]]) for row in _matched(rows) if row["image"] in other]
-    means = {
-        name: _mean(_finite(row[name] - base[name] for row, base in pairs)) for name in MEASURES
-    }
-    return {"n": len(pairs), **means}
-
-
-def _matched(rows: Iterable[Row]) -> list[Row]:
-    return [row for row in rows if row["matched"] == "true"]
-
-
-def _finite(values: Iterable[float]) -> list[float]:
-    return [value for value in values if math.isfinite(value)]
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return significant(statistics.fmean(values)) if values else None
-
-
-def _sd(values: Sequence[float]) -> float | None:
-    return significant(statistics.stdev(values)) if len(values) > 1 else None
 
 
 def _place(row: Mapping[str, str]) -> tuple[str, str, str, int]:

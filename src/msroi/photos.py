@@ -14,7 +14,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from msroi import metadata, packaged, params
-from msroi.encoders import encoder
+from msroi.encoders import WITH_SALIENCY, encoder
 from msroi.errors import ImageError, ParameterError
 from msroi.files import write_bytes
 from msroi.images import open_image, read_grey, read_rgb, to_8_bit, to_rgb, write_image
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from msroi.heatmap import Model
 
 JPEG_MAX_SIDE = 65500  # libjpeg's JPEG_MAX_DIMENSION
-WITH_SALIENCY = ("msroi", "roi-trellis")
 # what Pillow knows by name but reads only with the help of another program, if at all
 HARDLY_READ = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 

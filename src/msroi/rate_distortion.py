@@ -5,8 +5,6 @@ curves say how many bits a method saves at equal quality (BD-rate) and what it g
 size (the plot), both against plain JPEG and image by image before anything is averaged.
 """
 
-import os
-import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +25,8 @@ from msroi.files import write_csv, write_json
 from msroi.images import Pixels, read_grey, read_rgb
 from msroi.index import test_images
 from msroi.layout import Layout
-from msroi.metrics import BASELINE, significant
+from msroi.matched import BASELINE, Row, mean, sd, significant
+from msroi.metrics import WORKERS
 from msroi.params import Compress, Experiment
 from msroi.plots import save_figure
 from msroi.selection import Photograph, first_by_name
@@ -41,9 +40,7 @@ BD_COLUMNS = (
     *("dataset", "method", "against", "measure", "n", "bd_rate_pct", "sd"),
     *("n_dropped", "n_points_dropped"),
 )
-WORKERS = min(4, os.cpu_count() or 1)  # a worker holds some 15 float planes of its image
 
-Row = Mapping[str, Any]
 # by data set, method, measure and image
 Curves = dict[tuple[str, str, str], dict[str, Curve]]
 
@@ -146,8 +143,8 @@ def bd_rates(table: Iterable[Row]) -> list[dict[str, Any]]:
                 "against": BASELINE,
                 "measure": measure,
                 "n": len(rates),
-                "bd_rate_pct": significant(statistics.fmean(rates)) if rates else None,
-                "sd": significant(statistics.stdev(rates)) if len(rates) > 1 else None,
+                "bd_rate_pct": mean(rates),
+                "sd": sd(rates),
                 "n_dropped": len(all_rates) - len(rates),
                 "n_points_dropped": encoded - sum(len(c.sizes) for c in of_images.values()),
             }

@@ -12,7 +12,7 @@ from msroi.figures import write_figures
 from msroi.files import read_csv, read_json, write_csv, write_text
 from msroi.index import test_images
 from msroi.layout import Layout
-from msroi.metrics import BASELINE
+from msroi.matched import BASELINE
 from msroi.params import Experiment
 
 IMAGE_COLUMNS = ("image", "method", "mse_rgb", "psnr_rgb_db", "ssim_luma", "ms_ssim_luma", "bytes")

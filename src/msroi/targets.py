@@ -223,38 +223,27 @@ def smallest_reaching(
         enough = reached.value >= least
         return not enough, len(reached.data) if enough else -reached.value
 
-    def tried(reached: Reached) -> Try:
-        return Try(reached.quality, level(reached.value) - level(least) - CLOSE / 2)
-
     value_of = functools.cache(value_of)  # some encoders round the quality
-    ends: dict[bool, Reached] = {}
-    steps = list(jpeg.STEPS)
-    seen = []
-    quality = START
-    for _ in range(MOST_ENCODES):
+    bracket = jpeg.Bracket(SLOPE)
+    last: dict[bool, Reached] = {}
+    seen: list[Reached] = []
+    quality: float | None = START
+    while quality is not None and len(seen) < MOST_ENCODES:
         data = encode_at(quality)
         new = Reached(quality, data, value_of(data))
         seen.append(new)
         enough = new.value >= least
-        end = jpeg.LOWEST if enough else jpeg.HIGHEST
-        if quality == end or (enough and tried(new).error <= CLOSE / 2):
+        error = level(new.value) - level(least) - CLOSE / 2  # above 0, or done, if enough
+        if enough and error <= CLOSE / 2:
             break
-        old, opposite = ends.get(enough), ends.get(not enough)
-        ends[enough] = new
-        if opposite:
-            if indistinct(new, opposite):
-                break
-            quality = jpeg.crossing(tried(new), tried(opposite), tried(old) if old else None)
-        elif steps:
-            step = steps.pop(0) * tried(new).error / SLOPE
-            quality = jpeg.quality_at(jpeg.position(quality) - step)
-        else:
-            quality = end
+        last[enough] = new
+        if len(last) == 2 and apart_pct(*last.values()) <= CLOSE_PCT:
+            break
+        quality = bracket.after(Try(quality, error))
     return min(seen, key=badness)
 
 
-def indistinct(new: Reached, opposite: Reached) -> bool:
-    """Say whether nothing is left to find between a file that fails and one that does not."""
-    sizes = len(new.data), len(opposite.data)
-    apart_pct = 100 * (max(sizes) - min(sizes)) / max(sizes)
-    return apart_pct <= CLOSE_PCT or abs(new.quality - opposite.quality) <= jpeg.FINEST
+def apart_pct(one: Reached, other: Reached) -> float:
+    """Return by how much the smaller of two files is smaller, in percent of the larger."""
+    small, large = sorted((len(one.data), len(other.data)))
+    return 100 * (large - small) / large

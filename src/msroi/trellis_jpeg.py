@@ -12,9 +12,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from msroi import coefficients, jpeg, libjpeg, trellis
+from msroi import coefficients, jpeg, libjpeg, measures, trellis
 from msroi.coefficients import CB_COST, CR_COST, LUMA_COST, Plane
-from msroi.encoders import numbered_from_1
 from msroi.images import Pixels
 from msroi.params import Trellis
 
@@ -22,7 +21,6 @@ Saliency = NDArray[np.float32]
 T = TypeVar("T", bound=np.generic)
 
 BLOCK_PX = 8
-SSIM_C2 = (0.03 * 255) ** 2  # SSIM's constant against small variances
 LARGEST_SAMPLE = 255
 # what is added to each entry of a table before it is cut to a whole number: not 1/2 for all,
 # or flat tables would change many entries at once, and with them the file's size
@@ -91,8 +89,7 @@ def step_of(quality: float) -> float:
     It falls as libjpeg's scale does, and never to 0: at quality 100, where libjpeg has
     rounded all steps up to 1, it is that of half a percent.
     """
-    scale_pct = 5000 / quality if quality < 50 else 200 - 2 * quality
-    return COARSER * PLAIN_STEP * max(scale_pct, 0.5) / 100
+    return COARSER * PLAIN_STEP * max(jpeg.scale_pct(quality), 0.5) / 100
 
 
 def bit_price(step: float, lagrangian: float) -> float:
@@ -177,7 +174,7 @@ def visibility(
     """
     rows, columns = (-(-side // BLOCK_PX) for side in size)
     variance = np.square(luma[1:]).sum(axis=0) / BLOCK_PX**2
-    seen = ((2 * variance + SSIM_C2) ** -masking).reshape(rows, columns)
+    seen = ((2 * variance + measures.C2) ** -masking).reshape(rows, columns)
     pixels = seen.repeat(BLOCK_PX, axis=0).repeat(BLOCK_PX, axis=1)[: size[0], : size[1]]
     return np.asarray(pixels / pixels.mean(), np.float32)
 
@@ -230,4 +227,4 @@ def written(
         file.samp_factor = np.array([[factor, factor], [1, 1], [1, 1]])
         file.write_dct(path)
         data = Path(path).read_bytes()
-    return numbered_from_1(mozjpeg_lossless_optimization.optimize(data))
+    return libjpeg.numbered_from_1(mozjpeg_lossless_optimization.optimize(data))

@@ -55,7 +55,7 @@ class MsRoi:
     @property
     def version(self) -> str:
         """Pillow and its JPEG library, which make both passes."""
-        return f"{jpeg.ENCODER} {jpeg.encoder_version()}"
+        return jpeg.library()
 
     def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
         """Return the second pass; without a map it is plain JPEG."""
