@@ -8,6 +8,7 @@ to the image's own size, is the saliency map.
 
 import json
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,11 @@ from msroi.saliency_quality import centre_prior
 from msroi.selection import first_by_name
 
 Map = NDArray[np.float32]
+# one image's features by the name of the layer, `(h, w, K)` each
+Features = Mapping[str, NDArray[np.float32]]
+
+# the layer whose features have class weights
+LAST_LAYER = "conv6_3"
 
 PREDICTION_COLUMNS = ("dataset", "image", "rank", "class", "probability")
 
@@ -63,7 +69,7 @@ def rank_weights(probabilities: NDArray[np.float32], weighting: str) -> NDArray[
 
 
 def saliency_map(
-    features: NDArray[np.float32],
+    features: Features,
     class_weights: NDArray[np.float32],
     probabilities: NDArray[np.float32],
     params: Heatmap,
@@ -71,31 +77,48 @@ def saliency_map(
     """Combine what the last features say about where things are.
 
     With `evidence` classes, the class activation maps of the most probable classes (paper,
-    section 1.2); with features, the sum of the squares of all features, which needs no class
-    to be right. Either is multiplied by the centre prior to the power of `centre`.
+    section 1.2); with features, the energy of all features of `layers`, which needs no class
+    to be right (`energy`). Either is multiplied by the centre prior to the power of `centre`.
 
     Parameters
     ----------
     features
-        `(h, w, K) float32`, the last convolution's features of one image.
+        One image's features by layer, `(h, w, K) float32` each: those of `params.layers`.
     class_weights
         `(K, classes) float32`, the GAP layer's weights.
     probabilities
         `(classes,) float32`, softmax of the logits.
     params
-        Which evidence, how many classes, how they are weighted, and `centre`.
+        Which evidence, of which layers, how many classes, how they are weighted, and `centre`.
 
     Returns
     -------
-    `(h, w) float32` in [0, 1].
+    `(h, w) float32` in [0, 1], as large as the largest layer's features.
     """
     if params.evidence == "features":
-        evidence = np.square(features, dtype=np.float64).sum(axis=2)
+        evidence = energy([features[layer] for layer in params.layers])
     else:
-        evidence = of_classes(features, class_weights, probabilities, params)
+        evidence = of_classes(features[LAST_LAYER], class_weights, probabilities, params)
     if params.centre == 0:
         return scaled(evidence)
     return scaled(scaled(evidence) * centre_prior(*evidence.shape) ** params.centre)
+
+
+def energy(layers: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """Return the sum over layers of the squares of all features, `(h, w)`.
+
+    Each layer's sum is scaled to [0, 1] and brought to the size of the largest, so that all
+    count alike: early layers say where edges and textures are, late ones where objects are
+    (Cornia et al. 2016, "A deep multi-level network for saliency prediction").
+
+    Parameters
+    ----------
+    layers
+        Features `(h_i, w_i, K_i) float32` of one image.
+    """
+    size = max(layer.shape[:2] for layer in layers)
+    squares = [scaled(np.square(layer, dtype=np.float64).sum(axis=2)) for layer in layers]
+    return np.asarray(np.sum([enlarged(of, *size) for of in squares], axis=0, dtype=np.float64))
 
 
 def of_classes(
@@ -124,6 +147,15 @@ def full_size(small: Map, image: Pixels) -> Map:
     The levels are those of the PNG file, so that whoever reads the file has the same map.
     """
     return from_8_bit(to_8_bit(enlarged(small, *image.shape[:2])))
+
+
+# what a network gives: features by layer, and probabilities, with a row a pass
+Passed = tuple[dict[str, jax.Array], jax.Array]
+
+
+def of_pass(features: Features, number: int) -> Features:
+    """Return one pass's features of those of all passes, `(passes, h, w, K)` each."""
+    return {name: of[number] for name, of in features.items()}
 
 
 class Model:
@@ -155,30 +187,32 @@ class Model:
         self.variables = {"params": vgg.merge(network, vgg16, vgg.read_weights(file))}
         self.class_weights = np.asarray(self.variables["params"]["gap"]["kernel"])
 
-        def plain(pixels: jax.Array) -> tuple[jax.Array, jax.Array]:
-            """Return features `(1, h, w, K)` and probabilities `(1, classes)`."""
-            logits, features = network.apply(self.variables, vgg.normalise(pixels[None], vgg16))
-            return features["conv6_3"], jax.nn.softmax(logits)
+        layers = {*params.layers, LAST_LAYER}
 
-        def repeated(pixels: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def needed(passed: tuple[jax.Array, dict[str, jax.Array]]) -> Passed:
+            logits, features = passed
+            return {name: features[name] for name in layers}, jax.nn.softmax(logits)
+
+        def plain(pixels: jax.Array) -> Passed:
+            """Return features by layer, `(1, h, w, K)` each, and probabilities `(1, classes)`."""
+            return needed(network.apply(self.variables, vgg.normalise(pixels[None], vgg16)))
+
+        def repeated(pixels: jax.Array, key: jax.Array) -> Passed:
             """Return the same for every pass, with dropout."""
             x = vgg.normalise(jnp.repeat(pixels[None], params.passes, axis=0), vgg16)
-            logits, features = dropped.apply(self.variables, x, rngs={"dropout": key})
-            return features["conv6_3"], jax.nn.softmax(logits)
+            return needed(dropped.apply(self.variables, x, rngs={"dropout": key}))
 
         self._plain = jax.jit(plain)
         self._repeated = jax.jit(repeated)
 
-    def _maps(
-        self, features: jax.Array, probabilities: jax.Array
-    ) -> tuple[Map, NDArray[np.float32]]:
+    def _maps(self, passed: Passed) -> tuple[Map, NDArray[np.float32]]:
         """Combine each pass's features into its map; return maps and probabilities."""
-        shares = np.asarray(probabilities)
+        features, probabilities = jax.tree.map(np.asarray, passed)
         maps = [
-            saliency_map(feature, self.class_weights, share, self.params)
-            for feature, share in zip(np.asarray(features), shares, strict=True)
+            saliency_map(of_pass(features, number), self.class_weights, shares, self.params)
+            for number, shares in enumerate(probabilities)
         ]
-        return np.stack(maps), shares
+        return np.stack(maps), probabilities
 
     def saliency(self, image: Pixels) -> Map:
         """Return the saliency map of an image `(H, W, 3) uint8` at its own size.
@@ -193,7 +227,7 @@ class Model:
 
         Returns the map `(1, h, w)` in [0, 1] and the probabilities `(1, classes)`.
         """
-        return self._maps(*self._plain(resize(image, self.params.input_px)))
+        return self._maps(self._plain(resize(image, self.params.input_px)))
 
     def compared(self, image: Pixels) -> dict[str, Map]:
         """Return maps `(h, w)` in [0, 1] of an image by name.
@@ -202,13 +236,13 @@ class Model:
         is another; `top1`, the activation map of the most probable class alone.
         """
         passed = self._plain(resize(image, self.params.input_px))
-        features, probabilities = (np.asarray(values)[0] for values in passed)
-        paper = replace(self.params, evidence="classes", centre=0.0)
+        features, (probabilities,) = jax.tree.map(np.asarray, passed)
+        paper = replace(self.params, evidence="classes", layers=(LAST_LAYER,), centre=0.0)
         params = {"msroi": self.params, "paper": paper, "top1": replace(paper, top_classes=1)}
         if paper == self.params:
             del params["paper"]
         return {
-            name: saliency_map(features, self.class_weights, probabilities, one)
+            name: saliency_map(of_pass(features, 0), self.class_weights, probabilities, one)
             for name, one in params.items()
         }
 
@@ -232,7 +266,7 @@ class Model:
         Maps `(passes, h, w)` in [0, 1] and probabilities `(passes, classes)`.
         """
         key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
-        return self._maps(*self._repeated(resize(image, self.params.input_px), key))
+        return self._maps(self._repeated(resize(image, self.params.input_px), key))
 
 
 def predictions(

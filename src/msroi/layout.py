@@ -134,11 +134,23 @@ class Layout:
         """Folder of the methods' curves, their BD-rates, plot and summary."""
         return self.results / "rate_distortion"
 
+    # conventions
+    @property
+    def conventions(self) -> Path:
+        """Folder of both arms measured in every way that the paper may mean."""
+        return self.results / "conventions"
+
     # anova
     @property
     def anova(self) -> Path:
         """Folder of the statistics and their summary."""
         return self.results / "anova"
+
+    # audit
+    @property
+    def audit(self) -> Path:
+        """Folder of the verdicts on published numbers, with their figures."""
+        return self.results / "audit"
 
     # report
     @property

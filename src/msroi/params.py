@@ -104,6 +104,7 @@ class Heatmap:
 
     input_px: int
     evidence: str
+    layers: tuple[str, ...]
     top_classes: int
     weighting: str
     centre: float
@@ -155,11 +156,27 @@ class RateDistortion:
 
 
 @dataclass(frozen=True)
+class Conventions:
+    """Of how many photographs of a set every convention is measured."""
+
+    images: int
+
+
+@dataclass(frozen=True)
 class Anova:
     """The statistics of the comparison (paper, section 3.2)."""
 
     alpha: float
     metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Which publications are audited, and which test set plays which of a paper's sets."""
+
+    papers: tuple[str, ...]
+    sets: dict[str, str]
+    resamples: int
 
 
 @dataclass(frozen=True)
@@ -186,7 +203,9 @@ class Experiment:
     compress: Compress
     judges: Judges
     rate_distortion: RateDistortion
+    conventions: Conventions
     anova: Anova
+    audit: Audit
     report: Report
 
 
@@ -278,6 +297,11 @@ def cross_check(experiment: Experiment, path: Path) -> None:
         raise ParameterError(
             f"{path}: judges.match_quality: {experiment.judges.match_quality} is not one of "
             f"compress.match_qualities: {', '.join(map(str, experiment.compress.match_qualities))}."
+        )
+    if experiment.heatmap.evidence == "classes" and experiment.heatmap.layers != ("conv6_3",):
+        raise ParameterError(
+            f"{path}: heatmap.layers: {', '.join(experiment.heatmap.layers)} do not go with "
+            "heatmap.evidence: classes, whose weights are those of conv6_3; write [conv6_3]."
         )
     if prepare.layout == "crops" and not prepare.classes:
         raise ParameterError(f"{path}: prepare.classes: with layout crops at least one is needed.")

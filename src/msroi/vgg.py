@@ -107,9 +107,18 @@ class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
 
     def blocks(self, x: jax.Array, first: int, last: int) -> jax.Array:
         """Apply VGG16's blocks `first` to `last` - 1 (0 to 5), each with its max-pool."""
+        return self.blocks_with_features(x, first, last)[0]
+
+    def blocks_with_features(
+        self, x: jax.Array, first: int, last: int
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """Apply the same blocks; return also what each one's last convolution gives, by name."""
+        features = {}
         for block in range(first, last):
-            x = max_pool(self.convolve(x, block + 1, CONVOLUTIONS[block]))
-        return x
+            count = CONVOLUTIONS[block]
+            x = features[f"conv{block + 1}_{count}"] = self.convolve(x, block + 1, count)
+            x = max_pool(x)
+        return x, features
 
     def __call__(self, x: jax.Array, first: int = 0) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Classify normalised images, or features of block `first`.
@@ -123,13 +132,15 @@ class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
 
         Returns
         -------
-        `(B, classes)` logits, and features by name: `conv6_3`, `(B, H/32, W/32, filters)`.
+        `(B, classes)` logits, and features by the name of the layer, float32: `conv6_3`,
+        `(B, H/32, W/32, filters)`, and the last convolution of each block that was applied,
+        before its max-pool: `conv5_3`, `(B, H/16, W/16, 512)`, `conv4_3`, ….
         """
-        pooled = self.blocks(x, first, len(CONVOLUTIONS))
+        pooled, features = self.blocks_with_features(x, first, len(CONVOLUTIONS))
         given = rooted(pooled) if self.features == "rooted" else pooled
-        features = self.convolve(given, 6, HEAD)
-        features = features.astype(jnp.float32)
-        return self.gap(features.mean(axis=(1, 2))), {"conv6_3": features}
+        features["conv6_3"] = self.convolve(given, 6, HEAD)
+        features = {name: of.astype(jnp.float32) for name, of in features.items()}
+        return self.gap(features["conv6_3"].mean(axis=(1, 2))), features
 
 
 def rooted(features: jax.Array) -> jax.Array:

@@ -23,6 +23,7 @@ from msroi.plots import overlay
 DECAY = Heatmap(
     input_px=96,
     evidence="classes",
+    layers=("conv6_3",),
     top_classes=5,
     weighting="decay",
     centre=0.0,
@@ -91,17 +92,17 @@ def test_saliency_map_by_hand():
     features = np.array([[[1, 1], [0, 2]], [[3, 0], [2, 1]]], np.float32)
     class_weights = np.array([[1, 0], [-1, 2]], np.float32)
     probabilities = np.array([0.25, 0.75], np.float32)
-    got = heatmap.saliency_map(features, class_weights, probabilities, DECAY)
+    got = heatmap.saliency_map({"conv6_3": features}, class_weights, probabilities, DECAY)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, [[0, 1 / 12], [11 / 12, 1]], atol=1e-6)
 
     # softmax: 0.75 * class 1 + 0.25 * class 0 = [[0.475, 0.75], [0.25, 0.525]]
-    got = heatmap.saliency_map(features, class_weights, probabilities, SOFTMAX)
+    got = heatmap.saliency_map({"conv6_3": features}, class_weights, probabilities, SOFTMAX)
     np.testing.assert_allclose(got, [[0.45, 1], [0, 0.55]], atol=1e-6)
 
     # the leading class alone
     alone = replace(DECAY, top_classes=1)
-    got = heatmap.saliency_map(features, class_weights, probabilities, alone)
+    got = heatmap.saliency_map({"conv6_3": features}, class_weights, probabilities, alone)
     np.testing.assert_allclose(got, [[0.5, 1], [0, 0.5]], atol=1e-6)
 
 
@@ -115,11 +116,11 @@ def test_saliency_map_by_hand():
 def test_maps_fill_0_to_1_and_ignore_the_scale_of_features(seed, top, weighting, factor):
     features, class_weights, probabilities = random_parts(seed)
     params = replace(DECAY, top_classes=top, weighting=weighting)
-    got = heatmap.saliency_map(features, class_weights, probabilities, params)
+    got = heatmap.saliency_map({"conv6_3": features}, class_weights, probabilities, params)
     assert got.shape == (3, 5)
     assert (got.min(), got.max()) == (0, 1)
     larger = features * np.float32(factor)
-    again = heatmap.saliency_map(larger, class_weights, probabilities, params)
+    again = heatmap.saliency_map({"conv6_3": larger}, class_weights, probabilities, params)
     np.testing.assert_allclose(again, got, atol=2e-4)
 
 
@@ -128,14 +129,16 @@ def test_constant_features_give_a_zero_map():
     for seed in range(20):
         features, class_weights, probabilities = random_parts(seed, filters=64)
         features[:] = features[0, 0]
-        assert not heatmap.saliency_map(features, class_weights, probabilities, DECAY).any()
+        assert not heatmap.saliency_map(
+            {"conv6_3": features}, class_weights, probabilities, DECAY
+        ).any()
 
 
 def test_one_class():
     features, class_weights, _ = random_parts(0, classes=1)
     certain = np.ones(1, np.float32)
     for params in (DECAY, SOFTMAX):
-        got = heatmap.saliency_map(features, class_weights, certain, params)
+        got = heatmap.saliency_map({"conv6_3": features}, class_weights, certain, params)
         activation = features @ class_weights[:, 0]
         expected = (activation - activation.min()) / np.ptp(activation)
         np.testing.assert_allclose(got, expected, atol=1e-5)
@@ -182,20 +185,46 @@ def test_8_bits_round_to_nearest():
 def test_evidence_of_features_is_their_energy_whatever_the_classes():
     features, class_weights, probabilities = random_parts(3)
     params = replace(DECAY, evidence="features")
-    got = heatmap.saliency_map(features, class_weights, probabilities, params)
+    got = heatmap.saliency_map({"conv6_3": features}, class_weights, probabilities, params)
     energy = np.einsum("hwk,hwk->hw", features, features)
     expected = (energy - energy.min()) / (energy.max() - energy.min())
     np.testing.assert_allclose(got, expected, atol=1e-6)
-    other = heatmap.saliency_map(features, -class_weights, probabilities[::-1], params)
+    other = heatmap.saliency_map({"conv6_3": features}, -class_weights, probabilities[::-1], params)
     np.testing.assert_array_equal(got, other)
+
+
+def test_evidence_of_several_layers_is_the_sum_of_their_scaled_energies():
+    """A layer of half the resolution comes in enlarged, whatever the scale of its values."""
+    rng = np.random.default_rng(5)
+    fine, coarse = (rng.exponential(size=(8 // n, 12 // n, 3)).astype(np.float32) for n in (1, 2))
+    params = replace(DECAY, evidence="features", layers=("conv5_3", "conv6_3"))
+    layers = {"conv5_3": fine, "conv6_3": 50 * coarse, "conv4_3": fine[::-1]}
+    nothing = np.zeros((3, 1), np.float32), np.ones(1, np.float32)
+    got = heatmap.saliency_map(layers, *nothing, params)
+    small = heatmap.scaled(np.square(coarse, dtype=np.float64).sum(axis=2))
+    large = heatmap.scaled(np.square(fine, dtype=np.float64).sum(axis=2))
+    total = large + resize_by_hand(small)
+    np.testing.assert_allclose(got, (total - total.min()) / (total.max() - total.min()), atol=1e-6)
+    # the order of the layers does not count
+    turned = replace(params, layers=params.layers[::-1])
+    np.testing.assert_allclose(heatmap.saliency_map(layers, *nothing, turned), got, atol=1e-6)
+
+
+def resize_by_hand(small):
+    """Double a map's sides by the triangle filter: 3/4 of the nearer value, 1/4 of the next."""
+    for _ in range(2):
+        around = np.pad(small, ((1, 1), (0, 0)), mode="edge")
+        upper, lower = (0.75 * small + 0.25 * around[rows] for rows in (slice(-2), slice(2, None)))
+        small = np.stack([upper, lower], axis=1).reshape(-1, small.shape[1]).T
+    return small
 
 
 @pytest.mark.parametrize("power", [0.5, 1, 2])
 def test_the_centre_prior_multiplies_the_map(power):
     features, class_weights, probabilities = random_parts(4)
-    plain = heatmap.saliency_map(features, class_weights, probabilities, DECAY)
+    plain = heatmap.saliency_map({"conv6_3": features}, class_weights, probabilities, DECAY)
     params = replace(DECAY, centre=power)
-    got = heatmap.saliency_map(features, class_weights, probabilities, params)
+    got = heatmap.saliency_map({"conv6_3": features}, class_weights, probabilities, params)
     y, x = (np.arange(3)[:, None] - 1) / 3, (np.arange(5) - 2) / 5
     product = plain * np.exp(-8 * (y**2 + x**2)) ** power
     np.testing.assert_allclose(
@@ -301,11 +330,15 @@ def test_passes(made):
     np.testing.assert_array_equal(both["top1"], alone)
     assert np.abs(both["top1"] - both["msroi"]).max() > 1e-3
     assert list(both) == ["msroi", "top1"]
-    three = model(made, evidence="features", centre=1.0).compared(packed[0])
+    layers = ("conv4_3", "conv5_3", "conv6_3")
+    own = model(made, evidence="features", layers=layers, centre=1.0)
+    assert own.plain(packed[0])[0].shape[1] == 4 * plain.shape[1]  # as fine as block 4
+    three = own.compared(packed[0])
     assert list(three) == ["msroi", "paper", "top1"]
-    np.testing.assert_array_equal(three["paper"], both["msroi"])
-    np.testing.assert_array_equal(three["top1"], both["top1"])
-    assert np.abs(three["msroi"] - three["paper"]).max() > 1e-3
+    # the same numbers from another compiled program, which gives also other layers
+    np.testing.assert_allclose(three["paper"], both["msroi"], atol=2e-6)
+    np.testing.assert_allclose(three["top1"], both["top1"], atol=2e-6)
+    assert three["msroi"].shape != three["paper"].shape
 
     # a photo of the network's own size needs no resizing
     np.testing.assert_array_equal(

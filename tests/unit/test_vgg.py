@@ -113,6 +113,8 @@ def test_parameter_tree_has_16_convolutions_and_the_class_weights(variables):
 def test_last_features_of_the_papers_input_are_7x7(model, variables):
     _, features = jax.eval_shape(model.apply, variables, jnp.zeros((2, 224, 224, 3)))
     assert features["conv6_3"].shape == (2, 7, 7, 6)
+    assert features["conv5_3"].shape == (2, 14, 14, 512)
+    assert features["conv4_3"].shape == (2, 28, 28, 512)
 
 
 # names and nesting
@@ -155,6 +157,15 @@ def test_blocks_equal_a_second_implementation(photo, weights, normalised):
         assert got.shape == x.shape == vgg.features_shape(64, block)
         assert x.std() > 0.1
         np.testing.assert_allclose(got, x, rtol=1e-3, atol=1e-4 * x.max())
+
+
+def test_a_blocks_features_are_those_before_its_pool(model, variables, normalised):
+    _, features = model.apply(variables, normalised)
+    assert list(features) == ["conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3", "conv6_3"]
+    for block in (1, 3):
+        pooled = model.apply(variables, normalised, 0, block, method="blocks")
+        before = features[f"conv{block}_{vgg.CONVOLUTIONS[block - 1]}"]
+        np.testing.assert_allclose(vgg.max_pool(before), pooled, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("first", [1, 4, 5])
