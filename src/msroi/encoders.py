@@ -4,7 +4,6 @@ Each writes what any JPEG decoder reads. Packages are imported by the encoder th
 """
 
 import functools
-import io
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from msroi import jpeg, libjpeg
 from msroi.images import Pixels
@@ -80,18 +78,7 @@ class JpegOptimised:
 
     def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
         """Return the encoder of the image; its tables are those of `jpeg.encode`."""
-        source = Image.fromarray(image)
-
-        def encode(quality: float) -> bytes:
-            # Pillow must hold an optimised file whole. Without a quality it makes room for
-            # 2 bytes a pixel; noise, the worst, needs 1.6 at quality 100. With a quality
-            # below 95 it would make room for 1.
-            buffer = io.BytesIO()
-            tables = jpeg.tables(quality)
-            source.save(buffer, "JPEG", qtables=tables, subsampling="4:2:0", optimize=True)
-            return buffer.getvalue()
-
-        return encode
+        return functools.partial(jpeg.encode, image, optimise=True)
 
 
 # mozjpeg's default for luma and chroma, number 3 in its jcparam.c ("ImageMagick table by

@@ -31,9 +31,14 @@ def mse_rgb(reference: Pixels, distorted: Pixels) -> float:
     return float(np.mean(_squared_error(reference, distorted)))
 
 
+def psnr_db(mse: float) -> float:
+    """Return 10 log10(255² / MSE) in dB; inf if the mean squared error is 0."""
+    return 10 * math.log10(PEAK**2 / mse) if mse > 0 else math.inf
+
+
 def psnr_rgb_db(reference: Pixels, distorted: Pixels) -> float:
     """Return 10 log10(255² / MSE) in dB with the MSE of all channels; inf if identical."""
-    return _psnr_db(mse_rgb(reference, distorted))
+    return psnr_db(mse_rgb(reference, distorted))
 
 
 def wpsnr_rgb_db(
@@ -58,7 +63,7 @@ def wpsnr_rgb_db(
     if total == 0:
         return psnr_rgb_db(reference, distorted)
     error = _squared_error(reference, distorted).mean(axis=2)
-    return _psnr_db(float((weights * error).sum() / total))
+    return psnr_db(float((weights * error).sum() / total))
 
 
 def luma(image: Pixels) -> Plane:
@@ -174,10 +179,6 @@ def _weights(scales: int) -> list[float]:
 def _squared_error(reference: Pixels, distorted: Pixels) -> Plane:
     difference = np.subtract(reference, distorted, dtype=np.int16)
     return np.square(difference, dtype=np.float64)
-
-
-def _psnr_db(mse: float) -> float:
-    return 10 * math.log10(PEAK**2 / mse) if mse > 0 else math.inf
 
 
 def _similarity(x: Plane, y: Plane) -> tuple[float, float]:

@@ -23,7 +23,12 @@ def saliency_levels(saliency: Saliency, levels: int) -> NDArray[np.intp]:
     return np.minimum((saliency * levels).astype(np.intp), levels - 1)
 
 
-def blend(image: Pixels, saliency: Saliency, params: Compress) -> Pixels:
+def blend(
+    image: Pixels,
+    saliency: Saliency,
+    params: Compress,
+    encode: Callable[[Pixels, float], bytes] = jpeg.encode,
+) -> Pixels:
     """First pass: each pixel from the JPEG of its saliency level's quality.
 
     Parameters
@@ -34,12 +39,14 @@ def blend(image: Pixels, saliency: Saliency, params: Compress) -> Pixels:
         `(H, W) float32` in [0, 1].
     params
         Number of levels and the qualities of the lowest and the highest.
+    encode
+        Gives the JPEG of an image for a quality.
     """
     level = saliency_levels(saliency, params.levels)
     qualities = np.linspace(params.quality_low, params.quality_high, params.levels)
     blended = np.empty_like(image)
     for number in np.unique(level):
-        decoded = jpeg.decode(jpeg.encode(image, float(qualities[number])))
+        decoded = jpeg.decode(encode(image, float(qualities[number])))
         blended[level == number] = decoded[level == number]
     return blended
 

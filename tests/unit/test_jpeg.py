@@ -323,6 +323,7 @@ def test_a_good_start_saves_encodes():
 
 
 def test_size_error_is_signed_and_the_tolerance_two_sided():
+    assert jpeg.size_error_pct(995, 1000) == -0.5
     assert Match(50, bytes(99), 100).size_error_pct == -1.0
     assert Match(50, bytes(102), 100).size_error_pct == 2.0
     assert Match(50, bytes(99), 100).within(1.0)

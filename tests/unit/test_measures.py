@@ -147,6 +147,8 @@ def test_by_hand():
     black = np.zeros((1, 2, 3), np.uint8)
     other = np.array([[[3, 0, 0], [0, 0, 6]]], np.uint8)
     assert measures.mse_rgb(black, other) == (9 + 36) / 6
+    assert measures.psnr_db(7.5) == measures.psnr_rgb_db(black, other)
+    assert measures.psnr_db(0.0) == math.inf
     assert measures.psnr_rgb_db(black, other) == pytest.approx(10 * math.log10(65025 / 7.5))
     # per pixel the squared error is 3 and 12; weights 3 : 1 make it 5.25
     weighted = measures.wpsnr_rgb_db(black, other, np.array([[0.75, 0.25]], np.float32))
