@@ -1,11 +1,13 @@
 """The printed numbers, read a second time, and their comparison with a run."""
 
 import math
+import re
 from pathlib import Path
 
 import pytest
 
 from msroi import published
+from msroi.errors import ParameterError
 from msroi.files import read_csv
 
 ROOT = Path(__file__).parents[2]
@@ -86,3 +88,83 @@ def test_a_run_stands_beside_the_paper() -> None:
 def test_a_run_without_images_in_tolerance_leaves_the_cell_out() -> None:
     summary = {"photos": {"jpeg": {"q50": {"mean": {"psnr_rgb_db": None, "ssim_luma": None}}}}}
     assert published.compare(published.mean_cells(PAPER), summary, {"salicon": "photos"}) == []
+
+
+# the claims, against the paper's text
+
+
+def the_text() -> str:
+    """Return the paper's text, one space between words, or skip."""
+    files = sorted(ROOT.parent.glob("shared/seed/*.txt"))
+    if not files:
+        pytest.skip("the paper's text is not beside the checkout")
+    return " ".join(files[0].read_text(encoding="utf-8").replace("Q_{final}", "Q_final").split())
+
+
+def test_every_quote_is_in_the_text_and_short() -> None:
+    text = the_text()
+    for claim in published.read_paper(PAPER).claims:
+        assert len(claim.quote.split()) <= 25, claim.id
+        for part in claim.quote.split("…"):
+            assert part.strip(" ,.()") in text, f"{claim.id}: {part!r}"
+
+
+def test_every_row_of_the_tables_is_in_the_text() -> None:
+    text = the_text()
+    rows: dict[tuple[str, str, int, str], list[str]] = {}
+    for at, number in published.read_paper(PAPER).numbers.items():
+        rows.setdefault((at.table, at.image, at.match_quality, at.method), []).append(number)
+    names = {"jpeg": "JPEG", "msroi": "MS-ROI"}
+    for (table, _, quality, method), numbers in rows.items():
+        quality_ = f" ({quality})" if table in "34" and method == "jpeg" else ""
+        assert f"{names[method]}{quality_} {' '.join(numbers)}" in text
+
+
+def test_every_number_of_the_claims_is_in_the_text() -> None:
+    text = the_text()
+    for claim in published.read_paper(PAPER).claims:
+        for key in ("printed", "total", "part", "whole"):
+            if key in claim.arguments:
+                number = re.escape(claim.arguments[key])
+                assert re.search(rf"(?<![0-9.]){number}(?![0-9]|[.][0-9])", text), claim.id
+
+
+# wrong folders
+
+
+HEAD = "title: T\nauthors: A\nyear: 1\nlicence: L\nmade_up: true\nsamples: {}\n"
+HEADER = ",".join(published.TABLE_COLUMNS) + "\n"
+
+
+def folder(tmp_path: Path, paper: str, tables: str) -> Path:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "paper.yaml").write_text(paper, encoding="utf-8")
+    (tmp_path / "mine" / "tables.csv").write_text(tables, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("paper", "tables", "said"),
+    [
+        ("title: T\n", HEADER, "paper.yaml must have exactly the keys authors, claims, licence,"),
+        (HEAD + "claims: [{id: a}]\n", HEADER, "each claim must have check, id, place, quote"),
+        (HEAD + "claims: []\n", HEADER + "1,s,,x,jpeg,ssim,0.9\n", "line 2: match_quality must be"),
+        (HEAD + "claims: []\n", HEADER + "1,s,,50,jpeg,ssim\n", "line 2: expected table,dataset,"),
+        (
+            HEAD + "claims: []\n",
+            HEADER + "1,s,,50,jpeg,ssim,0.9\n" * 2,
+            "line 3: Table 1, jpeg (50), ssim is given twice.",
+        ),
+        (HEAD + "claims: []\n", HEADER + "1,s,,50,jpeg,ssim,high\n", "'high' is not a number as"),
+    ],
+)
+def test_a_wrong_folder_is_one_sentence(tmp_path: Path, paper: str, tables: str, said: str) -> None:
+    with pytest.raises(ParameterError) as error:
+        published.read_paper("mine", folder(tmp_path, paper, tables))
+    assert said in str(error.value)
+
+
+def test_a_paper_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ParameterError) as error:
+        published.read_paper("other", folder(tmp_path, HEAD, HEADER))
+    assert str(error.value) == f"There is no {tmp_path}/other/paper.yaml; {tmp_path}/ has: mine."

@@ -1,0 +1,50 @@
+"""Figures of the audit: a published number on the distribution that was measured."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from msroi.plots import save_figure
+
+BINS = 30
+
+
+def distribution(
+    path: Path,
+    values: Sequence[float],
+    *,
+    interval: tuple[float | None, float | None],
+    mark: float | None,
+    title: str,
+    axis: str,
+) -> None:
+    """Draw a histogram of values, an interval shaded, and a marked number.
+
+    Parameters
+    ----------
+    path
+        The PNG to write.
+    values
+        What was measured: one an image, or one a bootstrap sample.
+    interval
+        Where the marked number would be expected; an open end is not drawn.
+    mark
+        The published number, or None.
+    title, axis
+        What the number is; what the values are.
+    """
+    figure = Figure(figsize=(6, 2.6))
+    axes = figure.subplots()
+    axes.hist(list(values), bins=BINS, color="0.7", label=f"measured, n = {len(values)}")
+    low, high = interval
+    if low is not None and high is not None:
+        axes.axvspan(low, high, color="tab:blue", alpha=0.3, label="expected (95 %)")
+    if mark is not None:
+        axes.axvline(mark, color="tab:red", lw=2, label="published")
+    axes.set_title(title, fontsize=9, loc="left")
+    axes.set_xlabel(axis, fontsize=8)
+    axes.set_ylabel("count", fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    save_figure(figure, path)

@@ -1,0 +1,165 @@
+"""What a check of a published claim is, what it finds, and what it may look at.
+
+A check is a function `(paper, run, **arguments) -> findings`, registered under its name with
+the family it belongs to and what it assumes. The arguments are those of the claim in
+`data/published/<paper>/paper.yaml`, so that another paper needs no other code.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from msroi.errors import ParameterError
+from msroi.published import Claim, Paper, Place
+
+CONSISTENT = "consistent"
+INCONSISTENT = "inconsistent"
+NOT_REPRODUCED = "not reproduced"
+CANNOT_TELL = "cannot tell"
+EXPLAINED = "explained by "
+
+INTERNAL, STATISTICAL, REPLICATION = FAMILIES = ("internal", "statistical", "replication")
+
+CONFIDENCE = 0.95  # of every interval
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run has measured, as far as checks look at it.
+
+    Attributes
+    ----------
+    experiment
+        Its name.
+    sets
+        The paper's data set -> this run's test set.
+    conventions
+        Rows of `conventions/per_image.csv`, numbers as numbers.
+    spread
+        Rows of `heatmaps/spread.csv`.
+    images
+        How many images by (data set of the training images or test set, split).
+    classes
+        How many classes by data set.
+    jpeg_sources
+        By test set: how many photographs there are, and how many were JPEG files already.
+    tolerance_pct
+        The largest size error of a match.
+    resamples, seed
+        Of every bootstrap.
+    """
+
+    experiment: str
+    sets: Mapping[str, str]
+    conventions: Sequence[Row]
+    spread: Sequence[Row]
+    images: Mapping[tuple[str, str], int]
+    classes: Mapping[str, int]
+    jpeg_sources: Mapping[str, tuple[int, int]]
+    tolerance_pct: float
+    resamples: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check says of one number.
+
+    Attributes
+    ----------
+    place
+        Where the number is printed.
+    published, found
+        The number as printed, and what stands against it.
+    low, high
+        What the published number would have to lie within; None where there is no such range.
+    verdict
+        One of `consistent`, `inconsistent`, `not reproduced`, `cannot tell`, or
+        `explained by …`.
+    evidence
+        Why, in a sentence with the numbers, their source and n.
+    cells
+        The places in the tables that it looked at.
+    values
+        What was measured, one value an image or sample, to draw the number on; may be empty.
+    axis
+        What `values` are.
+    """
+
+    place: str
+    published: str
+    found: float | str | None
+    low: float | None
+    high: float | None
+    verdict: str
+    evidence: str
+    cells: tuple[Place, ...] = ()
+    values: Sequence[float] = field(default=(), repr=False, compare=False)
+    axis: str = ""
+
+
+Function = Callable[..., Iterable[Finding]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A registered check: its family, and what must hold for its verdict to mean something."""
+
+    name: str
+    family: str
+    assumes: str
+    function: Function
+
+
+REGISTRY: dict[str, Check] = {}
+
+
+def check(family: str, assumes: str) -> Callable[[Function], Function]:
+    """Register a function under its name."""
+
+    def register(function: Function) -> Function:
+        REGISTRY[function.__name__] = Check(function.__name__, family, assumes, function)
+        return function
+
+    return register
+
+
+def findings(paper: Paper, run: Run, claim: Claim) -> Iterator[Finding]:
+    """Yield what the claim's check finds.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such check, or its arguments are not those of the claim.
+    """
+    where = f"data/published/{paper.name}/paper.yaml: claim {claim.id}"
+    if claim.check not in REGISTRY:
+        raise ParameterError(
+            f"{where}: there is no check {claim.check!r}; there are: {', '.join(sorted(REGISTRY))}."
+        )
+    function = REGISTRY[claim.check].function
+    arguments = {key.replace("except", "exceptions"): v for key, v in claim.arguments.items()}
+    try:
+        inspect.signature(function).bind(paper, run, **arguments)
+    except TypeError as error:
+        raise ParameterError(f"{where}: check {claim.check}: {error}.") from None
+    try:
+        yield from function(paper, run, **arguments)
+    except KeyError as error:
+        raise ParameterError(
+            f"{where}: check {claim.check}: tables.csv has no number for {error.args[0]}."
+        ) from None
+
+
+def within(value: float, low: float, high: float) -> bool:
+    """Tell whether a value lies within a range, but for the rounding of floats."""
+    slack = 1e-9 * max(abs(low), abs(high), 1e-3)
+    return low - slack <= value <= high + slack
+
+
+def verdict_of(*, consistent: bool) -> str:
+    """Return the verdict of a check that can only agree or not."""
+    return CONSISTENT if consistent else INCONSISTENT
