@@ -29,7 +29,9 @@ STAGES = {
     "metrics": "measure what compression cost, of the test images or of two files",
     "judges": "judge some of the compressed images by perceptual measures",
     "rate_distortion": "draw every method's rate-distortion curve; bits saved at equal quality",
+    "conventions": "measure jpeg and msroi in every way that the paper may mean",
     "anova": "test whether the methods differ",
+    "audit": "check published numbers against themselves, statistics and this run",
     "report": "write the paper's tables and figures with this run's numbers",
 }
 
@@ -49,6 +51,8 @@ METHODS = {
     "mozjpeg": "mozjpeg",
     "jpegli": "jpegli",
 }
+
+AUDIT = "audit"  # the one stage that also works without an experiment
 
 EXAMPLES = {
     "heatmap": "msroi heatmap photo.jpg --out maps",
@@ -91,7 +95,7 @@ def build_parser() -> Parser:
             if name not in EXAMPLES
             else "run the stage for config/NAME.yaml; with own photos, use its parameters and "
             "model (default: those that come with msroi)",
-            required=name not in EXAMPLES,
+            required=name not in EXAMPLES and name != AUDIT,
         )
     commands.choices["train"].add_argument(
         "--devices",
@@ -100,6 +104,7 @@ def build_parser() -> Parser:
         help="share every batch among N devices (default: as many as there are and as divide "
         "train.batch_size)",
     )
+    add_audit_options(commands.choices[AUDIT])
     add_photo_options(commands.choices)
     for name, purpose in AGREEMENT.items():
         command = commands.add_parser(
@@ -110,6 +115,22 @@ def build_parser() -> Parser:
         )
         command.add_argument("--experiment", metavar="NAME", required=True)
     return parser
+
+
+def add_audit_options(command: argparse.ArgumentParser) -> None:
+    """Add what `audit` takes: whose numbers, and whether doubt is a failure."""
+    command.add_argument(
+        "--own",
+        action="store_true",
+        help="check this project's own committed results instead (of every experiment, or of "
+        "--experiment): hashes against dvc.lock, derived numbers against those they derive from; "
+        "exit status 1 if anything differs",
+    )
+    command.add_argument(
+        "--strict",
+        action="store_true",
+        help="exit status 1 if a published number is not consistent",
+    )
 
 
 def add_photo_options(commands: Mapping[str, argparse.ArgumentParser]) -> None:
@@ -274,6 +295,30 @@ def run_metrics(arguments: argparse.Namespace) -> int:
     return show([result], line, as_json=arguments.json)
 
 
+def run_audit(arguments: argparse.Namespace) -> int:
+    """Audit published numbers, or the project's own results; 1 if that is a failure, else 0."""
+    if arguments.own:
+        from msroi import own
+
+        names = [arguments.experiment] if arguments.experiment else own.experiments_with_results()
+        checked = [one for name in names for one in own.audit(name)]
+        print(own.summary_text(checked), end="")
+        return 1 if own.failures(checked) else 0
+    if arguments.experiment is None:
+        raise ParameterError(
+            "audit needs --experiment NAME, whose results published numbers are compared with, "
+            "or --own to check this project's own; for example: msroi audit --experiment demo"
+        )
+    from msroi import audit
+    from msroi.layout import Layout
+
+    run_stage("audit", arguments.experiment)
+    layout = Layout(arguments.experiment)
+    doubtful = audit.doubtful(layout)
+    print(audit.summary_text(layout), end="")
+    return 1 if arguments.strict and doubtful else 0
+
+
 def insist_on_files(arguments: argparse.Namespace) -> None:
     """Insist on images and on a folder for the results."""
     if not arguments.images:
@@ -320,6 +365,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command in AGREEMENT:
             run_agreement(arguments)
+        elif arguments.command == AUDIT:
+            return run_audit(arguments)
         elif own_files(arguments):
             return commands[arguments.command](arguments)
         elif arguments.experiment is not None:

@@ -4,7 +4,7 @@ Tables 1 and 2 show the first images of each set by name, so that nothing is pic
 its result; msroi.figures says how the figures' images are chosen.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msroi import published
@@ -14,6 +14,7 @@ from msroi.index import test_images
 from msroi.layout import Layout
 from msroi.matched import BASELINE
 from msroi.params import Experiment
+from msroi.selection import Photograph, first_by_name
 
 IMAGE_COLUMNS = ("image", "method", "mse_rgb", "psnr_rgb_db", "ssim_luma", "ms_ssim_luma", "bytes")
 MEAN_COLUMNS = (
@@ -22,6 +23,7 @@ MEAN_COLUMNS = (
 )
 
 Row = dict[str, Any]
+Tables = dict[str, tuple[Sequence[str], list[Row]]]  # columns and rows by the files' name
 
 
 def middle_quality(qualities: Sequence[int]) -> int:
@@ -75,6 +77,70 @@ def mean_table(summary: Mapping[str, Any], qualities: Sequence[int]) -> list[Row
                 }
             )
     return rows
+
+
+def shown_images(experiment: Experiment, photographs: Iterable[Photograph]) -> dict[str, list[str]]:
+    """Return the images of Tables 1 and 2 by set: the first of all test photographs by name."""
+    params = experiment.report
+    first = first_by_name(photographs, params.images)
+    return {
+        name: [image for dataset, image in first if dataset == name]
+        for name in (params.salient_set, params.texture_set)
+    }
+
+
+def image_tables(
+    experiment: Experiment,
+    rows: Sequence[Mapping[str, str]],
+    shown: Mapping[str, Sequence[str]],
+) -> Tables:
+    """Return Tables 1 and 2.
+
+    Parameters
+    ----------
+    rows
+        Those of metrics/per_image.csv.
+    shown
+        What `shown_images` returns.
+    """
+    quality = middle_quality(experiment.compress.match_qualities)
+    tables: Tables = {}
+    for number, name in ((1, experiment.report.salient_set), (2, experiment.report.texture_set)):
+        of_set = [row for row in rows if row["dataset"] == name]
+        tables[f"table{number}"] = (IMAGE_COLUMNS, image_table(of_set, shown[name], quality))
+    return tables
+
+
+def mean_tables(experiment: Experiment, summary: Mapping[str, Any]) -> Tables:
+    """Return Tables 3 and 4; `summary` is metrics/summary.json."""
+    qualities = experiment.compress.match_qualities
+    return {
+        f"table{number}": (MEAN_COLUMNS, mean_table(summary[name], qualities))
+        for number, name in ((3, experiment.report.salient_set), (4, experiment.report.texture_set))
+    }
+
+
+def tables(
+    experiment: Experiment,
+    rows: Sequence[Mapping[str, str]],
+    shown: Mapping[str, Sequence[str]],
+    summary: Mapping[str, Any],
+) -> Tables:
+    """Return Tables 1-4; see `image_tables` and `mean_tables`."""
+    return image_tables(experiment, rows, shown) | mean_tables(experiment, summary)
+
+
+def beside_paper(experiment: Experiment, summary: Mapping[str, Any]) -> Tables:
+    """Return the paper's means beside this run's, or nothing if no paper is named.
+
+    `summary` is metrics/summary.json.
+    """
+    params = experiment.report
+    if params.published == published.NONE:
+        return {}
+    printed = published.mean_cells(params.published)
+    sets = published.paper_sets(params.salient_set, params.texture_set)
+    return {"comparison": (published.COLUMNS, published.compare(printed, summary, sets))}
 
 
 def fixed(value: float | None, decimals: int) -> str:
@@ -136,15 +202,15 @@ def signed(value: float | None, decimals: int) -> str:
 def report_text(
     experiment: Experiment,
     layout: Layout,
-    tables: Mapping[int, str],
-    comparison: str,
+    tables: Mapping[str, str],
     captions: Mapping[int, str],
     tests: Sequence[Row],
     made_by: Mapping[str, str],
 ) -> str:
     """Put conventions, tables, figures and statistics together as Markdown.
 
-    `made_by` says with which packages each method's files were written.
+    `tables` are in Markdown, `comparison` among them if there is one; `made_by` says with which
+    packages each method's files were written.
     """
     model = read_json(layout.model / "summary.json")
     settings = experiment.compress
@@ -176,14 +242,14 @@ def report_text(
         "- Tables 1 and 2 show the first images of each set by name.\n",
         "## Tables\n",
     ]
-    for number, table in tables.items():
-        parts += [f"### Table {number}: {titles[number]}\n", table]
-    if comparison:
+    for number, title in titles.items():
+        parts += [f"### Table {number}: {title}\n", tables[f"table{number}"]]
+    if "comparison" in tables:
         parts += [
             "### Tables 3 and 4, published and measured\n",
             f"Printed means of `{experiment.report.published}` beside this run's; the set, the "
             "network and the conventions differ where the report says so.\n",
-            comparison,
+            tables["comparison"],
         ]
     parts += [
         "## Statistics\n",
@@ -195,7 +261,28 @@ def report_text(
     for number, caption in captions.items():
         parts.append(f"### Figure {number}: {caption}\n\n![](../figures/figure{number}.png)\n")
     parts.append("### Training\n\n![](../model/history.png)\n")
+    parts += [
+        "## Audit of published numbers\n",
+        audit_text(read_json(layout.audit / "summary.json")),
+    ]
     return "\n".join(parts)
+
+
+def audit_text(summary: Mapping[str, Any]) -> str:
+    """Say how many published numbers hold, and where the page about each is.
+
+    `summary` is audit/summary.json.
+    """
+    lines = [
+        f"- `{paper}`, {family}: "
+        + ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
+        for paper, families in summary.items()
+        for family, counts in families.items()
+        if family != "checks"
+    ]
+    return "\n".join(
+        [*lines, "\nEach with its evidence and a plot: [audit.md](../audit/audit.md)\n"]
+    )
 
 
 ANOVA_COLUMNS = (
@@ -208,7 +295,6 @@ ANOVA_COLUMNS = (
 def run(experiment: Experiment, layout: Layout) -> None:
     """Write tables, figures, the report and the summary."""
     params = experiment.report
-    qualities = experiment.compress.match_qualities
     rows = read_csv(layout.metrics / "per_image.csv")
     metrics = read_json(layout.metrics / "summary.json")
     tests: list[Row] = [dict(row) for row in read_csv(layout.anova / "anova.csv")]
@@ -218,30 +304,16 @@ def run(experiment: Experiment, layout: Layout) -> None:
         for name in (params.salient_set, params.texture_set)
     }
 
-    tables = {}
-    for number, name in ((1, params.salient_set), (2, params.texture_set)):
-        shown = [item.image for item in by_set[name][: params.images]]
-        of_set = [row for row in rows if row["dataset"] == name]
-        for table, columns, lines in (
-            (number, IMAGE_COLUMNS, image_table(of_set, shown, middle_quality(qualities))),
-            (number + 2, MEAN_COLUMNS, mean_table(metrics[name], qualities)),
-        ):
-            write_csv(layout.tables / f"table{table}.csv", columns, lines)
-            tables[table] = markdown(columns, lines)
-            write_text(layout.tables / f"table{table}.md", tables[table])
-
-    comparison = ""
-    if params.published != published.NONE:
-        sets = published.paper_sets(params.salient_set, params.texture_set)
-        lines = published.compare(published.mean_cells(params.published), metrics, sets)
-        write_csv(layout.tables / "comparison.csv", published.COLUMNS, lines)
-        comparison = markdown(published.COLUMNS, lines)
-        write_text(layout.tables / "comparison.md", comparison)
+    shown = shown_images(experiment, [(item.dataset, item.image) for item in items])
+    in_markdown = {}
+    made = tables(experiment, rows, shown, metrics) | beside_paper(experiment, metrics)
+    for name, (columns, lines) in made.items():
+        write_csv(layout.tables / f"{name}.csv", columns, lines)
+        in_markdown[name] = markdown(columns, lines)
+        write_text(layout.tables / f"{name}.md", in_markdown[name])
 
     captions = write_figures(experiment, layout, items, by_set)
     made_by = {row["method"]: row["encoder"] for row in rows}
-    text = report_text(
-        experiment, layout, dict(sorted(tables.items())), comparison, captions, tests, made_by
-    )
+    text = report_text(experiment, layout, in_markdown, captions, tests, made_by)
     write_text(layout.report / "report.md", text)
     write_text(layout.report / "summary.txt", summary_text(experiment, layout, metrics))

@@ -1,11 +1,14 @@
 """Tables say what was measured."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from msroi import params, report
+from msroi import index, params, published, report
+from msroi.files import read_csv, write_json
 from msroi.layout import Layout
 
 
@@ -19,6 +22,16 @@ def row(image: str, method: str, quality: int) -> dict[str, str]:
         "ssim_luma": "0.961649",
         "ms_ssim_luma": "0.99251",
         "bytes": "47436",
+    }
+
+
+def summary_cell() -> dict[str, Any]:
+    keys = ("psnr_rgb_db", "ssim_luma", "wpsnr_rgb_db", "q_final", "bytes")
+    return {
+        "n": 0,
+        "size_error_pct_max": 2.5,
+        "mean": dict.fromkeys(keys),
+        "sd": dict.fromkeys(keys),
     }
 
 
@@ -51,16 +64,89 @@ def test_image_table_keeps_the_papers_digits_and_the_order_of_the_images() -> No
 
 
 def test_mean_table_shows_a_dash_where_there_is_no_mean() -> None:
-    keys = ("psnr_rgb_db", "ssim_luma", "wpsnr_rgb_db", "q_final", "bytes")
-    cell = {
-        "n": 0,
-        "size_error_pct_max": 2.5,
-        "mean": dict.fromkeys(keys),
-        "sd": dict.fromkeys(keys),
-    }
-    (line,) = report.mean_table({"msroi": {"q50": cell}}, [50])
+    (line,) = report.mean_table({"msroi": {"q50": summary_cell()}}, [50])
     assert line["psnr_rgb_db"] == line["mean_bytes"] == "–"
     assert line["size_error_pct_max"] == "2.500"
+
+
+def test_shown_are_the_first_of_each_set_by_name() -> None:
+    experiment = params.load("demo")
+    experiment = replace(experiment, report=replace(experiment.report, images=2))
+    photographs = [("texture", "b"), ("salient", "c"), ("salient", "a"), ("other", "a")]
+    photographs += [("salient", "b"), ("salient", "a")]
+    assert report.shown_images(experiment, photographs) == {
+        "salient": ["a", "b"],
+        "texture": ["b"],
+    }
+
+
+def test_tables_1_and_3_are_of_the_salient_set_2_and_4_of_the_other() -> None:
+    experiment = params.load("demo")
+    # a photograph of another set may have the same name
+    rows = [{**row("a", "jpeg", 50), "dataset": name} for name in ("salient", "texture", "other")]
+    shown = {"salient": ["a"], "texture": []}
+    cell = summary_cell()
+    by_quality = {f"q{quality}": cell for quality in experiment.compress.match_qualities}
+    summary = {"texture": {"jpeg": by_quality}, "salient": {"msroi": by_quality}}
+    tables = report.tables(experiment, rows, shown, summary)
+    assert {
+        name: (columns, [line["method"] for line in lines])
+        for name, (columns, lines) in tables.items()
+    } == {
+        "table1": (report.IMAGE_COLUMNS, ["jpeg"]),
+        "table2": (report.IMAGE_COLUMNS, []),
+        "table3": (report.MEAN_COLUMNS, ["msroi"] * len(by_quality)),
+        "table4": (report.MEAN_COLUMNS, ["jpeg"] * len(by_quality)),
+    }
+    assert all(tuple(line) == columns for columns, lines in tables.values() for line in lines)
+
+
+def test_a_paper_is_compared_with_where_one_is_named() -> None:
+    summary = {"texture": {"jpeg": {"q50": {"mean": {"psnr_rgb_db": 30.0, "ssim_luma": 0.9}}}}}
+    demo = params.load("demo")
+    alone, beside = (
+        report.beside_paper(replace(demo, report=replace(demo.report, published=paper)), summary)
+        for paper in ("none", "selimovic-2018")
+    )
+    assert alone == {}
+    ((name, (columns, lines)),) = beside.items()
+    assert (name, columns) == ("comparison", published.COLUMNS)
+    assert [(line["table"], line["measure"], line["this_run"]) for line in lines] == [
+        ("4", "psnr_db", "30.000"),
+        ("4", "ssim", "0.9000"),
+    ]
+
+
+@pytest.mark.parametrize("paper", ["none", "selimovic-2018"])
+def test_files_and_report_hold_the_tables(
+    paper: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = params.load("paper-cpu")
+    experiment = replace(experiment, report=replace(experiment.report, published=paper))
+    committed = Path("results/paper-cpu").absolute()
+    for name in ("metrics", "anova", "model"):
+        shutil.copytree(committed / name, tmp_path / "results/paper-cpu" / name)
+    if paper != "none":
+        shutil.copytree("data/published", tmp_path / "data/published")
+    monkeypatch.chdir(tmp_path)
+    layout = Layout("paper-cpu")
+    write_json(layout.audit / "summary.json", {})
+    rows = read_csv(layout.metrics / "per_image.csv")
+    photographs = sorted({(row["dataset"], row["image"]) for row in rows}, reverse=True)
+    monkeypatch.setattr(
+        report, "test_images", lambda _: [index.TestImage(*one, 0, "") for one in photographs]
+    )
+    monkeypatch.setattr(report, "write_figures", lambda *_: {1: "a caption"})
+    report.run(experiment, layout)
+    names = [f"table{number}" for number in (1, 2, 3, 4)] + ["comparison"] * (paper != "none")
+    assert sorted(path.name for path in layout.tables.iterdir()) == sorted(
+        f"{name}{suffix}" for name in names for suffix in (".csv", ".md")
+    )
+    text = (layout.report / "report.md").read_text(encoding="utf-8")
+    places = [
+        text.index((layout.tables / f"{name}.md").read_text(encoding="utf-8")) for name in names
+    ]
+    assert places == sorted(places)
 
 
 def test_markdown_keeps_a_pipe_inside_its_cell() -> None:

@@ -37,8 +37,19 @@ wildcard_constraints:
 
 
 def inputs(stage):
-    """Return the files that a stage depends on, its modules included."""
-    return STAGES[stage].deps
+    """Return the files that a stage depends on, its modules included.
+
+    Of a folder in the repository these are the files in it, as Snakemake would not see that
+    one of them has changed.
+    """
+    return [file for dep in STAGES[stage].deps for file in files_of(dep)]
+
+
+def files_of(dep):
+    """Return a file, or the files in a folder; what has a wildcard is an output of a stage."""
+    if "{" in dep or not Path(dep).is_dir():
+        return [dep]
+    return sorted(str(file) for file in Path(dep).rglob("*") if file.is_file())
 
 
 def outputs(stage):

@@ -1,0 +1,13 @@
+rule audit:
+    input:
+        inputs("audit"),
+    output:
+        outputs("audit"),
+    log:
+        "logs/{experiment}/audit.log",
+    conda:
+        "../envs/msroi.yaml"
+    params:
+        sections=sections("audit"),
+    shell:
+        "python -m msroi audit --experiment {wildcards.experiment} 2>&1 | tee {log}"
