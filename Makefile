@@ -32,6 +32,7 @@ paper-cpu: setup
 
 test: setup lint
 	pytest -m "not slow"
+	msroi audit --own
 
 # the whole demo from a fresh clone, with an empty home folder
 test-slow: setup

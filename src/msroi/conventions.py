@@ -99,25 +99,23 @@ def measured(reference: Pixels, distorted: Pixels) -> dict[str, float]:
         with a uniform window of 7 × 7 px and the sample covariance, which is what
         scikit-image's `structural_similarity` does when nothing is said. MS-SSIM of luma.
     """
-    greys = [np.asarray(Image.fromarray(image).convert("L")) for image in (reference, distorted)]
+    reference_grey, grey = (
+        np.asarray(Image.fromarray(image).convert("L")) for image in (reference, distorted)
+    )
     channels = [np.moveaxis(image.astype(np.float64), 2, 0) for image in (reference, distorted)]
     return {
         "psnr_rgb_db": measures.psnr_rgb_db(reference, distorted),
-        "psnr_luma_db": psnr_db(*greys),
+        "psnr_luma_db": measures.psnr_db(
+            float(np.mean(np.square(np.subtract(reference_grey, grey, dtype=np.float64))))
+        ),
         "ssim_luma": measures.ssim_luma(reference, distorted),
-        "ssim_luma_uniform": uniform_ssim(*greys),
+        "ssim_luma_uniform": uniform_ssim(reference_grey, grey),
         "ssim_rgb": fmean(
             measures.ssim(a, b, measures.PEAK) for a, b in zip(*channels, strict=True)
         ),
         "ssim_rgb_uniform": uniform_ssim(reference, distorted),
         "ms_ssim_luma": measures.ms_ssim_luma(reference, distorted),
     }
-
-
-def psnr_db(reference: NDArray[np.uint8], distorted: NDArray[np.uint8]) -> float:
-    """Return the PSNR in dB of 8-bit arrays of one shape; inf if they are equal."""
-    error = np.mean((reference.astype(np.float64) - distorted) ** 2)
-    return float(10 * np.log10(measures.PEAK**2 / error)) if error else float("inf")
 
 
 def uniform_ssim(reference: NDArray[np.uint8], distorted: NDArray[np.uint8]) -> float:

@@ -11,6 +11,8 @@ from typing import Any
 
 from msroi import (
     anova,
+    audit,
+    conventions,
     jpeg,
     judges,
     measures,
@@ -30,6 +32,7 @@ from msroi.own_tables import (
     Table,
     UnreadableError,
     compared,
+    read_lines,
     read_object,
     read_table,
 )
@@ -63,7 +66,9 @@ def recomputations(experiment: Experiment, layout: Layout) -> dict[Compute, tupl
         of_metrics: (images,),
         of_judges: (layout.judges / "per_image.csv", images),
         of_rate_distortion: (layout.rate_distortion / "curves.csv",),
+        of_conventions: (layout.conventions / "per_image.csv",),
         of_anova: (images,),
+        of_audit: (layout.audit / "audit.csv",),
         image_tables: (images,),
         mean_tables: (summary,),
     }
@@ -167,6 +172,13 @@ def of_rate_distortion(_: Experiment, layout: Layout) -> Files:
     }
 
 
+def of_conventions(_: Experiment, layout: Layout) -> Files:
+    """Compute the means by protocol."""
+    folder = layout.conventions
+    rows = read_table(folder / "per_image.csv", conventions.COLUMNS)
+    return {folder / "summary.json": Summary(conventions.summarise(rows))}
+
+
 def of_anova(experiment: Experiment, layout: Layout) -> Files:
     """Compute the statistics."""
     rows = anova.tabulate(per_image(experiment, layout), experiment)
@@ -174,6 +186,13 @@ def of_anova(experiment: Experiment, layout: Layout) -> Files:
         layout.anova / "anova.csv": Table(anova.COLUMNS, rows),
         layout.anova / "summary.json": Summary(anova.summarise(rows, experiment.anova.alpha)),
     }
+
+
+def of_audit(_: Experiment, layout: Layout) -> Files:
+    """Count the verdicts."""
+    lines = read_lines(layout.audit / "audit.csv", audit.COLUMNS).values()
+    rows = [dict(zip(audit.COLUMNS, line, strict=True)) for line in lines]
+    return {layout.audit / "summary.json": Summary(audit.summarise(rows))}
 
 
 def image_tables(experiment: Experiment, layout: Layout) -> Files:
@@ -218,22 +237,23 @@ def per_image(experiment: Experiment, layout: Layout) -> list[Row]:
     return rows
 
 
-def derived(experiment: Experiment, rows: Sequence[Row]) -> Iterator[Row]:
-    """Yield the rows of the metrics with the columns that follow from others.
+def derived(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of the metrics with the columns that follow from others.
 
     The target is the size of plain JPEG's file, the error follows from both sizes and the
     PSNR from the mean squared error.
     """
     targets = {_file(row): row["bytes"] for row in rows if row["method"] == BASELINE}
-    for row in rows:
-        error = jpeg.size_error_pct(row["bytes"], row["target_bytes"])
-        yield {
+    return [
+        {
             **row,
             "experiment": experiment.name,
             "target_bytes": targets.get(_file({**row, "method": BASELINE}), row["target_bytes"]),
-            "size_error_pct": f"{error:.4f}",
+            "size_error_pct": f"{jpeg.size_error_pct(row['bytes'], row['target_bytes']):.4f}",
             "psnr_rgb_db": measures.psnr_db(row["mse_rgb"]),
         }
+        for row in rows
+    ]
 
 
 def _file(row: Row) -> tuple[Any, ...]:

@@ -24,7 +24,9 @@ RELATIVE = 1e-6
 SHOWN = 5  # differences that are told of one file
 
 # columns that are no real numbers, in all tables alike
-WORDS = frozenset({"experiment", "dataset", "image", "method", "encoder", "map", "measure"})
+WORDS = frozenset(
+    {"experiment", "dataset", "image", "method", "encoder", "map", "measure", "protocol"}
+)
 WHOLE = frozenset({"match_quality", "quality", "bytes", "target_bytes", "n", "passes", "epoch"})
 
 Row = dict[str, Any]

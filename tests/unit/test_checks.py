@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from msroi import checks, checks_internal, checks_replication, checks_statistical, readings
+from msroi import (
+    checks,
+    checks_internal,
+    checks_replication,
+    checks_statistical,
+    readings,
+    vgg,
+)
 from msroi.checks import CANNOT_TELL, CONSISTENT, INCONSISTENT, NOT_REPRODUCED, Finding, Run
 from msroi.conventions import MEASURES
 from msroi.errors import ParameterError
@@ -283,6 +290,10 @@ def test_passes_without_dropout_can_not_differ() -> None:
     assert verdict({}, "passes_differ", run, dropout="0.3") == CONSISTENT
     run = Run("run", {}, [], rows[:1], {}, {}, {}, 0.5, 200, 1)
     assert verdict({}, "passes_differ", run, dropout="0") == INCONSISTENT
+
+
+def test_the_convolutions_of_vgg16_are_those_of_the_network() -> None:
+    assert sum(vgg.CONVOLUTIONS) == checks_internal.VGG16_CONVOLUTIONS
 
 
 def test_every_check_states_what_it_assumes_and_where_it_belongs() -> None:

@@ -18,7 +18,7 @@ COLUMNS = (
 )
 EVERYTHING = {
     *("download", "prepare", "augment", "train", "heatmap", "compress", "metrics"),
-    *("judges", "rate_distortion", "anova", "report", "record"),
+    *("judges", "rate_distortion", "conventions", "anova", "audit", "report", "record"),
 }
 BEFORE_COMPRESS = {"download", "prepare", "augment", "train", "heatmap"}
 

@@ -24,6 +24,8 @@ REPORTED = {
         "Measurements",
     ),
     "results/{experiment}/anova/anova.csv": ("anova", "Significance"),
+    "results/{experiment}/conventions/per_image.csv": ("conventions", "Audit"),
+    "results/{experiment}/audit/audit.csv": ("audit", "Audit"),
     "results/{experiment}/tables/table1.csv": ("table_images", "Tables"),
     "results/{experiment}/tables/table2.csv": ("table_images", "Tables"),
     "results/{experiment}/tables/table3.csv": ("table_means", "Tables"),

@@ -1,0 +1,110 @@
+"""`msroi audit`: of published numbers, and of the project's own."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from msroi import audit, cli, own
+from msroi.files import write_csv, write_json
+from msroi.layout import Layout
+from msroi.own import Checked
+
+ROW = dict.fromkeys(audit.COLUMNS, "x") | {"paper": "p", "verdict": "consistent"}
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    status = cli.main(["audit", *arguments])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, str]]:
+    """Let the stage write these rows, whatever the experiment."""
+    monkeypatch.chdir(tmp_path)
+    rows = [dict(ROW)]
+
+    def run_stage(name: str, experiment: str) -> None:
+        assert name == "audit"
+        folder = Layout(experiment).audit
+        write_csv(folder / "audit.csv", audit.COLUMNS, rows)
+        write_json(folder / "summary.json", {"p": {"checks": 1, "internal": {"consistent": 1}}})
+
+    monkeypatch.setattr(cli, "run_stage", run_stage)
+    return rows
+
+
+def test_an_audit_reports_and_does_not_fail(
+    capsys: pytest.CaptureFixture[str], stage: list[dict[str, str]]
+) -> None:
+    stage.append(ROW | {"verdict": "not reproduced"})
+    status, out, err = run(capsys, "--experiment", "tiny")
+    assert (status, err) == (0, "")
+    assert out == (
+        "p: 1 checks\n"
+        "  internal     1 consistent\n"
+        "  statistical  none\n"
+        "  replication  none\n"
+        "all of it: results/tiny/audit/audit.md, audit.csv\n"
+    )
+
+
+def test_strict_fails_where_a_number_is_doubtful(
+    capsys: pytest.CaptureFixture[str], stage: list[dict[str, str]]
+) -> None:
+    assert run(capsys, "--experiment", "tiny", "--strict")[0] == 0
+    stage.append(ROW | {"verdict": "inconsistent"})
+    assert run(capsys, "--experiment", "tiny", "--strict")[0] == 1
+
+
+def test_an_audit_of_nothing_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys) == (
+        2,
+        "",
+        "msroi: audit needs --experiment NAME, whose results published numbers are compared with, "
+        "or --own to check this project's own; for example: msroi audit --experiment demo\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "allowed", "status"),
+    [("intact", False, 0), ("missing", True, 0), ("missing", False, 1), ("differs", False, 1)],
+)
+def test_own_fails_where_anything_differs(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    allowed: bool,
+    status: int,
+) -> None:
+    seen: list[Any] = []
+
+    def checked(experiment: str) -> list[Checked]:
+        seen.append(experiment)
+        return [Checked(experiment, "hash", "file.csv", state, allowed, "why")]
+
+    monkeypatch.setattr(own, "experiments_with_results", lambda: ["one", "two"])
+    monkeypatch.setattr(own, "audit", checked)
+    got, out, err = run(capsys, "--own")
+    assert (got, err) == (status, "")
+    assert seen == ["one", "two"]
+    assert ("file.csv: why" in out) == (state != "intact")
+    assert run(capsys, "--own", "--experiment", "two")[0] == status
+    assert seen == ["one", "two", "two"]
+
+
+def test_a_clone_knows_that_its_own_results_are_whole() -> None:
+    """As whoever cloned the repository would ask; CI asks the same."""
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "msroi", "audit", "--own"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every number follows from its table" in " ".join(done.stdout.split())
