@@ -154,6 +154,21 @@ def findings(paper: Paper, run: Run, claim: Claim) -> Iterator[Finding]:
         ) from None
 
 
+def nothing_measured(run: Run, place: Place, published: str) -> Finding:
+    """Say that this run has no photographs for a place."""
+    return Finding(
+        place=str(place),
+        published=published,
+        found=None,
+        low=None,
+        high=None,
+        verdict=CANNOT_TELL,
+        evidence=f"experiment {run.experiment} has no test set in place of {place.dataset} with "
+        f"both methods at quality {place.match_quality}",
+        cells=place.both(),
+    )
+
+
 def within(value: float, low: float, high: float) -> bool:
     """Tell whether a value lies within a range, but for the rounding of floats."""
     slack = 1e-9 * max(abs(low), abs(high), 1e-3)

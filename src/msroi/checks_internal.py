@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from scipy import stats
 
 from msroi.checks import CONFIDENCE, INTERNAL, Finding, Run, check, verdict_of, within
-from msroi.published import BASELINE, METHOD, Paper, Place, Printed
+from msroi.published import BASELINE, METHOD, Paper, Place, Printed, difference
 
 PEAK = 255.0
 VGG16_CONVOLUTIONS = 13
@@ -186,9 +186,7 @@ def largest_gain(
         if place.measure == measure
     }
     largest = max(gains, key=lambda name: difference(*gains[name][1:]))
-    cells = tuple(
-        at for place, _, _ in gains.values() for at in (place.other(method=BASELINE), place)
-    )
+    cells = tuple(at for place, _, _ in gains.values() for at in place.both())
     yield Finding(
         place=f"text, Table {table}, {measure}",
         published=image,
@@ -218,7 +216,7 @@ def size_bound(paper: Paper, run: Run, table: str, percent: str) -> Iterator[Fin
             high=bound.high,
             verdict=verdict_of(consistent=within(found, -bound.high, bound.high)),
             evidence=f"100 x ({method} - {baseline}) / {baseline} = {found:+.3f} %",
-            cells=(place.other(method=BASELINE), place),
+            cells=place.both(),
         )
 
 
@@ -235,7 +233,7 @@ def smaller(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
                 high=0,
                 verdict=verdict_of(consistent=method.value < baseline.value),
                 evidence=f"{method} against {baseline} bytes",
-                cells=(place.other(method=BASELINE), place),
+                cells=place.both(),
             )
 
 
@@ -256,7 +254,7 @@ def better_except(
             high=None if expected else 0,
             verdict=verdict_of(consistent=(method.value > baseline.value) == expected),
             evidence=f"{method} against {baseline}",
-            cells=(place.other(method=BASELINE), place),
+            cells=place.both(),
         )
 
 
@@ -272,7 +270,7 @@ def better_at_every_quality(paper: Paper, run: Run, table: str) -> Iterator[Find
             high=None,
             verdict=verdict_of(consistent=method.value > baseline.value),
             evidence=f"{method} against {baseline}",
-            cells=(place.other(method=BASELINE), place),
+            cells=place.both(),
         )
 
 
@@ -299,12 +297,7 @@ def gains_smaller(
             high=other,
             verdict=verdict_of(consistent=one < other),
             evidence=f"mean gain {one:+.4g} (Table {table}) against {other:+.4g} (Table {than})",
-            cells=tuple(
-                at
-                for gains in both.values()
-                for place, _ in gains
-                for at in (place.other(method=BASELINE), place)
-            ),
+            cells=tuple(at for gains in both.values() for place, _ in gains for at in place.both()),
         )
 
 
@@ -411,11 +404,6 @@ def pair_at(
     raise KeyError(f"Table {table}, {METHOD} ({match_quality}), {measure}")
 
 
-def difference(baseline: Printed, method: Printed) -> float:
-    """Return method minus JPEG, exactly as the printed digits have it."""
-    return float(method.decimal - baseline.decimal)
-
-
 def gain_finding(place: Place, baseline: Printed, method: Printed, quoted: Printed) -> Finding:
     """Compare a quoted gain with a difference of two rounded numbers."""
     found = difference(baseline, method)
@@ -428,5 +416,5 @@ def gain_finding(place: Place, baseline: Printed, method: Printed, quoted: Print
         high=found + room,
         verdict=verdict_of(consistent=within(quoted.value, found - room, found + room)),
         evidence=f"{method} - {baseline} = {found:+g}; the text says {quoted}",
-        cells=(place.other(method=BASELINE), place),
+        cells=place.both(),
     )

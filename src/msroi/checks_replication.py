@@ -24,11 +24,10 @@ from msroi.checks import (
     Row,
     Run,
     check,
+    nothing_measured,
 )
-from msroi.checks_internal import difference
-from msroi.checks_statistical import both_cells, nothing_measured
 from msroi.conventions import AS_RUN
-from msroi.published import BASELINE, METHOD, Paper, Place, Printed
+from msroi.published import BASELINE, METHOD, Paper, Place, Printed, difference
 from msroi.readings import (
     MEANINGS,
     Range,
@@ -76,7 +75,7 @@ def set_gain(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
         if not tried:
             yield nothing_measured(run, place, printed)
         else:
-            yield read_one_way(paper, place, printed, tried, both_cells(place), of_gain=True)
+            yield read_one_way(paper, place, printed, tried, place.both(), of_gain=True)
 
 
 def read_one_way(
@@ -178,7 +177,7 @@ def better_replicated(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
             verdict=CONSISTENT if low > 0 else NOT_REPRODUCED if high < 0 else CANNOT_TELL,
             evidence=f"mean gain {mean:+.4f} ({mean - reach:+.4f} to {mean + reach:+.4f}), better "
             f"on {int((gains > 0).sum())} of {n} photographs",
-            cells=both_cells(place),
+            cells=place.both(),
         )
 
 
@@ -369,7 +368,7 @@ def gain_on(paper: Paper, run: Run, image: Place, row: Row, meaning: str) -> Ite
                 else NOT_REPRODUCED,
                 evidence=f"{other['image']}: {other[meaning]:.3f} - {row[meaning]:.3f} dB with "
                 f"{other['bytes']:.0f} against {row['bytes']:.0f} bytes",
-                cells=both_cells(at),
+                cells=at.both(),
             )
 
 

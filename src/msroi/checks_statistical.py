@@ -23,10 +23,10 @@ from msroi.checks import (
     Finding,
     Run,
     check,
+    nothing_measured,
     verdict_of,
 )
-from msroi.checks_internal import difference
-from msroi.published import BASELINE, METHOD, Paper, Place, Printed
+from msroi.published import Paper, Place, Printed, difference
 from msroi.readings import MEANINGS, Values, both_arms
 
 SPREAD = (
@@ -117,26 +117,6 @@ def each_mean(
             yield judge(place, difference(baseline, method), spread)
 
 
-def nothing_measured(run: Run, place: Place, published: str) -> Finding:
-    """Say that this run has no photographs for a place."""
-    return Finding(
-        place=str(place),
-        published=published,
-        found=None,
-        low=None,
-        high=None,
-        verdict=CANNOT_TELL,
-        evidence=f"experiment {run.experiment} has no test set in place of {place.dataset} with "
-        f"both methods at quality {place.match_quality}",
-        cells=both_cells(place),
-    )
-
-
-def both_cells(place: Place) -> tuple[Place, Place]:
-    """Return the places of both arms."""
-    return place.other(method=BASELINE), place.other(method=METHOD)
-
-
 @check(STATISTICAL, SPREAD)
 def anova_possible(paper: Paper, run: Run, table: str, alpha: str) -> Iterator[Finding]:
     """The printed difference can have p < alpha only where photographs vary little enough."""
@@ -170,7 +150,7 @@ def sd_judge(paper: Paper, run: Run, alpha: str, tests: int) -> Judge:
             evidence=f"a difference of {gain:+g} with n = {n} needs a pooled sd of at most "
             f"{largest:.4g}; measured {spread.sd:.4g} ({low:.4g} to {high:.4g}, n = {spread.n}, "
             f"{spread.meaning})",
-            cells=both_cells(place),
+            cells=place.both(),
             values=tuple(spread.resampled(run)),
             axis=f"pooled sd, {spread.meaning}",
         )
@@ -199,7 +179,7 @@ def anova_power(paper: Paper, run: Run, table: str, alpha: str, power: str) -> I
             verdict=verdict,
             evidence=f"power {found:.3f} ({low:.3f} to {high:.3f}) for {gain:+g} with n = {n} and "
             f"a pooled sd of {spread.sd:.4g} ({spread.meaning}); {wanted:g} is usual",
-            cells=both_cells(place),
+            cells=place.both(),
         )
 
     yield from each_mean(paper, run, table, f"p < {alpha}", judge)
@@ -227,7 +207,7 @@ def paired_images_needed(
             verdict=verdict_of(consistent=needed <= n),
             evidence=f"a paired t test finds {gain:+g} with power {power} on {needed} images where "
             f"differences have the sd {sd:.4g} measured here (n = {spread.n}, {spread.meaning})",
-            cells=both_cells(place),
+            cells=place.both(),
         )
 
     yield from each_mean(paper, run, table, "one-way, not paired", judge)

@@ -79,9 +79,18 @@ class Place(NamedTuple):
         image = f", {self.image}" if self.image else ""
         return f"Table {self.table}{image}, {self.method} ({self.match_quality}), {self.measure}"
 
+    def both(self) -> tuple["Place", "Place"]:
+        """Return the places of JPEG and of the method."""
+        return self.other(method=BASELINE), self.other(method=METHOD)
+
     def other(self, **changes: Any) -> "Place":
         """Return the place that differs in some of its parts."""
         return self._replace(**changes)
+
+
+def difference(baseline: Printed, method: Printed) -> float:
+    """Return method minus JPEG, exactly as the printed digits have it."""
+    return float(method.decimal - baseline.decimal)
 
 
 class Sample(NamedTuple):
