@@ -8,6 +8,7 @@ the family it belongs to and what it assumes. The arguments are those of the cla
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from msroi.errors import ParameterError
@@ -62,6 +63,21 @@ class Run:
     tolerance_pct: float
     resamples: int
     seed: int
+
+    @cached_property
+    def matched(self) -> Mapping[tuple[str, str, str, int], Sequence[Row]]:
+        """The rows of `conventions` whose size matched, by set, protocol, method and quality."""
+        cells: dict[tuple[str, str, str, int], list[Row]] = {}
+        for row in self.conventions:
+            if abs(row["size_error_pct"]) <= self.tolerance_pct:
+                key = (row["dataset"], row["protocol"], row["method"], int(row["match_quality"]))
+                cells.setdefault(key, []).append(row)
+        return cells
+
+    @cached_property
+    def protocols(self) -> Sequence[str]:
+        """The protocols of `conventions`, the files as they were run first."""
+        return list(dict.fromkeys(row["protocol"] for row in self.conventions))
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,10 @@ def one_protocol(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
     numbers = paper.of_table(table)
     for method in dict.fromkeys(place.method for place in numbers):
         column = {place: text for place, text in numbers.items() if place.method == method}
+        first = next(iter(column))
+        if not rows(run, first, AS_RUN):
+            yield nothing_measured(run, first, method)
+            continue
         whole = whole_readings(run, {place.measure for place in column})
         fits = {
             reading: sum(
@@ -194,10 +198,6 @@ def one_protocol(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
             )
             for reading in whole
         }
-        first = next(iter(column))
-        if not any(True for _ in rows(run, first, AS_RUN)):
-            yield nothing_measured(run, first, method)
-            continue
         best = max(fits, key=fits.__getitem__)
         name = ", ".join(dict.fromkeys(part for of in best for part in str(of).split(", ")))
         complete = fits[best] == len(column)
@@ -217,11 +217,10 @@ def one_protocol(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
 
 def whole_readings(run: Run, measures: set[str]) -> list[tuple[Reading, ...]]:
     """Return every protocol with every meaning of each measure, this project's own first."""
-    protocols = dict.fromkeys(row["protocol"] for row in run.conventions)
     meanings = [[(name, meaning) for meaning in MEANINGS[name]] for name in sorted(measures)]
     return [
         tuple(Reading(protocol, meaning, name) for name, meaning in combined)
-        for protocol in protocols
+        for protocol in run.protocols
         for combined in itertools.product(*meanings)
     ]
 
@@ -286,7 +285,7 @@ def image_identified(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
             for name in ("psnr_db", "ssim", "ms_ssim", "bytes")
         }
         cells = tuple(image.other(measure=name) for name in numbers)
-        candidates = list(rows(run, image, AS_RUN))
+        candidates = rows(run, image, AS_RUN)
         match = identify(candidates, numbers)
         said = ", ".join(f"{name} {text}" for name, text in numbers.items())
         if match is None:

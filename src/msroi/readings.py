@@ -5,7 +5,7 @@ together they are a *reading* of a printed number.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -58,17 +58,10 @@ class Range(NamedTuple):
     n: int
 
 
-def rows(run: Run, place: Place, protocol: str) -> Iterator[Row]:
-    """Yield the rows of a place's set, method and quality whose size matched, in their order."""
-    for row in run.conventions:
-        if (
-            row["dataset"] == run.sets.get(place.dataset)
-            and row["protocol"] == protocol
-            and row["method"] == place.method
-            and row["match_quality"] == place.match_quality
-            and abs(row["size_error_pct"]) <= run.tolerance_pct
-        ):
-            yield row
+def rows(run: Run, place: Place, protocol: str) -> Sequence[Row]:
+    """Return the rows of a place's set, method and quality whose size matched, in their order."""
+    key = (run.sets.get(place.dataset, ""), protocol, place.method, place.match_quality)
+    return run.matched.get(key, [])
 
 
 def values(run: Run, place: Place, reading: Reading) -> Values:
@@ -96,10 +89,9 @@ def both_arms(
 
 def readings(run: Run, measure: str) -> list[Reading]:
     """Return every reading of a measure that the run has, this project's own first."""
-    protocols = dict.fromkeys(row["protocol"] for row in run.conventions)
     return [
         Reading(protocol, meaning, measure)
-        for protocol in protocols
+        for protocol in run.protocols
         for meaning in MEANINGS[measure]
     ]
 
