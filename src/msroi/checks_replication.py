@@ -7,7 +7,7 @@ fits a whole column.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from scipy import stats
@@ -29,90 +29,54 @@ from msroi.checks import (
 from msroi.conventions import AS_RUN
 from msroi.published import BASELINE, METHOD, Paper, Place, Printed, difference
 from msroi.readings import (
+    FEWEST,
     MEANINGS,
+    Measured,
     Range,
     Reading,
-    Values,
     both_arms,
+    by_image,
     expected,
+    gain_by_image,
+    range_of,
     readings,
     rows,
-    values,
 )
 
 SAMPLING = (
     "the paper's images and this run's are draws from the same kind of photographs; the 95 % "
     "interval is of the difference of their means"
 )
-FEWEST = 5  # images for an interval
 
 
 @check(REPLICATION, SAMPLING)
 def set_mean(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
     """A printed mean lies where this run expects it, in one reading or another."""
     for place, printed in paper.of_table(table).items():
-        tried = {
-            reading: found
-            for reading in readings(run, place.measure)
-            if len(found := values(run, place, reading)) >= FEWEST
-        }
-        if not tried:
-            yield nothing_measured(run, place, printed)
-        else:
-            yield read_one_way(paper, place, printed, tried, (place,))
+        yield read(paper, run, place, printed, by_image)
 
 
 @check(REPLICATION, f"{SAMPLING}; gains are taken image by image")
 def set_gain(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
     """A printed gain lies where this run expects it, in one reading or another."""
     for place, baseline, method in paper.pairs(table):
-        tried = {
-            reading: arms[1] - arms[0]
-            for reading in readings(run, place.measure)
-            if len((arms := both_arms(run, place, reading.meaning, reading.protocol))[0]) >= FEWEST
-        }
         printed = Printed(str(method.decimal - baseline.decimal))
-        if not tried:
-            yield nothing_measured(run, place, printed)
-        else:
-            yield read_one_way(paper, place, printed, tried, place.both(), of_gain=True)
+        yield read(paper, run, place, printed, gain_by_image)
 
 
-def read_one_way(
-    paper: Paper,
-    place: Place,
-    printed: Printed,
-    tried: dict[Reading, Values],
-    cells: tuple[Place, ...],
-    *,
-    of_gain: bool = False,
-) -> Finding:
-    """Judge a printed number by all readings, `(n,)` values each, this project's own first."""
+def read(paper: Paper, run: Run, place: Place, printed: Printed, measured: Measured) -> Finding:
+    """Judge a printed mean, or gain, by all readings of it."""
+    of_gain = measured is gain_by_image
     sample = paper.samples[place.dataset]
-    ranges = {reading: expected(found, sample) for reading, found in tried.items()}
+    ranges = {
+        reading: range_
+        for reading in readings(run, place.measure)
+        if (range_ := range_of(run, place, reading, sample, measured)) is not None
+    }
+    if not ranges:
+        return nothing_measured(run, place, printed)
     own = next(iter(ranges))
-    fitting = sorted(
-        (reading for reading, range_ in ranges.items() if covers(range_, printed)),
-        key=lambda reading: (reading.protocol != AS_RUN, distance(ranges[reading], printed)),
-    )
-    what = f"this run {ranges[own].mean:.4f} (n = {ranges[own].n}, {own})"
-    if own in fitting:
-        verdict, why = CONSISTENT, what
-    elif fitting:
-        best = ranges[fitting[0]]
-        verdict = f"{EXPLAINED}{fitting[0]}"
-        why = (
-            f"{what}; {best.mean:.4f} ({best.low:.4f} to {best.high:.4f}, n = {best.n}) by "
-            f"{fitting[0]}; {len(fitting)} of {len(ranges)} readings fit"
-        )
-    elif not of_gain and (exchange := exchanged(printed, ranges)):
-        text, reading = exchange
-        verdict = f"{EXPLAINED}two digits exchanged ({text}), {reading}"
-        why = f"{what}; none of {len(ranges)} readings fits {printed}, but {text} fits {reading}"
-    else:
-        nearest = min(ranges, key=lambda reading: distance(ranges[reading], printed))
-        verdict = NOT_REPRODUCED
-        why = f"{what}; nearest of {len(ranges)} readings: {ranges[nearest].mean:.4f}, {nearest}"
+    verdict, why = judged(printed, ranges, of_gain=of_gain)
     return Finding(
         place=f"{place}, gain" if of_gain else str(place),
         published=printed,
@@ -121,9 +85,41 @@ def read_one_way(
         high=ranges[own].high,
         verdict=verdict,
         evidence=why,
-        cells=cells,
-        values=tuple(tried[own]),
+        cells=place.both() if of_gain else (place,),
+        values=tuple(measured(run, place, own).values()),
         axis=("gain, " if of_gain else "") + str(own),
+    )
+
+
+def judged(printed: Printed, ranges: Mapping[Reading, Range], *, of_gain: bool) -> tuple[str, str]:
+    """Return verdict and evidence by the range of each reading, this project's own first.
+
+    Of readings that fit, one of the files as they were run comes before any other.
+    """
+    own = next(iter(ranges))
+    fitting = sorted(
+        (reading for reading, range_ in ranges.items() if covers(range_, printed)),
+        key=lambda reading: (reading.protocol != AS_RUN, distance(ranges[reading], printed)),
+    )
+    what = f"this run {ranges[own].mean:.4f} (n = {ranges[own].n}, {own})"
+    if own in fitting:
+        return CONSISTENT, what
+    if fitting:
+        best = ranges[fitting[0]]
+        return f"{EXPLAINED}{fitting[0]}", (
+            f"{what}; {best.mean:.4f} ({best.low:.4f} to {best.high:.4f}, n = {best.n}) by "
+            f"{fitting[0]}; {len(fitting)} of {len(ranges)} readings fit"
+        )
+    if not of_gain and (exchange := exchanged(printed, ranges)):
+        text, reading = exchange
+        return (
+            f"{EXPLAINED}two digits exchanged ({text}), {reading}",
+            f"{what}; none of {len(ranges)} readings fits {printed}, but {text} fits {reading}",
+        )
+    nearest = min(ranges, key=lambda reading: distance(ranges[reading], printed))
+    return (
+        NOT_REPRODUCED,
+        f"{what}; nearest of {len(ranges)} readings: {ranges[nearest].mean:.4f}, {nearest}",
     )
 
 
@@ -138,7 +134,7 @@ def distance(range_: Range, printed: Printed) -> float:
     return abs(printed.value - range_.mean) / half if half else np.inf
 
 
-def exchanged(printed: Printed, ranges: dict[Reading, Range]) -> tuple[str, Reading] | None:
+def exchanged(printed: Printed, ranges: Mapping[Reading, Range]) -> tuple[str, Reading] | None:
     """Return the number with two neighbouring digits exchanged that a reading fits, if any.
 
     Only readings of the files as they were run are tried, lest something always fits.
@@ -230,8 +226,8 @@ def fits_at(
 ) -> bool:
     """Tell whether a reading of all measures fits one printed mean."""
     (reading,) = (of for of in whole if of.measure == place.measure)
-    found = values(run, place, reading)
-    return len(found) >= FEWEST and covers(expected(found, paper.samples[place.dataset]), printed)
+    range_ = range_of(run, place, reading, paper.samples[place.dataset], by_image)
+    return range_ is not None and covers(range_, printed)
 
 
 @check(REPLICATION, "the paper's average is over its images of the sets that are named")

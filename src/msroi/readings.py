@@ -5,7 +5,7 @@ together they are a *reading* of a printed number.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +14,10 @@ from scipy import stats
 
 from msroi.checks import CONFIDENCE, Row, Run
 from msroi.conventions import AS_RUN
-from msroi.published import BASELINE, METHOD, Place, Sample
+from msroi.published import Place, Sample
 
 Values = NDArray[np.float64]
+FEWEST = 5  # images for an interval
 
 # printed measure -> the columns that it may mean, this project's own first, and their names
 MEANINGS: Mapping[str, Mapping[str, str]] = {
@@ -64,27 +65,54 @@ def rows(run: Run, place: Place, protocol: str) -> Sequence[Row]:
     return run.matched.get(key, [])
 
 
-def values(run: Run, place: Place, reading: Reading) -> Values:
-    """Return a reading's values over the images, `(n,)`."""
-    found = [row[reading.meaning] for row in rows(run, place, reading.protocol)]
-    return np.array([value for value in found if math.isfinite(value)], np.float64)
+def by_image(run: Run, place: Place, reading: Reading) -> dict[str, float]:
+    """Return a reading's finite values by image."""
+    found = {row["image"]: row[reading.meaning] for row in rows(run, place, reading.protocol)}
+    return {image: value for image, value in found.items() if math.isfinite(value)}
 
 
-def both_arms(
-    run: Run, place: Place, meaning: str, protocol: str = AS_RUN
-) -> tuple[Values, Values]:
-    """Return the values `(n,)` of JPEG and of the method on the images that both matched."""
-    arms = [
-        {row["image"]: row[meaning] for row in rows(run, place.other(method=method), protocol)}
-        for method in (BASELINE, METHOD)
-    ]
-    images = [
-        image
-        for image in arms[0]
-        if image in arms[1] and all(math.isfinite(arm[image]) for arm in arms)
-    ]
-    first, second = (np.array([arm[image] for image in images], np.float64) for arm in arms)
+def gain_by_image(run: Run, place: Place, reading: Reading) -> dict[str, float]:
+    """Return the method's value minus JPEG's by image, where both have matched the size."""
+    baseline, method = (by_image(run, at, reading) for at in place.both())
+    return {image: method[image] - baseline[image] for image in method if image in baseline}
+
+
+def both_arms(run: Run, place: Place, meaning: str) -> tuple[Values, Values]:
+    """Return the values `(n,)` of JPEG and of the method as run, on images that both matched."""
+    reading = Reading(AS_RUN, meaning, place.measure)
+    baseline, method = (by_image(run, at, reading) for at in place.both())
+    images = [image for image in baseline if image in method]
+    first, second = (
+        np.array([arm[image] for image in images], np.float64) for arm in (baseline, method)
+    )
     return first, second
+
+
+Measured = Callable[[Run, Place, Reading], dict[str, float]]  # `by_image` or `gain_by_image`
+
+
+def range_of(
+    run: Run, place: Place, reading: Reading, sample: Sample, measured: Measured
+) -> Range | None:
+    """Return where a reading expects a printed mean, or None of fewer than `FEWEST` images.
+
+    Other protocols are measured on some of the photographs only: how far each moves its value
+    on these is added to the mean of all photographs as they were run.
+    """
+    as_run = measured(run, place, reading._replace(protocol=AS_RUN))
+    if len(as_run) < FEWEST:
+        return None
+    range_ = expected(np.array(list(as_run.values())), sample)
+    if reading.protocol == AS_RUN:
+        return range_
+    moved = measured(run, place, reading)
+    shifts = np.array([moved[image] - as_run[image] for image in moved if image in as_run])
+    if len(shifts) < FEWEST:
+        return None
+    t = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(shifts) - 1))
+    half = math.hypot((range_.high - range_.low) / 2, t * shifts.std(ddof=1) / len(shifts) ** 0.5)
+    mean = range_.mean + float(shifts.mean())
+    return Range(mean, mean - half, mean + half, len(shifts))
 
 
 def readings(run: Run, measure: str) -> list[Reading]:
