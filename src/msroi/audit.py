@@ -38,6 +38,7 @@ class Entry:
     """A finding with what it is about."""
 
     paper: Paper
+    experiment: str
     claim: Claim
     finding: Finding
 
@@ -46,12 +47,18 @@ class Entry:
         """The family of the claim's check."""
         return REGISTRY[self.claim.check].family
 
+    @property
+    def evidence(self) -> str:
+        """Why, and the file that says so with the command that makes it."""
+        made_by = REGISTRY[self.claim.check].made_by(self.paper.name, self.experiment)
+        return f"{self.finding.evidence} ({made_by})"
+
 
 def entries(paper: Paper, run: Run) -> Iterator[Entry]:
     """Yield what every check finds, claim by claim."""
     for claim in paper.claims:
         for finding in findings(paper, run, claim):
-            yield Entry(paper, claim, finding)
+            yield Entry(paper, run.experiment, claim, finding)
 
 
 def measured(experiment: Experiment, layout: Layout) -> Run:
@@ -110,7 +117,7 @@ def table_row(entry: Entry) -> dict[str, Any]:
         "low": cell(finding.low),
         "high": cell(finding.high),
         "verdict": finding.verdict,
-        "evidence": finding.evidence,
+        "evidence": entry.evidence,
     }
 
 
@@ -166,7 +173,7 @@ def markdown(found: Sequence[Entry], figures: dict[int, str], experiment: str) -
             finding = entry.finding
             lines.append(
                 f"- **{finding.place}**: printed {finding.published}; **{finding.verdict}**. "
-                f"{sentence(finding.evidence)} “{entry.claim.quote}” ({entry.claim.place}; "
+                f"{sentence(entry.evidence)} “{entry.claim.quote}” ({entry.claim.place}; "
                 f"`{entry.claim.check}`)"
             )
             if number in figures:

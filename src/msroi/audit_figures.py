@@ -28,7 +28,7 @@ def distribution(
     values
         What was measured: one an image, or one a bootstrap sample.
     interval
-        Where the marked number would be expected; an open end is not drawn.
+        Where the marked number, or the values, should lie; drawn if it has both ends.
     mark
         The published number, or None.
     title, axis
@@ -36,10 +36,10 @@ def distribution(
     """
     figure = Figure(figsize=(6, 2.6))
     axes = figure.subplots()
-    axes.hist(list(values), bins=BINS, color="0.7", label=f"measured, n = {len(values)}")
+    axes.hist(list(values), bins=BINS, color="0.7", label=f"measured, {len(values)} values")
     low, high = interval
     if low is not None and high is not None:
-        axes.axvspan(low, high, color="tab:blue", alpha=0.3, label="expected (95 %)")
+        axes.axvspan(low, high, color="tab:blue", alpha=0.3, label="where it should lie")
     if mark is not None:
         axes.axvline(mark, color="tab:red", lw=2, label="published")
     axes.set_title(title, fontsize=9, loc="left")

@@ -22,6 +22,13 @@ EXPLAINED = "explained by "
 
 INTERNAL, STATISTICAL, REPLICATION = FAMILIES = ("internal", "statistical", "replication")
 
+# the files that checks look at, made by `snakemake <file>` where a stage makes them
+PAPER = "data/published/{paper}/tables.csv and paper.yaml"
+CONVENTIONS = "results/{experiment}/conventions/per_image.csv"
+SPREAD = "results/{experiment}/heatmaps/spread.csv"
+INDEX = "data/{experiment}/prepare/index.csv"
+USUAL = {INTERNAL: PAPER, STATISTICAL: CONVENTIONS, REPLICATION: CONVENTIONS}
+
 CONFIDENCE = 0.95  # of every interval
 
 Row = Mapping[str, Any]
@@ -122,22 +129,32 @@ Function = Callable[..., Iterable[Finding]]
 
 @dataclass(frozen=True)
 class Check:
-    """A registered check: its family, and what must hold for its verdict to mean something."""
+    """A registered check: its family, and what must hold for its verdict to mean something.
+
+    `source` is the file that the evidence comes from.
+    """
 
     name: str
     family: str
     assumes: str
+    source: str
     function: Function
+
+    def made_by(self, paper: str, experiment: str) -> str:
+        """Return the file that the evidence comes from, and the command that makes it."""
+        file = self.source.format(paper=paper, experiment=experiment)
+        return file if self.source == PAPER else f"{file}, made by `snakemake {file}`"
 
 
 REGISTRY: dict[str, Check] = {}
 
 
-def check(family: str, assumes: str) -> Callable[[Function], Function]:
-    """Register a function under its name."""
+def check(family: str, assumes: str, source: str | None = None) -> Callable[[Function], Function]:
+    """Register a function under its name; the source of the evidence is the family's usual one."""
 
     def register(function: Function) -> Function:
-        REGISTRY[function.__name__] = Check(function.__name__, family, assumes, function)
+        name = function.__name__
+        REGISTRY[name] = Check(name, family, assumes, source or USUAL[family], function)
         return function
 
     return register

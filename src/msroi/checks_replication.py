@@ -18,8 +18,10 @@ from msroi.checks import (
     CONSISTENT,
     EXPLAINED,
     INCONSISTENT,
+    INDEX,
     NOT_REPRODUCED,
     REPLICATION,
+    SPREAD,
     Finding,
     Row,
     Run,
@@ -337,8 +339,8 @@ def identification(
         low=None,
         high=None,
         verdict=explained if fits else INCONSISTENT,
-        evidence=f"{row['image']}: {row['bytes']:.0f} bytes, {row[meaning]:.3f} dB ({names[0]}), "
-        f"{row[ssim]:.4f} ({names[1]}), MS-SSIM of luma {row['ms_ssim_luma']:.4f}",
+        evidence=f"photograph {row['image']}: {row['bytes']:.0f} bytes, "
+        f"{row[meaning]:.3f} dB ({names[0]}), {row[ssim]:.4f} ({names[1]}), MS-SSIM of luma {row['ms_ssim_luma']:.4f}",
         cells=cells,
     )
 
@@ -361,8 +363,8 @@ def gain_on(paper: Paper, run: Run, image: Place, row: Row, meaning: str) -> Ite
                 verdict=CONSISTENT
                 if abs(found - printed.value) <= NEAR_GAIN_DB
                 else NOT_REPRODUCED,
-                evidence=f"{other['image']}: {other[meaning]:.3f} - {row[meaning]:.3f} dB with "
-                f"{other['bytes']:.0f} against {row['bytes']:.0f} bytes",
+                evidence=f"photograph {other['image']}: {other[meaning]:.3f} - "
+                f"{row[meaning]:.3f} dB with {other['bytes']:.0f} against {row['bytes']:.0f} bytes",
                 cells=at.both(),
             )
 
@@ -370,6 +372,7 @@ def gain_on(paper: Paper, run: Run, image: Place, row: Row, meaning: str) -> Ite
 @check(
     REPLICATION,
     "the network is that of this run; without dropout nothing in it is random",
+    SPREAD,
 )
 def passes_differ(paper: Paper, run: Run, dropout: str) -> Iterator[Finding]:
     """Several passes of one image through the network differ."""
@@ -400,7 +403,7 @@ def passes_differ(paper: Paper, run: Run, dropout: str) -> Iterator[Finding]:
     )
 
 
-@check(REPLICATION, "the run trains on the data set that the paper names, split as it says")
+@check(REPLICATION, "the run trains on the data set that the paper names, split as it says", INDEX)
 def images_found(
     paper: Paper, run: Run, split: str, dataset: str, printed: str
 ) -> Iterator[Finding]:
@@ -408,7 +411,7 @@ def images_found(
     yield counted(run, f"{dataset}, {split}", printed, run.images.get((dataset, split)))
 
 
-@check(REPLICATION, "the run trains on the data set that the paper names")
+@check(REPLICATION, "the run trains on the data set that the paper names", INDEX)
 def classes_found(paper: Paper, run: Run, dataset: str, printed: str) -> Iterator[Finding]:
     """The data set has as many classes as printed."""
     yield counted(run, f"{dataset}, classes", printed, run.classes.get(dataset))
@@ -421,11 +424,11 @@ def counted(run: Run, place: str, printed: str, found: int | None) -> Finding:
     else:
         equal = found == Printed(printed).value
         verdict = CONSISTENT if equal else NOT_REPRODUCED
-        why = f"{found} in data/{run.experiment}/prepare/index.csv"
+        why = f"{found} images were found" if "classes" not in place else f"{found} classes"
     return Finding(place, printed, found, None, None, verdict, why)
 
 
-@check(REPLICATION, "a file's format in this run is that in the data set as distributed")
+@check(REPLICATION, "a file's format in this run is that in the data set as distributed", INDEX)
 def source_format(paper: Paper, run: Run, dataset: str, jpeg: bool) -> Iterator[Finding]:
     """The sources were JPEG files already, or none was."""
     total, of_jpeg = run.jpeg_sources.get(run.sets.get(dataset, ""), (0, 0))
