@@ -340,7 +340,8 @@ def identification(
         high=None,
         verdict=explained if fits else INCONSISTENT,
         evidence=f"photograph {row['image']}: {row['bytes']:.0f} bytes, "
-        f"{row[meaning]:.3f} dB ({names[0]}), {row[ssim]:.4f} ({names[1]}), MS-SSIM of luma {row['ms_ssim_luma']:.4f}",
+        f"{row[meaning]:.3f} dB ({names[0]}), {row[ssim]:.4f} ({names[1]}), "
+        f"MS-SSIM of luma {row['ms_ssim_luma']:.4f}",
         cells=cells,
     )
 
