@@ -152,7 +152,8 @@ def _free_ports(count: int) -> list[int]:
 def _start(cluster: Cluster, name: str, *options: str) -> subprocess.Popen[bytes]:
     with (cluster.folder / f"{name}.out").open("wb") as out:
         return subprocess.Popen(
-            [_found(name) or name, *options],
+            # should the tests themselves be killed, the daemons end with them
+            ["setpriv", "--pdeathsig=KILL", _found(name) or name, *options],
             env=os.environ | cluster.environment,
             stdin=subprocess.DEVNULL,
             stdout=out,
