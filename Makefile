@@ -53,7 +53,7 @@ LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --for
 
 # resolve the newest versions that fit every supported Python, with their hashes
 lock: setup
-	$(LOCK) --extra dev pyproject.toml -o requirements/lock.txt
+	$(LOCK) --extra dev --extra slurm pyproject.toml -o requirements/lock.txt
 	$(LOCK) -c requirements/lock.txt requirements/build.in -o requirements/build.txt
 
 # back to a fresh clone, but for the installed packages and the DVC cache

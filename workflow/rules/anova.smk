@@ -5,6 +5,7 @@ rule anova:
         outputs("anova"),
     log:
         "logs/{experiment}/anova.log",
+    localrule: True
     conda:
         "../envs/msroi.yaml"
     params:

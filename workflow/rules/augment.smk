@@ -5,6 +5,7 @@ rule augment:
         outputs("augment"),
     log:
         "logs/{experiment}/augment.log",
+    localrule: True
     conda:
         "../envs/msroi.yaml"
     params:

@@ -5,6 +5,7 @@ rule download:
         outputs("download"),
     log:
         "logs/{experiment}/download.log",
+    localrule: True
     conda:
         "../envs/msroi.yaml"
     params:

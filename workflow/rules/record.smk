@@ -6,6 +6,7 @@ rule record:
         ".msroi/{experiment}/agreed",
     log:
         "logs/{experiment}/record.log",
+    localrule: True
     conda:
         "../envs/msroi.yaml"
     shell:

@@ -1,0 +1,107 @@
+"""The small experiment on a cluster: a real SLURM, of one machine, that the test starts."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+
+import pytest
+from cluster import Cluster, missing, one_machine_cluster
+from project import Project, copy_of_project
+
+PROFILE = "profiles/slurm/config.yaml"
+TARGET = "results/tiny/metrics/per_image.csv"
+# smaller still: two photographs, one pass
+SMALLER = {
+    "include: [astronaut.png, camera.png, chelsea.png, coffee.png, coins.png, "
+    "motorcycle_left.png, rocket.jpg]": "include: [coffee.png]",
+    "include: [brick.png, grass.png, gravel.png, hubble_deep_field.jpg, ihc.png, moon.png]": (
+        "include: [grass.png]"
+    ),
+    "match_qualities: [30, 50, 70]": "match_qualities: [50]",
+    "methods: [jpeg, msroi, roi-trellis]": "methods: [jpeg, roi-trellis]",
+    "passes: 2": "passes: 1",
+}
+
+pytestmark = pytest.mark.skipif(
+    bool(missing()),
+    reason=f"SLURM is not installed ({', '.join(missing())} missing): "
+    "apt-get install slurm-wlm munge",
+)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with one_machine_cluster() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def spread(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose images DVC prepared on the cluster and Snakemake took on from there."""
+    project = copy_of_project(tmp_path_factory.mktemp("spread"))
+    for old, new in SMALLER.items():
+        project.edit("config/tiny.yaml", old, new)
+    project.edit(PROFILE, "status-checks: 10", "status-checks: 1")
+    # what docs/scale.md says about a GPU
+    project.edit(PROFILE, "# slurm_partition: gpu", "slurm_partition: gpu")
+    project.edit(PROFILE, "# gpu: 1", "gpu: 1")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cluster.environment.items():
+            patch.setenv(name, value)
+        patch.setenv("SNAKEMAKE_PROFILE", "profiles/slurm")
+        project.run("timeout", "--signal=KILL", "120", "dvc", "repro", "prepare@tiny")
+        patch.delenv("SNAKEMAKE_PROFILE")
+        snakemake = ("snakemake", "--profile", "profiles/slurm", TARGET)
+        project.run("timeout", "--signal=KILL", "240", *snakemake)
+    return project
+
+
+def test_every_rule_that_computes_was_a_job_of_its_own(cluster: Cluster, spread: Project) -> None:
+    jobs = cluster.jobs()
+    rules = [job["Comment"].removeprefix("rule_").removesuffix("_wildcards_tiny") for job in jobs]
+    assert rules == ["prepare", "train", "heatmap", "compress", "metrics"]
+    assert len({job["JobId"] for job in jobs}) == 5
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    assert {job["WorkDir"] for job in jobs} == {str(spread.folder)}
+
+
+def test_each_job_asked_for_what_the_profile_says(cluster: Cluster, spread: Project) -> None:
+    fields = ("Partition", "NumCPUs", "MinMemoryNode", "TimeLimit")
+    assert [tuple(job[field] for field in fields) for job in cluster.jobs()] == [
+        ("cpu", "2", "8000M", "01:00:00"),
+        ("gpu", "8", "16000M", "1-00:00:00"),
+        ("cpu", "4", "8000M", "04:00:00"),
+        ("cpu", "8", "8000M", "04:00:00"),
+        ("cpu", "4", "8000M", "01:00:00"),
+    ]
+    assert ["gpu:1" in job.get("TresPerJob", "") for job in cluster.jobs()] == [
+        *(False, True, False, False, False)
+    ]
+
+
+def test_nothing_is_left_to_do(spread: Project) -> None:
+    assert "Nothing to be done" in spread.run("snakemake", "--dry-run", TARGET)
+    assert spread.outdated().isdisjoint({"download", "prepare"})
+
+
+def test_a_local_run_gives_the_same_bytes(spread: Project) -> None:
+    on_cluster = hashes(spread)
+    said = spread.run("snakemake", "--forceall", TARGET)
+    rerun = set(re.findall(r"^localrule (\w+):", said, re.MULTILINE))
+    assert rerun >= {"prepare", "train", "heatmap", "compress", "metrics"}
+    assert hashes(spread) == on_cluster
+    assert {"data/tiny/prepare/images.npy", TARGET} <= on_cluster.keys()
+
+
+def hashes(project: Project) -> dict[str, str]:
+    """Return the hash of every file that the stages wrote."""
+    files = [
+        path
+        for top in ("data/tiny", "results/tiny")
+        for path in (project.folder / top).rglob("*")
+        if path.is_file()
+    ]
+    return {
+        str(path.relative_to(project.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
