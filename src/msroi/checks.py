@@ -76,8 +76,7 @@ class Run:
         """The rows of `conventions` whose size matched, by set, protocol, method and quality."""
         cells: dict[tuple[str, str, str, int], list[Row]] = {}
         for row in self.conventions:
-            # the table has four decimals: what stands there as the bound itself may be above it
-            if abs(row["size_error_pct"]) < self.tolerance_pct:
+            if abs(row["size_error_pct"]) <= self.tolerance_pct:
                 key = (row["dataset"], row["protocol"], row["method"], int(row["match_quality"]))
                 cells.setdefault(key, []).append(row)
         return cells
