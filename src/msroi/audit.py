@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from msroi import checks_internal, checks_replication, checks_statistical
-from msroi.audit_figures import distribution
+from msroi.audit_figures import distribution, verdicts
 from msroi.checks import CONSISTENT, FAMILIES, REGISTRY, Finding, Run, findings
 from msroi.conventions import MEASURES
 from msroi.files import fresh_folder, read_csv, read_json, write_csv, write_json, write_text
@@ -157,6 +157,7 @@ def markdown(found: Sequence[Entry], figures: dict[int, str], experiment: str) -
         "assumptions below it, not of people. `explained by` names a reading of the paper under "
         "which the number comes out; `not reproduced` means that none of those tried does; all "
         "intervals cover 95 %.\n",
+        "![Verdicts by paper and family](figures/verdicts.png)\n",
     ]
     numbered = list(enumerate(found))
     for paper, group in groupby(numbered, key=lambda item: item[1].paper.name):
@@ -256,7 +257,15 @@ def run(experiment: Experiment, layout: Layout) -> None:
     assumptions = {name: one.assumes for name, one in REGISTRY.items()}
     write_json(layout.audit / "audit.json", {"findings": rows, "assumptions": assumptions})
     write_text(layout.audit / "audit.md", markdown(found, figures, experiment.name))
-    write_json(layout.audit / "summary.json", summarise(rows))
+    summary = summarise(rows)
+    write_json(layout.audit / "summary.json", summary)
+    by_family = {
+        f"{paper}, {family}": families[family]
+        for paper, families in summary.items()
+        for family in FAMILIES
+        if family in families
+    }
+    verdicts(layout.audit / "figures" / "verdicts.png", by_family)
 
 
 def summary_text(layout: Layout) -> str:

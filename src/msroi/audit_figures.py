@@ -1,6 +1,6 @@
 """Figures of the audit: a published number on the distribution that was measured."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -8,6 +8,34 @@ from matplotlib.figure import Figure
 from msroi.plots import save_figure
 
 BINS = 30
+COLOURS = {
+    "consistent": "tab:green",
+    "explained": "tab:blue",
+    "cannot tell": "0.7",
+    "not reproduced": "tab:orange",
+    "inconsistent": "tab:red",
+}
+
+
+def verdicts(path: Path, counts: Mapping[str, Mapping[str, int]]) -> None:
+    """Draw how many verdicts of each kind each row has, as bars of one length a check.
+
+    `counts` has by row, such as a paper's family of checks, how many of each verdict.
+    """
+    kinds = [kind for kind in COLOURS if any(kind in of_row for of_row in counts.values())]
+    figure = Figure(figsize=(8, 0.6 + 0.4 * len(counts)))
+    axes = figure.subplots()
+    rows = list(counts)
+    left = [0] * len(rows)
+    for kind in kinds:
+        widths = [counts[row].get(kind, 0) for row in rows]
+        axes.barh(rows, widths, left=left, color=COLOURS[kind], label=kind)
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    axes.invert_yaxis()
+    axes.set_xlabel("checks", fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    save_figure(figure, path)
 
 
 def distribution(

@@ -162,6 +162,7 @@ def test_all_that_git_holds_is_intact_and_every_number_follows(project):
             *("judges/per_image.csv", "judges/summary.json", "judges/comparison.csv"),
             *("rate_distortion/bd_rate.csv", "rate_distortion/summary.json"),
             *("anova/anova.csv", "anova/summary.json"),
+            *("conventions/summary.json", "audit/summary.json"),
             *(f"tables/table{n}.{suffix}" for n in (1, 2, 3, 4) for suffix in ("csv", "md")),
             *("tables/comparison.csv", "tables/comparison.md"),
         )
