@@ -52,6 +52,9 @@ METHODS = {
     "jpegli": "jpegli",
 }
 
+# the stages that Snakemake may run in parts, a job each
+CHUNKED = ("heatmap", "compress", "metrics")
+
 AUDIT = "audit"  # the one stage that also works without an experiment
 
 EXAMPLES = {
@@ -104,6 +107,8 @@ def build_parser() -> Parser:
         help="share every batch among N devices (default: as many as there are and as divide "
         "train.batch_size)",
     )
+    for name in CHUNKED:
+        add_chunk_options(commands.choices[name])
     add_audit_options(commands.choices[AUDIT])
     add_photo_options(commands.choices)
     for name, purpose in AGREEMENT.items():
@@ -115,6 +120,21 @@ def build_parser() -> Parser:
         )
         command.add_argument("--experiment", metavar="NAME", required=True)
     return parser
+
+
+def add_chunk_options(command: argparse.ArgumentParser) -> None:
+    """Add what a stage takes whose photographs may be shared among jobs."""
+    parts = command.add_argument_group("parts of a stage (Snakemake gives these itself)")
+    which = parts.add_mutually_exclusive_group()
+    which.add_argument(
+        "--chunk",
+        metavar="N-of-M",
+        help="only the Nth of M parts of the photographs, into .msroi/NAME/"
+        + command.prog.split()[-1],
+    )
+    which.add_argument(
+        "--gather", metavar="DIR", type=Path, nargs="+", help="bring these parts, all, together"
+    )
 
 
 def add_audit_options(command: argparse.ArgumentParser) -> None:
@@ -238,6 +258,23 @@ def run_stage(name: str, experiment: str, **options: Any) -> None:
     module.run(params.load(experiment), Layout(experiment), **options)
 
 
+def run_chunk(arguments: argparse.Namespace) -> None:
+    """Run one chunk of a stage of an experiment, or gather all of them."""
+    from msroi import chunks, params
+    from msroi.layout import Layout
+
+    if arguments.experiment is None:
+        raise ParameterError("--chunk and --gather are parts of a stage: add --experiment NAME.")
+    module = import_module(f"msroi.{arguments.command}")
+    experiment, layout = params.load(arguments.experiment), Layout(arguments.experiment)
+    if arguments.gather is not None:
+        module.gather(experiment, layout, chunks.parts(layout, arguments.gather))
+        return
+    one = chunks.chunk(arguments.chunk)
+    below = chunks.folder(layout, arguments.command)
+    module.run_chunk(experiment, layout, one, chunks.part(layout, below, one))
+
+
 def run_agreement(arguments: argparse.Namespace) -> None:
     """Tell DVC what Snakemake made, or Snakemake what DVC made."""
     from msroi import record
@@ -354,30 +391,38 @@ def own_files(arguments: argparse.Namespace) -> bool:
     return any(given)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return 0, or 2 after a user's mistake."""
-    arguments = build_parser().parse_args(argv)
-    commands: dict[str, Callable[[argparse.Namespace], int]] = {
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command that the arguments ask for; return the exit status."""
+    of_photos: dict[str, Callable[[argparse.Namespace], int]] = {
         "heatmap": run_heatmap,
         "compress": run_compress,
         "metrics": run_metrics,
     }
+    if arguments.command in AGREEMENT:
+        run_agreement(arguments)
+    elif arguments.command == AUDIT:
+        return run_audit(arguments)
+    elif getattr(arguments, "chunk", None) or getattr(arguments, "gather", None):
+        run_chunk(arguments)
+    elif own_files(arguments):
+        return of_photos[arguments.command](arguments)
+    elif arguments.experiment is not None:
+        devices = getattr(arguments, "devices", None)
+        options = {} if devices is None else {"devices": devices}
+        run_stage(arguments.command, arguments.experiment, **options)
+    else:
+        raise ParameterError(
+            f"{arguments.command} needs files to work on, or --experiment NAME to run "
+            f"the stage; for example: {EXAMPLES[arguments.command]}"
+        )
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return 0, 1 if an audit finds something, or 2 after a user's mistake."""
+    arguments = build_parser().parse_args(argv)
     try:
-        if arguments.command in AGREEMENT:
-            run_agreement(arguments)
-        elif arguments.command == AUDIT:
-            return run_audit(arguments)
-        elif own_files(arguments):
-            return commands[arguments.command](arguments)
-        elif arguments.experiment is not None:
-            devices = getattr(arguments, "devices", None)
-            options = {} if devices is None else {"devices": devices}
-            run_stage(arguments.command, arguments.experiment, **options)
-        else:
-            raise ParameterError(
-                f"{arguments.command} needs files to work on, or --experiment NAME to run "
-                f"the stage; for example: {EXAMPLES[arguments.command]}"
-            )
+        return run(arguments)
     except UserError as error:
         print(f"msroi: {error}", file=sys.stderr)
         return 2
@@ -392,4 +437,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("msroi: stopped.", file=sys.stderr)
         return 130
-    return 0

@@ -4,17 +4,19 @@ Plain JPEG at whole qualities gives the sizes; of every other method the quality
 whose file has that size (paper, section 1.3).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from msroi import jpeg
+from msroi import chunks, jpeg
+from msroi.chunks import Chunk, link_files
 from msroi.encoders import Encoder, encoder
-from msroi.files import fresh_folder, write_bytes, write_csv
+from msroi.files import csv_table, write_bytes, write_csv
 from msroi.images import Pixels, read_grey, read_rgb
 from msroi.index import TestImage, test_images
 from msroi.jpeg import Match
@@ -33,6 +35,7 @@ COLUMNS = (
     "matched",
     "encoder",
 )
+AHEAD = 32  # images that wait for their turn
 
 
 def compress_image(
@@ -58,24 +61,40 @@ def compress_image(
 
 def run(experiment: Experiment, layout: Layout) -> None:
     """Compress every test image; write the files and their index."""
+    chunks.run_whole(
+        "compress",
+        partial(run_chunk, experiment, layout),
+        partial(gather, experiment, layout),
+        layout,
+    )
+
+
+def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout) -> None:
+    """Compress the test images of one chunk; `out` is where files and index go."""
     params = experiment.compress
-    fresh_folder(layout.jpeg / "images")
 
     def compress_one(item: TestImage) -> list[dict[str, Any]]:
         image = read_rgb(item.path(layout))
         saliency = read_grey(layout.heatmap("saliency", item.dataset, item.image))
         rows = []
         for made_by, quality, match in compress_image(image, saliency, params):
-            file = layout.jpeg_file(item.dataset, made_by.name, quality, item.image)
+            file = out.jpeg_file(item.dataset, made_by.name, quality, item.image)
             write_bytes(file, match.data)
             rows.append(index_row(item, made_by, quality, match, params))
         return rows
 
-    items = test_images(layout)
+    items = chunk.of(test_images(layout))
     # the encoders work without holding the interpreter's lock
-    with ThreadPoolExecutor() as pool:
-        done = tqdm(pool.map(compress_one, items), desc="compress", total=len(items), unit="image")
-        rows = [row for rows in done for row in rows]
+    with ThreadPoolExecutor() as pool, csv_table(out.jpeg / "index.csv", COLUMNS) as add:
+        done = chunks.ahead(pool, compress_one, items, AHEAD)
+        for rows in tqdm(done, desc="compress", total=len(items), unit="image"):
+            add(rows)
+
+
+def gather(_: Experiment, layout: Layout, parts: Sequence[Layout]) -> None:
+    """Bring the files and indexes of all chunks together."""
+    link_files((part.jpeg / "images" for part in parts), layout.jpeg / "images")
+    rows = chunks.rows(part.jpeg / "index.csv" for part in parts)
     write_csv(layout.jpeg / "index.csv", COLUMNS, rows)
 
 

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,21 +45,42 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write `rows` as CSV with a header; a row's keys must be exactly `columns`."""
+@contextmanager
+def csv_table(
+    path: Path, columns: Sequence[str]
+) -> Iterator[Callable[[Iterable[Mapping[str, Any]]], None]]:
+    """Yield a function that adds rows to a CSV file with a header, whole when the block ends.
+
+    A row's keys must be exactly `columns`.
+    """
     with written_whole(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        for row in rows:
-            if row.keys() != set(columns):
-                raise ValueError(f"{path}: a row has {list(row)}, the columns are {columns}.")
-            writer.writerow(row[column] for column in columns)
+
+        def add(rows: Iterable[Mapping[str, Any]]) -> None:
+            for row in rows:
+                if row.keys() != set(columns):
+                    raise ValueError(f"{path}: a row has {list(row)}, the columns are {columns}.")
+                writer.writerow(row[column] for column in columns)
+
+        yield add
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write `rows` as CSV with a header; a row's keys must be exactly `columns`."""
+    with csv_table(path, columns) as add:
+        add(rows)
+
+
+def csv_rows(path: Path) -> Iterator[dict[str, str]]:
+    """Read a CSV file with a header row by row, each a dictionary of strings."""
+    with existing(path).open(newline="", encoding="utf-8") as file:
+        yield from csv.DictReader(file)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Read a CSV file with a header into one dictionary of strings a row."""
-    with existing(path).open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return list(csv_rows(path))
 
 
 def read_json(path: Path) -> dict[str, Any]:

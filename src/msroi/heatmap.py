@@ -1,321 +1,198 @@
-"""Stage heatmap: saliency maps from class activation maps, and how far passes differ.
+"""Stage heatmap: the saliency maps of all test images, how far passes differ, and quality.
 
-A class activation map is the weighted sum of the last convolution's features with that
-class's GAP weights (paper, section 1.2). The maps of the five most probable classes are
-summed with weights that favour the more probable; the sum, scaled to [0, 1] and brought
-to the image's own size, is the saliency map.
+How a map is made stands in `saliency`.
 """
 
-import json
-import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
-from safetensors import safe_open
 from tqdm import tqdm
 
-from msroi import saliency_quality, spread, vgg
-from msroi.errors import MissingError
-from msroi.files import existing, fresh_folder, write_csv, write_json, written_whole
-from msroi.images import Pixels, enlarged, from_8_bit, read_rgb, resize, to_8_bit, write_image
-from msroi.index import test_images
+from msroi import chunks, saliency_quality, spread, vgg
+from msroi.chunks import Chunk, link_files
+from msroi.files import csv_table, write_csv, write_json, written_whole
+from msroi.images import Pixels, read_rgb, to_8_bit, write_image
+from msroi.index import rows_of
 from msroi.layout import Layout
-from msroi.params import Experiment, Heatmap, Train
+from msroi.params import Experiment
 from msroi.plots import overlay
-from msroi.saliency_quality import centre_prior
+from msroi.saliency import OWN, Map, Model, Probabilities, full_size, most_probable
+from msroi.saliency_quality import Marked, read_marked
 from msroi.selection import first_by_name
 
-Map = NDArray[np.float32]
-# one image's features by the name of the layer, `(h, w, K)` each
-Features = Mapping[str, NDArray[np.float32]]
+TABLES = {
+    "predictions": ("dataset", "image", "rank", "class", "probability"),
+    "spread": spread.COLUMNS,
+    "saliency_quality": saliency_quality.COLUMNS,
+}
 
-# the layer whose features have class weights
-LAST_LAYER = "conv6_3"
-
-PREDICTION_COLUMNS = ("dataset", "image", "rank", "class", "probability")
-
-# Where a map varies less than this share of its values, it is rounding that varies
-CONSTANT = 1e-6
-
-
-def scaled(values: NDArray[np.float64]) -> Map:
-    """Scale to [0, 1] by minimum and maximum; a constant map becomes 0."""
-    low, high = values.min(), values.max()
-    if high - low <= CONSTANT * np.abs(values).max():
-        return np.zeros(values.shape, np.float32)
-    return np.asarray((values - low) / (high - low), np.float32)
-
-
-def rank_weights(probabilities: NDArray[np.float32], weighting: str) -> NDArray[np.float64]:
-    """Return the weight of each rank, the most probable class first.
-
-    `decay` is what the public code of Prakash et al. (2017) does: the least probable of
-    the classes starts at 1.2 times its map, then each more probable one is averaged in,
-    which gives 1/2, 1/4, … and 1.2 times the last. `softmax` takes the probabilities,
-    made to sum to 1.
-    """
-    if weighting == "softmax":
-        return np.asarray(probabilities / probabilities.sum(), np.float64)
-    count = len(probabilities)
-    weights = np.float64(0.5) ** np.arange(1, count + 1)
-    weights[-1] = 1.2 * 0.5 ** (count - 1)
-    return weights
-
-
-def saliency_map(
-    features: Features,
-    class_weights: NDArray[np.float32],
-    probabilities: NDArray[np.float32],
-    params: Heatmap,
-) -> Map:
-    """Combine what the last features say about where things are.
-
-    With `evidence` classes, the class activation maps of the most probable classes (paper,
-    section 1.2); with features, the energy of all features of `layers`, which needs no class
-    to be right (`energy`). Either is multiplied by the centre prior to the power of `centre`.
-
-    Parameters
-    ----------
-    features
-        One image's features by layer, `(h, w, K) float32` each: those of `params.layers`.
-    class_weights
-        `(K, classes) float32`, the GAP layer's weights.
-    probabilities
-        `(classes,) float32`, softmax of the logits.
-    params
-        Which evidence, of which layers, how many classes, how they are weighted, and `centre`.
-
-    Returns
-    -------
-    `(h, w) float32` in [0, 1], as large as the largest layer's features.
-    """
-    if params.evidence == "features":
-        evidence = energy([features[layer] for layer in params.layers])
-    else:
-        evidence = of_classes(features[LAST_LAYER], class_weights, probabilities, params)
-    if params.centre == 0:
-        return scaled(evidence)
-    return scaled(scaled(evidence) * centre_prior(*evidence.shape) ** params.centre)
-
-
-def energy(layers: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
-    """Return the sum over layers of the squares of all features, `(h, w)`.
-
-    Each layer's sum is scaled to [0, 1] and brought to the size of the largest, so that all
-    count alike: early layers say where edges and textures are, late ones where objects are
-    (Cornia et al. 2016, "A deep multi-level network for saliency prediction").
-
-    Parameters
-    ----------
-    layers
-        Features `(h_i, w_i, K_i) float32` of one image.
-    """
-    size = max(layer.shape[:2] for layer in layers)
-    squares = [scaled(np.square(layer, dtype=np.float64).sum(axis=2)) for layer in layers]
-    return np.asarray(np.sum([enlarged(of, *size) for of in squares], axis=0, dtype=np.float64))
-
-
-def of_classes(
-    features: NDArray[np.float32],
-    class_weights: NDArray[np.float32],
-    probabilities: NDArray[np.float32],
-    params: Heatmap,
-) -> NDArray[np.float64]:
-    """Return the weighted sum of the most probable classes' activation maps, `(h, w)`."""
-    top = most_probable(probabilities, params.top_classes)
-    # in float64, whose rounding is far below `CONSTANT` even where terms cancel
-    activations = features.astype(np.float64) @ class_weights[:, top]
-    maps = np.stack([scaled(activation) for activation in np.moveaxis(activations, -1, 0)])
-    weights = rank_weights(probabilities[top], params.weighting)
-    return np.tensordot(weights, maps, axes=1)
-
-
-def most_probable(probabilities: NDArray[np.float32], count: int) -> NDArray[np.intp]:
-    """Return the classes with the highest probabilities, the most probable first."""
-    return np.argsort(-probabilities, kind="stable")[:count]
-
-
-def full_size(small: Map, image: Pixels) -> Map:
-    """Return the saliency map of an image: its map at its own size, in 256 levels.
-
-    The levels are those of the PNG file, so that whoever reads the file has the same map.
-    """
-    return from_8_bit(to_8_bit(enlarged(small, *image.shape[:2])))
-
-
-# what a network gives: features by layer, and probabilities, with a row a pass
-Passed = tuple[dict[str, jax.Array], jax.Array]
-
-
-def of_pass(features: Features, number: int) -> Features:
-    """Return one pass's features of those of all passes, `(passes, h, w, K)` each."""
-    return {name: of[number] for name, of in features.items()}
-
-
-class Model:
-    """A trained network, ready to make saliency maps."""
-
-    def __init__(self, folder: Path, vgg16: vgg.Weights, params: Heatmap) -> None:
-        """Load the trained layers in `folder` over those of the pretrained VGG16.
-
-        Raises
-        ------
-        MissingError
-            If a file is missing, does not say which network it is for, or the weights do
-            not fit together.
-        """
-        file = existing(folder / "weights.safetensors")
-        with safe_open(file, "numpy") as opened:
-            metadata = opened.metadata() or {}
-        try:
-            described = json.loads(metadata["model"])
-            train = Train(**described["train"])
-        except (KeyError, TypeError):
-            raise MissingError(
-                f"{file} is not from this version's stage train; run it again."
-            ) from None
-        self.classes: list[str] = described["classes"]
-        self.params = params
-        network = vgg.network(train, len(self.classes))
-        dropped = vgg.network(train, len(self.classes), params.dropout)
-        self.variables = {"params": vgg.merge(network, vgg16, vgg.read_weights(file))}
-        self.class_weights = np.asarray(self.variables["params"]["gap"]["kernel"])
-
-        layers = {*params.layers, LAST_LAYER}
-
-        def needed(passed: tuple[jax.Array, dict[str, jax.Array]]) -> Passed:
-            logits, features = passed
-            return {name: features[name] for name in layers}, jax.nn.softmax(logits)
-
-        def plain(pixels: jax.Array) -> Passed:
-            """Return features by layer, `(1, h, w, K)` each, and probabilities `(1, classes)`."""
-            return needed(network.apply(self.variables, vgg.normalise(pixels[None], vgg16)))
-
-        def repeated(pixels: jax.Array, key: jax.Array) -> Passed:
-            """Return the same for every pass, with dropout."""
-            x = vgg.normalise(jnp.repeat(pixels[None], params.passes, axis=0), vgg16)
-            return needed(dropped.apply(self.variables, x, rngs={"dropout": key}))
-
-        self._plain = jax.jit(plain)
-        self._repeated = jax.jit(repeated)
-
-    def _maps(self, passed: Passed) -> tuple[Map, NDArray[np.float32]]:
-        """Combine each pass's features into its map; return maps and probabilities."""
-        features, probabilities = jax.tree.map(np.asarray, passed)
-        maps = [
-            saliency_map(of_pass(features, number), self.class_weights, shares, self.params)
-            for number, shares in enumerate(probabilities)
-        ]
-        return np.stack(maps), probabilities
-
-    def saliency(self, image: Pixels) -> Map:
-        """Return the saliency map of an image `(H, W, 3) uint8` at its own size.
-
-        It has the 256 levels of the files that the stage writes, so that both serve alike.
-        """
-        maps, _ = self.plain(image)
-        return full_size(maps[0], image)
-
-    def plain(self, image: Pixels) -> tuple[Map, NDArray[np.float32]]:
-        """Pass one image `(H, W, 3) uint8` through the network once, without dropout.
-
-        Returns the map `(1, h, w)` in [0, 1] and the probabilities `(1, classes)`.
-        """
-        return self._maps(self._plain(resize(image, self.params.input_px)))
-
-    def compared(self, image: Pixels) -> dict[str, Map]:
-        """Return maps `(h, w)` in [0, 1] of an image by name.
-
-        `msroi`, the experiment's; `paper`, the paper's rule for the same features, if that
-        is another; `top1`, the activation map of the most probable class alone.
-        """
-        passed = self._plain(resize(image, self.params.input_px))
-        features, (probabilities,) = jax.tree.map(np.asarray, passed)
-        paper = replace(self.params, evidence="classes", layers=(LAST_LAYER,), centre=0.0)
-        params = {"msroi": self.params, "paper": paper, "top1": replace(paper, top_classes=1)}
-        if paper == self.params:
-            del params["paper"]
-        return {
-            name: saliency_map(of_pass(features, 0), self.class_weights, probabilities, one)
-            for name, one in params.items()
-        }
-
-    def passes(self, image: Pixels, seed: int, name: str) -> tuple[Map, NDArray[np.float32]]:
-        """Pass one image through the network `passes` times, with dropout.
-
-        The dropout depends on the seed and the image's name alone, never on
-        which other images are in the run.
-
-        Parameters
-        ----------
-        image
-            `(H, W, 3) uint8`.
-        seed
-            The experiment's seed.
-        name
-            A name that is the image's alone.
-
-        Returns
-        -------
-        Maps `(passes, h, w)` in [0, 1] and probabilities `(passes, classes)`.
-        """
-        key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
-        return self._maps(self._repeated(resize(image, self.params.input_px), key))
+WORKERS = 2  # threads that read and write beside the network
+AHEAD = 4  # images that are read before the network is ready for them, or wait to be written
 
 
 def predictions(
-    model: Model, name: dict[str, str], probabilities: NDArray[np.float32]
+    name: dict[str, str], probabilities: Probabilities, classes: Sequence[str], count: int
 ) -> list[dict[str, Any]]:
-    """Return the rows of an image's most probable classes."""
-    top = most_probable(probabilities, model.params.top_classes)
+    """Return the rows of an image's `count` most probable classes."""
+    top = most_probable(probabilities, count)
     return [
-        name | {"rank": rank, "class": model.classes[number], "probability": f"{share:.6f}"}
+        name | {"rank": rank, "class": classes[number], "probability": f"{share:.6f}"}
         for rank, (number, share) in enumerate(zip(top, probabilities[top], strict=True), start=1)
     ]
 
 
+# an image of the index, and whether it is among those that are passed several times
+Wanted = tuple[dict[str, str], bool]
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image as it was read: its row of the index, pixels, and what the network is given."""
+
+    row: dict[str, str]
+    image: Pixels
+    given: Pixels
+    repeated: bool
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the network saw in an image: maps by name, probabilities, and maps by dropout."""
+
+    source: Source
+    maps: dict[str, Map]
+    probabilities: Probabilities
+    passes: dict[float, Map]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is said of an image, by table, and the maps of its passes, if there are any."""
+
+    predictions: list[dict[str, Any]]
+    spread: list[dict[str, Any]]
+    quality: list[dict[str, Any]]
+    passes: list[Map]
+
+
+def wanted(experiment: Experiment, layout: Layout, marked: Marked) -> list[Wanted]:
+    """Return all images that the stage makes maps of, in the order of the index.
+
+    Beside the test photographs these are the validation images whose boxes are known, of
+    which no file is written.
+    """
+    rows = [
+        row for row in rows_of(layout, ["test", "validate"]) if is_test(row) or marked.boxed(row)
+    ]
+    photographs = [(row["dataset"], row["image"]) for row in rows if is_test(row)]
+    repeated = set(first_by_name(photographs, experiment.heatmap.passes_images))
+    return [(row, is_test(row) and (row["dataset"], row["image"]) in repeated) for row in rows]
+
+
+def is_test(row: Mapping[str, str]) -> bool:
+    """Say whether an image of the index is a test photograph."""
+    return row["split"] == "test"
+
+
 def run(experiment: Experiment, layout: Layout) -> None:
     """Make the maps of every test image, and measure how they differ and how good they are."""
+    chunks.run_whole(
+        "heatmap",
+        partial(run_chunk, experiment, layout),
+        partial(gather, experiment, layout),
+        layout,
+    )
+
+
+def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout) -> None:
+    """Make the maps and tables of one chunk; `out` is where they go.
+
+    Images are read and written by other threads while the network works on the next.
+    """
     params = experiment.heatmap
     model = Model(layout.model, vgg.read_weights(layout.vgg16), params)
-    for kind in ("saliency", "overlay"):
-        fresh_folder(layout.heatmaps / kind)
-    predicted: list[dict[str, Any]] = []
-    spreads: list[dict[str, Any]] = []
-    passes = []
-    items = test_images(layout)
-    photographs = [(item.dataset, item.image) for item in items]
-    repeated = set(first_by_name(photographs, params.passes_images))
-    for item in tqdm(items, desc="heatmap", unit="image"):
-        name = {"dataset": item.dataset, "image": item.image}
-        image = read_rgb(item.path(layout))
-        small, probabilities = model.plain(image)
-        saliency = full_size(small[0], image)
-        write_image(layout.heatmap("saliency", item.dataset, item.image), to_8_bit(saliency))
-        write_image(layout.heatmap("overlay", item.dataset, item.image), overlay(image, saliency))
-        predicted += predictions(model, name, probabilities[0])
-        if (item.dataset, item.image) not in repeated:
-            continue
-        maps = {0.0: np.repeat(small, params.passes, axis=0)}  # nothing varies: one pass is all
+    marked = read_marked(layout.downloaded)
+    items = chunk.of(wanted(experiment, layout, marked))
+    passes: list[Map] = []
+
+    def read(item: Wanted) -> Source:
+        row, repeated = item
+        test = layout.test_image(row["dataset"], row["image"])
+        image = read_rgb(test if is_test(row) else Path(row["path"]))
+        return Source(row, image, model.given(image), repeated)
+
+    def look(source: Source) -> Seen:
+        maps, probabilities = model.plain(source.given)
+        if not source.repeated:
+            return Seen(source, maps, probabilities, {})
+        # nothing varies without dropout: one pass is all
+        of_passes = {0.0: np.repeat(maps[OWN][None], params.passes, axis=0)}
         if params.dropout > 0:
-            seed, key = experiment.seed, f"{item.dataset}/{item.image}"
-            maps[params.dropout], _ = model.passes(image, seed, key)
-        spreads += [
-            spread.row(name, dropout, drawn, params.input_px) for dropout, drawn in maps.items()
-        ]
-        passes.append(maps[params.dropout])
-    with written_whole(layout.heatmaps / "passes.npy") as partial:
-        np.save(partial, np.stack(passes))
-    write_csv(layout.heatmaps / "predictions.csv", PREDICTION_COLUMNS, predicted)
-    write_csv(layout.heatmaps / "spread.csv", spread.COLUMNS, spreads)
-    quality, summary = saliency_quality.measure(layout, model.compared)
-    write_csv(layout.heatmaps / "saliency_quality.csv", saliency_quality.COLUMNS, quality)
-    of_passes = spread.means(row for row in spreads if row["dropout"] == params.dropout)
-    counts = {"images": len(photographs), "images_with_passes": len(passes)}
-    write_json(layout.heatmaps / "summary.json", counts | of_passes | summary)
+            key = f"{source.row['dataset']}/{source.row['image']}"
+            of_passes[params.dropout] = model.passes(source.given, experiment.seed, key)
+        return Seen(source, maps, probabilities, of_passes)
+
+    def finish(seen: Seen) -> Rows:
+        row = seen.source.row
+        quality = marked.rows(row, seen.maps)
+        if not is_test(row):
+            return Rows([], [], quality, [])
+        write_maps(out, row, seen)
+        name = {"dataset": row["dataset"], "image": row["image"]}
+        predicted = predictions(name, seen.probabilities, model.classes, params.top_classes)
+        spreads = [spread.row(name, *drawn, params.input_px) for drawn in seen.passes.items()]
+        return Rows(predicted, spreads, quality, [*seen.passes.values()][-1:])
+
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(WORKERS))
+        add = {
+            table: stack.enter_context(csv_table(out.heatmaps / f"{table}.csv", columns))
+            for table, columns in TABLES.items()
+        }
+        sources = chunks.ahead(pool, read, items, AHEAD)
+        done = chunks.ahead(pool, finish, map(look, sources), AHEAD)
+        for rows in tqdm(done, desc="heatmap", total=len(items), unit="image"):
+            add["predictions"](rows.predictions)
+            add["spread"](rows.spread)
+            add["saliency_quality"](rows.quality)
+            passes += rows.passes
+    if passes:
+        with written_whole(out.heatmaps / "passes.npy") as partial_file:
+            np.save(partial_file, np.stack(passes))
+
+
+def write_maps(out: Layout, row: Mapping[str, str], seen: Seen) -> None:
+    """Write the saliency map of a test photograph, and the photograph under it."""
+    image = seen.source.image
+    saliency = full_size(seen.maps[OWN], image)
+    of = row["dataset"], row["image"]
+    write_image(out.heatmap("saliency", *of), to_8_bit(saliency))
+    write_image(out.heatmap("overlay", *of), overlay(image, saliency))
+
+
+def gather(experiment: Experiment, layout: Layout, parts: Sequence[Layout]) -> None:
+    """Bring the files and tables of all chunks together, and summarise them."""
+    for kind in ("saliency", "overlay"):
+        link_files((part.heatmaps / kind for part in parts), layout.heatmaps / kind)
+    for table, columns in TABLES.items():
+        write_csv(layout.heatmaps / f"{table}.csv", columns, table_rows(parts, table))
+    files = [part.heatmaps / "passes.npy" for part in parts]
+    passes = np.concatenate([np.load(file) for file in files if file.exists()])
+    with written_whole(layout.heatmaps / "passes.npy") as partial_file:
+        np.save(partial_file, passes)
+    drawn = f"{experiment.heatmap.dropout}"
+    of_passes = spread.means(row for row in table_rows(parts, "spread") if row["dropout"] == drawn)
+    counts = {"images": len(rows_of(layout, ["test"])), "images_with_passes": len(passes)}
+    quality = read_marked(layout.downloaded).summary(table_rows(parts, "saliency_quality"))
+    write_json(layout.heatmaps / "summary.json", counts | of_passes | quality)
+
+
+def table_rows(parts: Sequence[Layout], table: str) -> Iterator[dict[str, str]]:
+    """Read one of `TABLES` of all chunks."""
+    return chunks.rows(part.heatmaps / f"{table}.csv" for part in parts)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from msroi.files import read_csv
+from msroi.files import csv_rows
 from msroi.layout import Layout
 
 COLUMNS = (
@@ -40,7 +40,7 @@ class TestImage:
 
 def rows_of(layout: Layout, splits: Collection[str]) -> list[dict[str, str]]:
     """Return the index rows of some splits, in the order of the pack."""
-    return [row for row in read_csv(layout.index) if row["split"] in splits]
+    return [row for row in csv_rows(layout.index) if row["split"] in splits]
 
 
 def test_images(layout: Layout) -> list[TestImage]:

@@ -13,10 +13,12 @@ class Layout:
 
     Data made from sources (large, kept by DVC) lie under `data/<experiment>`, everything
     that the experiment finds out under `results/<experiment>`, scratch that may vanish at
-    any time under `.msroi/<experiment>`.
+    any time under `.msroi/<experiment>`. Stages that work in chunks let each write its
+    results into a folder of its own, `results_in`.
     """
 
     experiment: str
+    results_in: Path = Path("results")
 
     @property
     def data(self) -> Path:
@@ -26,7 +28,7 @@ class Layout:
     @property
     def results(self) -> Path:
         """Everything that the experiment finds out."""
-        return Path("results") / self.experiment
+        return self.results_in / self.experiment
 
     @property
     def scratch(self) -> Path:

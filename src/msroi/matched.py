@@ -23,7 +23,12 @@ def significant(value: float) -> float:
 
 def matched(rows: Iterable[Row]) -> list[Row]:
     """Return the rows whose file size was matched."""
-    return [row for row in rows if row["matched"] == "true"]
+    return [row for row in rows if is_matched(row)]
+
+
+def is_matched(row: Row) -> bool:
+    """Say whether a row's file size was matched."""
+    return bool(row["matched"] == "true")
 
 
 def pairs(rows: Iterable[Row], others: Iterable[Row]) -> list[Pair]:

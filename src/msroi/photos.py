@@ -24,7 +24,7 @@ from msroi.params import Experiment
 from msroi.targets import Goal
 
 if TYPE_CHECKING:
-    from msroi.heatmap import Model
+    from msroi.saliency import Model
 
 JPEG_MAX_SIDE = 65500  # libjpeg's JPEG_MAX_DIMENSION
 # what Pillow knows by name but reads only with the help of another program, if at all
@@ -114,7 +114,7 @@ def load_model(experiment: str | None) -> "Model":
         return packaged.model()
     described = parameters(experiment)
     from msroi import vgg
-    from msroi.heatmap import Model
+    from msroi.saliency import Model
 
     layout = Layout(described.name)
     return Model(layout.model, vgg.read_weights(layout.vgg16), described.heatmap)

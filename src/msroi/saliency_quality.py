@@ -7,7 +7,8 @@ centre is. Fixations are `(N, 2) int` of (row, column) from 0; as in the MIT sal
 benchmark (Bylinskii et al. 2019), a pixel that was fixated several times counts once.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -26,9 +27,7 @@ from msroi.annotations import (
     read_boxes,
     read_fixations,
 )
-from msroi.images import Pixels, enlarged, read_rgb
-from msroi.index import rows_of
-from msroi.layout import Layout
+from msroi.images import enlarged
 
 Map = NDArray[np.float32]
 Measure = Callable[[Map], float]
@@ -143,48 +142,61 @@ def inside(shape: tuple[int, ...], box: Box) -> NDArray[np.bool_]:
 # the table
 
 
-def measure(
-    layout: Layout, maps: Callable[[Pixels], Mapping[str, Map]]
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Measure an experiment's maps on every image whose fixations or box it downloaded.
+@dataclass(frozen=True)
+class Marked:
+    """What is known of the images of an experiment: who looked where, what stands in which box.
 
     Fixations go with the test photos of the same name and size, boxes with the validation
-    images of `BOXED_CLASS`.
-
-    Parameters
-    ----------
-    layout
-        Where the index and the downloaded data sets lie.
-    maps
-        Makes the maps `(h, w)` in [0, 1] of an image `(H, W, 3) uint8`, by name.
-
-    Returns
-    -------
-    Rows of `COLUMNS`, and a summary: the means by map and measure, and how many fixations
-    and boxes could not be used. Both are empty without such a data set.
+    images of `BOXED_CLASS`. `left_out` counts what could not be used.
     """
-    fixated, dropped = read_fixations(layout.downloaded / FIXATIONS)
-    boxes, skipped = read_boxes(layout.downloaded / BOXES)
-    if not fixated and not boxes:
-        return [], {}
-    rows: list[dict[str, Any]] = []
-    for item in rows_of(layout, ["test", "validate"]):
-        image = item["image"].rsplit("__", 1)[-1]
-        size = (int(item["height"]), int(item["width"]))
-        if item["split"] == "test" and image in fixated:
-            seen = fixated[image]
-            if not len(seen.points) or size != seen.size:
-                continue
-            measures, count = by_fixations(seen), len(seen.points)
-        elif item["split"] == "validate" and item["class"] == BOXED_CLASS and image in boxes:
-            measures, count = by_box(boxes[image]), 1
-        else:
-            continue
-        made = maps(read_rgb(Path(item["path"])))
-        name = {"dataset": item["dataset"], "image": item["image"]}
-        rows += [name | values | {"n": count} for values in compared(made, size, measures)]
-    left_out = {"fixations_dropped": dropped, "boxes_skipped": skipped}
-    return rows, {"saliency_quality": means(rows)} | left_out
+
+    fixated: Mapping[str, Fixated]
+    boxes: Mapping[str, Box]
+    left_out: Mapping[str, int]
+
+    def measures(self, row: Mapping[str, str]) -> tuple[dict[str, Measure], int]:
+        """Return the measures of a map of an image, by name, and of how many marks they are.
+
+        There are none if nothing is known of the image, which is a row of the index.
+        """
+        image = row["image"].rsplit("__", 1)[-1]
+        if row["split"] == "test" and image in self.fixated:
+            seen = self.fixated[image]
+            if len(seen.points) and size_of(row) == seen.size:
+                return by_fixations(seen), len(seen.points)
+        if self.boxed(row):
+            return by_box(self.boxes[image]), 1
+        return {}, 0
+
+    def boxed(self, row: Mapping[str, str]) -> bool:
+        """Say whether an image of the index is a validation image whose box is known."""
+        is_of_class = row["split"] == "validate" and row["class"] == BOXED_CLASS
+        return is_of_class and row["image"].rsplit("__", 1)[-1] in self.boxes
+
+    def rows(self, row: Mapping[str, str], maps: Mapping[str, Map]) -> list[dict[str, Any]]:
+        """Return rows of `COLUMNS`: how good maps `(h, w)` in [0, 1] of an image are, by name."""
+        measures, count = self.measures(row)
+        name = {"dataset": row["dataset"], "image": row["image"], "n": count}
+        values = compared(maps, size_of(row), measures) if measures else ()
+        return [name | value for value in values]
+
+    def summary(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the means by map and measure, and what was left out; nothing if all is unknown."""
+        if not self.fixated and not self.boxes:
+            return {}
+        return {"saliency_quality": means(rows)} | dict(self.left_out)
+
+
+def read_marked(downloaded: Path) -> Marked:
+    """Read what marks there are in the folder of downloaded data sets."""
+    fixated, dropped = read_fixations(downloaded / FIXATIONS)
+    boxes, skipped = read_boxes(downloaded / BOXES)
+    return Marked(fixated, boxes, {"fixations_dropped": dropped, "boxes_skipped": skipped})
+
+
+def size_of(row: Mapping[str, str]) -> tuple[int, int]:
+    """Return the height and width in px of an image of the index."""
+    return int(row["height"]), int(row["width"])
 
 
 def by_fixations(seen: Fixated) -> dict[str, Measure]:
@@ -215,7 +227,7 @@ def compared(
             yield {"map": name, "measure": measure, "value": f"{value(saliency):.6f}"}
 
 
-def means(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+def means(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Return the mean over the images by map and measure."""
     values: dict[str, dict[str, list[float]]] = {}
     for row in rows:

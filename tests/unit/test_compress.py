@@ -11,6 +11,7 @@ import yaml
 from PIL import Image
 
 from msroi import compress, images, index, jpeg, params, two_pass
+from msroi.chunks import Chunk, part, parts
 from msroi.encoders import METHODS, encoder
 from msroi.errors import ImageError, MissingError
 from msroi.files import write_csv
@@ -202,6 +203,17 @@ def test_two_runs_give_the_same_bytes_and_leave_nothing_old(experiment, layout):
     stray.write_bytes(b"old")
     compress.run(experiment, layout)
     assert every_file(layout) == first
+
+
+def test_in_chunks_the_same_files(experiment, layout):
+    """Also with a chunk more than there are photographs."""
+    compress.run(experiment, layout)
+    whole = every_file(layout)
+    count = len(PHOTOS) + 1
+    for one in (Chunk(number, count) for number in range(1, count + 1)):
+        compress.run_chunk(experiment, layout, one, part(layout, layout.scratch, one))
+    compress.gather(experiment, layout, parts(layout, layout.scratch.iterdir()))
+    assert every_file(layout) == whole
 
 
 @pytest.mark.parametrize("workers", [1, 16])

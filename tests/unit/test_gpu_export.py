@@ -8,7 +8,7 @@ import pytest
 from jax import export
 from safetensors.numpy import load_file
 
-from msroi import heatmap, steps, vgg
+from msroi import saliency, steps, vgg
 from msroi.params import Train
 
 SIDE, BATCH, CLASSES = 64, 4, 3
@@ -92,7 +92,7 @@ def test_the_heatmap_step_lowers_for_cuda(project, monkeypatch):
     monkeypatch.setattr(
         vgg, "read_weights", lambda path: {k: 0 * v + 1 for k, v in load_file(path).items()}
     )
-    model = heatmap.Model(
+    model = saliency.Model(
         made.layout.model, vgg.read_weights(made.layout.vgg16), made.experiment.heatmap
     )
     pixels = jax.ShapeDtypeStruct((SIDE, SIDE, 3), np.uint8)

@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 
 from msroi import measures, metrics, params
+from msroi.chunks import Chunk, part, parts
 from msroi.errors import ImageError, MissingError
 from msroi.files import write_csv
 from msroi.layout import Layout
@@ -191,6 +192,18 @@ def test_the_same_files_with_any_number_of_workers(experiment, layout, monkeypat
             [(layout.metrics / name).read_bytes() for name in ("per_image.csv", "summary.json")]
         )
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_in_chunks_the_same_files(experiment, layout, count):
+    """Also with more chunks than photographs."""
+    metrics.run(experiment, layout)
+    whole = {path.name: path.read_bytes() for path in layout.metrics.iterdir()}
+    assert set(whole) == {"per_image.csv", "summary.json", "comparison.csv"}
+    for one in (Chunk(number, count) for number in range(1, count + 1)):
+        metrics.run_chunk(experiment, layout, one, part(layout, layout.scratch, one))
+    metrics.gather(experiment, layout, parts(layout, layout.scratch.iterdir()))
+    assert {path.name: path.read_bytes() for path in layout.metrics.iterdir()} == whole
 
 
 def test_infinite_psnr_is_in_the_table_and_not_in_the_means(experiment, layout):

@@ -44,10 +44,9 @@ class Project:
         assert done.returncode == status, f"{' '.join(command)}:\n{done.stdout[-6000:]}"
         return done.stdout
 
-    def planned(self) -> set[str]:
-        """Return the rules that `snakemake -n` would run."""
-        said = self.run("snakemake", "--dry-run")
-        return set(re.findall(r"^(?:local)?rule (\w+):", said, re.MULTILINE)) - {"all"}
+    def planned(self, *options: str) -> set[str]:
+        """Return the stages, and `record`, that `snakemake -n` would run."""
+        return rules_run(self.run("snakemake", "--dry-run", *options))
 
     def outdated(self) -> set[str]:
         """Return the stages that `dvc status` does not find up to date."""
@@ -65,6 +64,12 @@ class Project:
         """Commit everything that git does not ignore."""
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--allow-empty", "-m", message)
+
+
+def rules_run(said: str) -> set[str]:
+    """Return the stages, and `record`, that Snakemake says it runs; a chunk counts as its stage."""
+    rules = re.findall(r"^(?:local)?rule (\w+):", said, re.MULTILINE)
+    return {rule.removesuffix("_chunk") for rule in rules} - {"all"}
 
 
 def copy_of_project(folder: Path) -> Project:

@@ -37,7 +37,7 @@ def test_stages_rules_modules_and_commands_have_the_same_names_in_the_same_order
         assert f"rule {name}:" in rule
         assert f'inputs("{name}")' in rule
         assert f'outputs("{name}")' in rule
-        assert f'sections("{name}")' in rule
+        assert f'decides("{name}")' in rule
         assert f"msroi {name} --experiment {{wildcards.experiment}}" in rule
         assert (PACKAGE / f"{name}.py").exists()
 
@@ -100,7 +100,8 @@ def test_a_command_runs_only_its_own_rule() -> None:
     entries = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     for stage in stages():
         command = entries[stage.name]["cmd"]
-        start = f"snakemake --allowed-rules {stage.name} -- "
+        rules = f"{stage.name} {stage.name}_chunk" if stage.name in cli.CHUNKED else stage.name
+        start = f"snakemake --allowed-rules {rules} -- "
         assert command.startswith(start)
         target = command.removeprefix(start).replace("${item.experiment}", "{experiment}")
         assert target in stage.outs

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from project import Project
+from project import Project, rules_run
 
 CONFIG = "config/tiny.yaml"
 PER_IMAGE = "results/tiny/metrics/per_image.csv"
@@ -21,10 +21,6 @@ EVERYTHING = {
     *("judges", "rate_distortion", "conventions", "anova", "audit", "report", "record"),
 }
 BEFORE_COMPRESS = {"download", "prepare", "augment", "train", "heatmap"}
-
-
-def ran_by_snakemake(said: str) -> set[str]:
-    return set(re.findall(r"^(?:local)?rule (\w+):", said, re.MULTILINE)) - {"all"}
 
 
 def ran_by_dvc(said: str) -> set[str]:
@@ -47,6 +43,13 @@ def read(project: Project, file: str) -> list[dict[str, str]]:
 
 def test_a_full_run_leaves_both_tools_up_to_date(project: Project) -> None:
     assert_up_to_date(project)
+
+
+def test_the_number_of_chunks_makes_nothing_outdated(project: Project) -> None:
+    """The run was in several chunks (conftest.py)."""
+    assert project.planned("--set-scatter", "heatmap=3", "compress=2", "metrics=7") == set()
+    assert project.planned("--set-scatter", "heatmap=1", "compress=1", "metrics=1") == set()
+    assert not list((project.folder / ".msroi").rglob("*-of-*"))  # chunks are gone
 
 
 def test_a_second_run_does_nothing_and_takes_under_ten_seconds(project: Project) -> None:
@@ -103,7 +106,7 @@ def test_a_changed_alpha_reruns_anova_and_report_by_snakemake(project: Project) 
     project.edit(CONFIG, "alpha: 0.05", "alpha: 0.01")
     assert project.planned() == {"anova", "report", "record"}
     assert project.outdated() == {"anova", "report"}
-    assert ran_by_snakemake(project.run("snakemake")) == {"anova", "report", "record"}
+    assert rules_run(project.run("snakemake")) == {"anova", "report", "record"}
     assert_up_to_date(project)
     # and back, by the other tool, which remembers the result
     project.edit(CONFIG, "alpha: 0.01", "alpha: 0.05")
@@ -118,7 +121,7 @@ def test_a_changed_alpha_reruns_anova_and_report_by_dvc(project: Project) -> Non
     assert ran_by_dvc(project.run("dvc", "repro")) == {"anova", "report", "adopt"}
     assert_up_to_date(project)
     project.edit(CONFIG, "alpha: 0.02", "alpha: 0.05")
-    assert ran_by_snakemake(project.run("snakemake")) == {"anova", "report", "record"}
+    assert rules_run(project.run("snakemake")) == {"anova", "report", "record"}
     assert_up_to_date(project)
 
 

@@ -1,12 +1,11 @@
 """The small experiment on a cluster: a real SLURM, of one machine, that the test starts."""
 
 import hashlib
-import re
 from collections.abc import Iterator
 
 import pytest
 from cluster import Cluster, missing, one_machine_cluster
-from project import Project, copy_of_project
+from project import Project, copy_of_project, rules_run
 
 PROFILE = "profiles/slurm/config.yaml"
 TARGET = "results/tiny/metrics/per_image.csv"
@@ -21,6 +20,17 @@ SMALLER = {
     "methods: [jpeg, msroi, roi-trellis]": "methods: [jpeg, roi-trellis]",
     "passes: 2": "passes: 1",
 }
+
+# the jobs of the cluster: rules and chunks
+EXPECTED = [
+    ("prepare", ""),
+    ("train", ""),
+    *(
+        (f"{stage}_chunk", f"{n}-of-2")
+        for stage in ("heatmap", "compress", "metrics")
+        for n in (1, 2)
+    ),
+]
 
 pytestmark = pytest.mark.skipif(
     bool(missing()),
@@ -41,6 +51,8 @@ def spread(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Projec
     project = copy_of_project(tmp_path_factory.mktemp("spread"))
     for old, new in SMALLER.items():
         project.edit("config/tiny.yaml", old, new)
+    for stage, chunks in (("heatmap", 4), ("compress", 8), ("metrics", 4)):  # a photograph each
+        project.edit(PROFILE, f"  {stage}: {chunks}", f"  {stage}: 2")
     project.edit(PROFILE, "status-checks: 10", "status-checks: 1")
     # what docs/scale.md says about a GPU
     project.edit(PROFILE, "# slurm_partition: gpu", "slurm_partition: gpu")
@@ -58,25 +70,26 @@ def spread(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Projec
 
 def test_every_rule_that_computes_was_a_job_of_its_own(cluster: Cluster, spread: Project) -> None:
     jobs = cluster.jobs()
-    rules = [job["Comment"].removeprefix("rule_").removesuffix("_wildcards_tiny") for job in jobs]
-    assert rules == ["prepare", "train", "heatmap", "compress", "metrics"]
-    assert len({job["JobId"] for job in jobs}) == 5
+    rules = [job["Comment"].removeprefix("rule_").partition("_wildcards_tiny") for job in jobs]
+    assert [rule for rule, _, _ in rules] == [rule for rule, _ in EXPECTED]
+    assert sorted((rule, chunk.removeprefix("_")) for rule, _, chunk in rules) == sorted(EXPECTED)
+    assert len({job["JobId"] for job in jobs}) == len(EXPECTED)
     assert {job["JobState"] for job in jobs} == {"COMPLETED"}
     assert {job["WorkDir"] for job in jobs} == {str(spread.folder)}
 
 
 def test_each_job_asked_for_what_the_profile_says(cluster: Cluster, spread: Project) -> None:
     fields = ("Partition", "NumCPUs", "MinMemoryNode", "TimeLimit")
-    assert [tuple(job[field] for field in fields) for job in cluster.jobs()] == [
-        ("cpu", "2", "8000M", "01:00:00"),
-        ("gpu", "8", "16000M", "1-00:00:00"),
-        ("cpu", "4", "8000M", "04:00:00"),
-        ("cpu", "8", "8000M", "04:00:00"),
-        ("cpu", "4", "8000M", "01:00:00"),
-    ]
-    assert ["gpu:1" in job.get("TresPerJob", "") for job in cluster.jobs()] == [
-        *(False, True, False, False, False)
-    ]
+    asked = {
+        "prepare": ("cpu", "2", "8000M", "01:00:00"),
+        "train": ("gpu", "8", "16000M", "1-00:00:00"),
+        "heatmap_chunk": ("cpu", "4", "8000M", "04:00:00"),
+        "compress_chunk": ("cpu", "8", "8000M", "04:00:00"),
+        "metrics_chunk": ("cpu", "4", "8000M", "01:00:00"),
+    }
+    for job, (rule, _) in zip(cluster.jobs(), EXPECTED, strict=True):
+        assert tuple(job[field] for field in fields) == asked[rule]
+        assert ("gpu:1" in job.get("TresPerJob", "")) == (rule == "train")
 
 
 def test_nothing_is_left_to_do(spread: Project) -> None:
@@ -87,8 +100,7 @@ def test_nothing_is_left_to_do(spread: Project) -> None:
 def test_a_local_run_gives_the_same_bytes(spread: Project) -> None:
     on_cluster = hashes(spread)
     said = spread.run("snakemake", "--forceall", TARGET)
-    rerun = set(re.findall(r"^localrule (\w+):", said, re.MULTILINE))
-    assert rerun >= {"prepare", "train", "heatmap", "compress", "metrics"}
+    assert rules_run(said) >= {"prepare", "train", "heatmap", "compress", "metrics"}
     assert hashes(spread) == on_cluster
     assert {"data/tiny/prepare/images.npy", TARGET} <= on_cluster.keys()
 

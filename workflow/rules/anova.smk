@@ -9,6 +9,6 @@ rule anova:
     conda:
         "../envs/msroi.yaml"
     params:
-        sections=sections("anova"),
+        decides=decides("anova"),
     shell:
         "python -m msroi anova --experiment {wildcards.experiment} 2>&1 | tee {log}"

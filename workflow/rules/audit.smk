@@ -8,6 +8,6 @@ rule audit:
     conda:
         "../envs/msroi.yaml"
     params:
-        sections=sections("audit"),
+        decides=decides("audit"),
     shell:
         "python -m msroi audit --experiment {wildcards.experiment} 2>&1 | tee {log}"

@@ -9,6 +9,6 @@ rule augment:
     conda:
         "../envs/msroi.yaml"
     params:
-        sections=sections("augment"),
+        decides=decides("augment"),
     shell:
         "python -m msroi augment --experiment {wildcards.experiment} 2>&1 | tee {log}"

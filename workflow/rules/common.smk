@@ -34,6 +34,20 @@ REPORTED = {
 }
 
 
+# Stages of many photographs run in chunks, a job each, that the stage's own rule gathers. How
+# many they are is set here, or by the profile or --set-scatter, and changes no result.
+scattergather:
+    heatmap=1,
+    compress=1,
+    metrics=1,
+
+
+CHUNK = {
+    stage: f".msroi/{{experiment}}/{stage}/{{scatteritem}}"
+    for stage in ("heatmap", "compress", "metrics")
+}
+
+
 wildcard_constraints:
     experiment=r"[A-Za-z0-9_-]+",
 
@@ -78,6 +92,20 @@ def marked(out):
     )
 
 
-def sections(stage):
-    """Return a function that reads the stage's parameters, so that their change is seen."""
-    return lambda wildcards: STAGES[stage].values(wildcards.experiment)
+def decides(stage):
+    """Return a function that tells all that decides a stage's result, so that a change is seen.
+
+    The names of what it depends on stand here, since Snakemake is told not to look at the set of
+    input files (profiles/default): chunks belong to it, whose number decides nothing.
+    """
+    return lambda wildcards: {
+        "deps": STAGES[stage].deps,
+        "params": STAGES[stage].values(wildcards.experiment),
+    }
+
+
+def chunks(stage):
+    """Return a function that tells the folders of all chunks of a stage."""
+    return lambda wildcards: getattr(gather, stage)(
+        CHUNK[stage], experiment=wildcards.experiment
+    )

@@ -1,14 +1,33 @@
-rule compress:
+rule compress_chunk:
     input:
         inputs("compress"),
     output:
-        outputs("compress"),
+        temp(directory(CHUNK["compress"])),
     log:
-        "logs/{experiment}/compress.log",
+        "logs/{experiment}/compress/{scatteritem}.log",
     conda:
         "../envs/msroi.yaml"
     threads: workflow.cores
     params:
-        sections=sections("compress"),
+        decides=decides("compress"),
     shell:
-        "python -m msroi compress --experiment {wildcards.experiment} 2>&1 | tee {log}"
+        "python -m msroi compress --experiment {wildcards.experiment} "
+        "--chunk {wildcards.scatteritem} 2>&1 | tee {log}"
+
+
+rule compress:
+    input:
+        inputs("compress"),
+        chunks=chunks("compress"),
+    output:
+        outputs("compress"),
+    log:
+        "logs/{experiment}/compress.log",
+    localrule: True
+    conda:
+        "../envs/msroi.yaml"
+    params:
+        decides=decides("compress"),
+    shell:
+        "python -m msroi compress --experiment {wildcards.experiment} "
+        "--gather {input.chunks} 2>&1 | tee {log}"

@@ -9,6 +9,6 @@ rule conventions:
         "../envs/msroi.yaml"
     threads: workflow.cores
     params:
-        sections=sections("conventions"),
+        decides=decides("conventions"),
     shell:
         "python -m msroi conventions --experiment {wildcards.experiment} 2>&1 | tee {log}"

@@ -9,6 +9,6 @@ rule download:
     conda:
         "../envs/msroi.yaml"
     params:
-        sections=sections("download"),
+        decides=decides("download"),
     shell:
         "python -m msroi download --experiment {wildcards.experiment} 2>&1 | tee {log}"

@@ -1,14 +1,33 @@
-rule heatmap:
+rule heatmap_chunk:
     input:
         inputs("heatmap"),
     output:
-        outputs("heatmap"),
+        temp(directory(CHUNK["heatmap"])),
     log:
-        "logs/{experiment}/heatmap.log",
+        "logs/{experiment}/heatmap/{scatteritem}.log",
     conda:
         "../envs/msroi.yaml"
     threads: workflow.cores
     params:
-        sections=sections("heatmap"),
+        decides=decides("heatmap"),
     shell:
-        "python -m msroi heatmap --experiment {wildcards.experiment} 2>&1 | tee {log}"
+        "python -m msroi heatmap --experiment {wildcards.experiment} "
+        "--chunk {wildcards.scatteritem} 2>&1 | tee {log}"
+
+
+rule heatmap:
+    input:
+        inputs("heatmap"),
+        chunks=chunks("heatmap"),
+    output:
+        outputs("heatmap"),
+    log:
+        "logs/{experiment}/heatmap.log",
+    localrule: True
+    conda:
+        "../envs/msroi.yaml"
+    params:
+        decides=decides("heatmap"),
+    shell:
+        "python -m msroi heatmap --experiment {wildcards.experiment} "
+        "--gather {input.chunks} 2>&1 | tee {log}"

@@ -9,6 +9,6 @@ rule judges:
         "../envs/msroi.yaml"
     threads: workflow.cores
     params:
-        sections=sections("judges"),
+        decides=decides("judges"),
     shell:
         "python -m msroi judges --experiment {wildcards.experiment} 2>&1 | tee {log}"

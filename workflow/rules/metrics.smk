@@ -1,14 +1,33 @@
-rule metrics:
+rule metrics_chunk:
     input:
         inputs("metrics"),
     output:
-        outputs("metrics"),
+        temp(directory(CHUNK["metrics"])),
     log:
-        "logs/{experiment}/metrics.log",
+        "logs/{experiment}/metrics/{scatteritem}.log",
     conda:
         "../envs/msroi.yaml"
     threads: workflow.cores
     params:
-        sections=sections("metrics"),
+        decides=decides("metrics"),
     shell:
-        "python -m msroi metrics --experiment {wildcards.experiment} 2>&1 | tee {log}"
+        "python -m msroi metrics --experiment {wildcards.experiment} "
+        "--chunk {wildcards.scatteritem} 2>&1 | tee {log}"
+
+
+rule metrics:
+    input:
+        inputs("metrics"),
+        chunks=chunks("metrics"),
+    output:
+        outputs("metrics"),
+    log:
+        "logs/{experiment}/metrics.log",
+    localrule: True
+    conda:
+        "../envs/msroi.yaml"
+    params:
+        decides=decides("metrics"),
+    shell:
+        "python -m msroi metrics --experiment {wildcards.experiment} "
+        "--gather {input.chunks} 2>&1 | tee {log}"

@@ -8,6 +8,6 @@ rule prepare:
     conda:
         "../envs/msroi.yaml"
     params:
-        sections=sections("prepare"),
+        decides=decides("prepare"),
     shell:
         "python -m msroi prepare --experiment {wildcards.experiment} 2>&1 | tee {log}"

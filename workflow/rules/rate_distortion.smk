@@ -9,6 +9,6 @@ rule rate_distortion:
         "../envs/msroi.yaml"
     threads: workflow.cores
     params:
-        sections=sections("rate_distortion"),
+        decides=decides("rate_distortion"),
     shell:
         "python -m msroi rate_distortion --experiment {wildcards.experiment} 2>&1 | tee {log}"

@@ -8,6 +8,6 @@ rule report:
     conda:
         "../envs/msroi.yaml"
     params:
-        sections=sections("report"),
+        decides=decides("report"),
     shell:
         "python -m msroi report --experiment {wildcards.experiment} 2>&1 | tee {log}"

@@ -9,6 +9,6 @@ rule train:
         "../envs/msroi.yaml"
     threads: workflow.cores
     params:
-        sections=sections("train"),
+        decides=decides("train"),
     shell:
         "python -m msroi train --experiment {wildcards.experiment} 2>&1 | tee {log}"
