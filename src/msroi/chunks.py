@@ -1,8 +1,8 @@
 """Photographs in chunks: one job makes all files of a stage, or several jobs a part each.
 
-A chunk makes the files of some photographs as if they were all, below a folder of its own:
-that of `part`, whose layout is the experiment's but for where its results lie. When all are
-there, the stage gathers them: `link_files` brings files to their
+A chunk makes the files of some photographs as if they were all, below a folder of its own
+(`part`), whose layout is the experiment's but for where its results lie. When all are there, the
+stage gathers them: `link_files` brings files to their
 place, `rows` reads the tables one after the other. So what a stage gives does not depend on
 how many chunks there were. How many there are is for whoever runs the pipeline to say (`snakemake
 --set-scatter`), not a parameter of the experiment.
@@ -67,14 +67,9 @@ def chunk(text: str) -> Chunk:
     return Chunk(int(match[1]), int(match[2]))
 
 
-def folder(layout: Layout, stage: str) -> Path:
-    """Return the scratch folder of a stage's chunks."""
-    return layout.scratch / stage
-
-
-def part(layout: Layout, below: Path, of: Chunk) -> Layout:
-    """Return where a chunk writes: the experiment's layout with its results in a folder there."""
-    return replace(layout, results_in=below / str(of))
+def part(layout: Layout, into: Path) -> Layout:
+    """Return where a chunk writes: the experiment's layout with its results in a folder."""
+    return replace(layout, results_in=into)
 
 
 def parts(layout: Layout, folders: Iterable[Path]) -> list[Layout]:
@@ -94,7 +89,7 @@ def parts(layout: Layout, folders: Iterable[Path]) -> list[Layout]:
             "Only all chunks of one whole, such as 1-of-2 and 2-of-2, can be gathered; "
             f"got {', '.join(map(str, found))}."
         )
-    return [part(layout, by_chunk[one].parent, one) for one in found]
+    return [part(layout, by_chunk[one]) for one in found]
 
 
 def run_whole(
@@ -104,10 +99,10 @@ def run_whole(
     layout: Layout,
 ) -> None:
     """Run a stage as one chunk, and gather it."""
-    below = fresh_folder(folder(layout, stage))
-    run_chunk(ALL, part(layout, below, ALL))
-    gather([part(layout, below, ALL)])
-    shutil.rmtree(below)
+    whole = part(layout, fresh_folder(layout.scratch / stage / str(ALL)))
+    run_chunk(ALL, whole)
+    gather([whole])
+    shutil.rmtree(layout.scratch / stage)  # with what stopped runs may have left
 
 
 def link_files(sources: Iterable[Path], destination: Path) -> None:

@@ -126,15 +126,11 @@ def add_chunk_options(command: argparse.ArgumentParser) -> None:
     """Add what a stage takes whose photographs may be shared among jobs."""
     parts = command.add_argument_group("parts of a stage (Snakemake gives these itself)")
     which = parts.add_mutually_exclusive_group()
-    which.add_argument(
-        "--chunk",
-        metavar="N-of-M",
-        help="only the Nth of M parts of the photographs, into .msroi/NAME/"
-        + command.prog.split()[-1],
-    )
+    which.add_argument("--chunk", metavar="N-of-M", help="only the Nth of M parts; add --into")
     which.add_argument(
         "--gather", metavar="DIR", type=Path, nargs="+", help="bring these parts, all, together"
     )
+    parts.add_argument("--into", metavar="DIR", type=Path, help="folder for a part, named N-of-M")
 
 
 def add_audit_options(command: argparse.ArgumentParser) -> None:
@@ -270,9 +266,10 @@ def run_chunk(arguments: argparse.Namespace) -> None:
     if arguments.gather is not None:
         module.gather(experiment, layout, chunks.parts(layout, arguments.gather))
         return
-    one = chunks.chunk(arguments.chunk)
-    below = chunks.folder(layout, arguments.command)
-    module.run_chunk(experiment, layout, one, chunks.part(layout, below, one))
+    if arguments.into is None:
+        raise ParameterError("--chunk needs a folder for its files: add --into DIR.")
+    chunk = chunks.chunk(arguments.chunk)
+    module.run_chunk(experiment, layout, chunk, chunks.part(layout, arguments.into))
 
 
 def run_agreement(arguments: argparse.Namespace) -> None:

@@ -211,7 +211,7 @@ def test_in_chunks_the_same_files(experiment, layout):
     whole = every_file(layout)
     count = len(PHOTOS) + 1
     for one in (Chunk(number, count) for number in range(1, count + 1)):
-        compress.run_chunk(experiment, layout, one, part(layout, layout.scratch, one))
+        compress.run_chunk(experiment, layout, one, part(layout, layout.scratch / str(one)))
     compress.gather(experiment, layout, parts(layout, layout.scratch.iterdir()))
     assert every_file(layout) == whole
 

@@ -138,7 +138,7 @@ def test_in_chunks_the_same_files(made, count):
     below = layout.scratch / "some"
     for number in range(count, 0, -1):
         one = Chunk(number, count)
-        heatmap.run_chunk(experiment, layout, one, part(layout, below, one))
+        heatmap.run_chunk(experiment, layout, one, part(layout, below / str(one)))
     heatmap.gather(experiment, layout, parts(layout, below.iterdir()))
     assert outputs(layout) == whole
     heatmap.gather(experiment, layout, parts(layout, below.iterdir()))  # cut short and repeated

@@ -201,7 +201,7 @@ def test_in_chunks_the_same_files(experiment, layout, count):
     whole = {path.name: path.read_bytes() for path in layout.metrics.iterdir()}
     assert set(whole) == {"per_image.csv", "summary.json", "comparison.csv"}
     for one in (Chunk(number, count) for number in range(1, count + 1)):
-        metrics.run_chunk(experiment, layout, one, part(layout, layout.scratch, one))
+        metrics.run_chunk(experiment, layout, one, part(layout, layout.scratch / str(one)))
     metrics.gather(experiment, layout, parts(layout, layout.scratch.iterdir()))
     assert {path.name: path.read_bytes() for path in layout.metrics.iterdir()} == whole
 

@@ -1,9 +1,11 @@
 # What the rules share: the stage list of dvc.yaml, with parameters checked before anything runs.
 
+import json
 from pathlib import Path
 
 from msroi import pipeline
 from msroi.errors import UserError
+from msroi.files import digest
 
 try:
     EXPERIMENTS = pipeline.experiments()
@@ -42,14 +44,17 @@ scattergather:
     metrics=1,
 
 
+# where a chunk writes; `key` stands for what decides its result: chunks that a stopped run has left
+# are used again only if they are still right, and a rule of chunks needs no params
 CHUNK = {
-    stage: f".msroi/{{experiment}}/{stage}/{{scatteritem}}"
+    stage: f".msroi/{{experiment}}/{stage}/{{key}}/{{scatteritem}}"
     for stage in ("heatmap", "compress", "metrics")
 }
 
 
 wildcard_constraints:
     experiment=r"[A-Za-z0-9_-]+",
+    key=r"[0-9a-f]{16}",
 
 
 def inputs(stage):
@@ -106,6 +111,10 @@ def decides(stage):
 
 def chunks(stage):
     """Return a function that tells the folders of all chunks of a stage."""
-    return lambda wildcards: getattr(gather, stage)(
-        CHUNK[stage], experiment=wildcards.experiment
-    )
+
+    def folders(wildcards):
+        key = digest(json.dumps(decides(stage)(wildcards)))
+        collect = getattr(gather, stage)
+        return collect(CHUNK[stage], experiment=wildcards.experiment, key=key)
+
+    return folders

@@ -4,15 +4,13 @@ rule compress_chunk:
     output:
         temp(directory(CHUNK["compress"])),
     log:
-        "logs/{experiment}/compress/{scatteritem}.log",
+        "logs/{experiment}/compress/{scatteritem}.{key}.log",
     conda:
         "../envs/msroi.yaml"
     threads: workflow.cores
-    params:
-        decides=decides("compress"),
     shell:
         "python -m msroi compress --experiment {wildcards.experiment} "
-        "--chunk {wildcards.scatteritem} 2>&1 | tee {log}"
+        "--chunk {wildcards.scatteritem} --into {output} 2>&1 | tee {log}"
 
 
 rule compress:

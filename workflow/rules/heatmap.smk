@@ -4,15 +4,13 @@ rule heatmap_chunk:
     output:
         temp(directory(CHUNK["heatmap"])),
     log:
-        "logs/{experiment}/heatmap/{scatteritem}.log",
+        "logs/{experiment}/heatmap/{scatteritem}.{key}.log",
     conda:
         "../envs/msroi.yaml"
     threads: workflow.cores
-    params:
-        decides=decides("heatmap"),
     shell:
         "python -m msroi heatmap --experiment {wildcards.experiment} "
-        "--chunk {wildcards.scatteritem} 2>&1 | tee {log}"
+        "--chunk {wildcards.scatteritem} --into {output} 2>&1 | tee {log}"
 
 
 rule heatmap:

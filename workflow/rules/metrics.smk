@@ -4,15 +4,13 @@ rule metrics_chunk:
     output:
         temp(directory(CHUNK["metrics"])),
     log:
-        "logs/{experiment}/metrics/{scatteritem}.log",
+        "logs/{experiment}/metrics/{scatteritem}.{key}.log",
     conda:
         "../envs/msroi.yaml"
     threads: workflow.cores
-    params:
-        decides=decides("metrics"),
     shell:
         "python -m msroi metrics --experiment {wildcards.experiment} "
-        "--chunk {wildcards.scatteritem} 2>&1 | tee {log}"
+        "--chunk {wildcards.scatteritem} --into {output} 2>&1 | tee {log}"
 
 
 rule metrics:
