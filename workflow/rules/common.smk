@@ -44,17 +44,17 @@ scattergather:
     metrics=1,
 
 
-# where a chunk writes; `key` stands for what decides its result: chunks that a stopped run has left
+# where a chunk writes; `hash` stands for what decides its result: chunks that a stopped run has left
 # are used again only if they are still right, and a rule of chunks needs no params
 CHUNK = {
-    stage: f".msroi/{{experiment}}/{stage}/{{key}}/{{scatteritem}}"
+    stage: f".msroi/{{experiment}}/{stage}/{{hash}}/{{scatteritem}}"
     for stage in ("heatmap", "compress", "metrics")
 }
 
 
 wildcard_constraints:
     experiment=r"[A-Za-z0-9_-]+",
-    key=r"[0-9a-f]{16}",
+    hash=r"[0-9a-f]{16}",
 
 
 def inputs(stage):
@@ -113,8 +113,8 @@ def chunks(stage):
     """Return a function that tells the folders of all chunks of a stage."""
 
     def folders(wildcards):
-        key = digest(json.dumps(decides(stage)(wildcards)))
+        of_all = digest(json.dumps(decides(stage)(wildcards)))
         collect = getattr(gather, stage)
-        return collect(CHUNK[stage], experiment=wildcards.experiment, key=key)
+        return collect(CHUNK[stage], experiment=wildcards.experiment, hash=of_all)
 
     return folders

@@ -4,7 +4,7 @@ rule compress_chunk:
     output:
         temp(directory(CHUNK["compress"])),
     log:
-        "logs/{experiment}/compress/{scatteritem}.{key}.log",
+        "logs/{experiment}/compress/{scatteritem}.{hash}.log",
     conda:
         "../envs/msroi.yaml"
     threads: workflow.cores

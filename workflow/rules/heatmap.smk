@@ -4,7 +4,7 @@ rule heatmap_chunk:
     output:
         temp(directory(CHUNK["heatmap"])),
     log:
-        "logs/{experiment}/heatmap/{scatteritem}.{key}.log",
+        "logs/{experiment}/heatmap/{scatteritem}.{hash}.log",
     conda:
         "../envs/msroi.yaml"
     threads: workflow.cores

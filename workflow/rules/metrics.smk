@@ -4,7 +4,7 @@ rule metrics_chunk:
     output:
         temp(directory(CHUNK["metrics"])),
     log:
-        "logs/{experiment}/metrics/{scatteritem}.{key}.log",
+        "logs/{experiment}/metrics/{scatteritem}.{hash}.log",
     conda:
         "../envs/msroi.yaml"
     threads: workflow.cores
