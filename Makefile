@@ -7,7 +7,7 @@ BIN := .venv/bin
 SETUP := .venv/ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo paper-cpu test test-slow lint benchmark lock clean
+.PHONY: setup demo paper-cpu test test-slow torture lint benchmark lock clean
 
 setup: $(SETUP)
 
@@ -31,12 +31,16 @@ paper-cpu: setup
 	snakemake $(addprefix results/paper-cpu/,report judges/summary.json rate_distortion/summary.json)
 
 test: setup lint
-	pytest -m "not slow"
+	pytest -m "not slow and not torture"
 	msroi audit --own
 
 # the whole demo from a fresh clone, with an empty home folder
 test-slow: setup
 	pytest -m slow
+
+# faults: the pipeline killed at random moments, and worse
+torture: setup
+	pytest -m torture
 
 lint: setup
 	ruff check .

@@ -1,5 +1,6 @@
 """A copy of the project with a small experiment, and the commands that a user gives in it."""
 
+import hashlib
 import json
 import os
 import re
@@ -20,6 +21,18 @@ SMALLER = {
     "passes": 2,
     "methods": "[jpeg, msroi, roi-trellis]",
     "qualities": "[20, 40, 50, 80]",
+}
+
+# smaller still: two photographs, one pass
+SMALLEST = {
+    "include: [astronaut.png, camera.png, chelsea.png, coffee.png, coins.png, "
+    "motorcycle_left.png, rocket.jpg]": "include: [coffee.png]",
+    "include: [brick.png, grass.png, gravel.png, hubble_deep_field.jpg, ihc.png, moon.png]": (
+        "include: [grass.png]"
+    ),
+    "match_qualities: [30, 50, 70]": "match_qualities: [50]",
+    "methods: [jpeg, msroi, roi-trellis]": "methods: [jpeg, roi-trellis]",
+    "passes: 2": "passes: 1",
 }
 
 
@@ -98,3 +111,23 @@ def copy_of_project(folder: Path) -> Project:
     (folder / "params.yaml").write_text("experiments: [tiny]\n", encoding="utf-8")
     project.commit("The project with a small experiment")
     return project
+
+
+def make_smallest(project: Project) -> None:
+    """Make the small experiment of a copy still smaller."""
+    for old, new in SMALLEST.items():
+        project.edit("config/tiny.yaml", old, new)
+
+
+def hashes(project: Project) -> dict[str, str]:
+    """Return the hash of every file that the stages wrote."""
+    files = [
+        path
+        for top in ("data/tiny", "results/tiny")
+        for path in (project.folder / top).rglob("*")
+        if path.is_file()
+    ]
+    return {
+        str(path.relative_to(project.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }

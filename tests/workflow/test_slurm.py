@@ -1,26 +1,13 @@
 """The small experiment on a cluster: a real SLURM, of one machine, that the test starts."""
 
-import hashlib
 from collections.abc import Iterator
 
 import pytest
 from cluster import Cluster, missing, one_machine_cluster
-from project import Project, copy_of_project, rules_run
+from project import Project, copy_of_project, hashes, make_smallest, rules_run
 
 PROFILE = "profiles/slurm/config.yaml"
 TARGET = "results/tiny/metrics/per_image.csv"
-# smaller still: two photographs, one pass
-SMALLER = {
-    "include: [astronaut.png, camera.png, chelsea.png, coffee.png, coins.png, "
-    "motorcycle_left.png, rocket.jpg]": "include: [coffee.png]",
-    "include: [brick.png, grass.png, gravel.png, hubble_deep_field.jpg, ihc.png, moon.png]": (
-        "include: [grass.png]"
-    ),
-    "match_qualities: [30, 50, 70]": "match_qualities: [50]",
-    "methods: [jpeg, msroi, roi-trellis]": "methods: [jpeg, roi-trellis]",
-    "passes: 2": "passes: 1",
-}
-
 # the jobs of the cluster: rules and chunks
 EXPECTED = [
     ("prepare", ""),
@@ -49,8 +36,7 @@ def cluster() -> Iterator[Cluster]:
 def spread(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose images DVC prepared on the cluster and Snakemake took on from there."""
     project = copy_of_project(tmp_path_factory.mktemp("spread"))
-    for old, new in SMALLER.items():
-        project.edit("config/tiny.yaml", old, new)
+    make_smallest(project)
     for stage, chunks in (("heatmap", 4), ("compress", 8), ("metrics", 4)):  # a photograph each
         project.edit(PROFILE, f"  {stage}: {chunks}", f"  {stage}: 2")
     project.edit(PROFILE, "status-checks: 10", "status-checks: 1")
@@ -103,17 +89,3 @@ def test_a_local_run_gives_the_same_bytes(spread: Project) -> None:
     assert rules_run(said) >= {"prepare", "train", "heatmap", "compress", "metrics"}
     assert hashes(spread) == on_cluster
     assert {"data/tiny/prepare/images.npy", TARGET} <= on_cluster.keys()
-
-
-def hashes(project: Project) -> dict[str, str]:
-    """Return the hash of every file that the stages wrote."""
-    files = [
-        path
-        for top in ("data/tiny", "results/tiny")
-        for path in (project.folder / top).rglob("*")
-        if path.is_file()
-    ]
-    return {
-        str(path.relative_to(project.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-    }
