@@ -16,7 +16,7 @@ MISSING = [name for name in NEEDED if find_spec(name) is None]
 
 pytestmark = pytest.mark.skipif(
     bool(MISSING),
-    reason=f"{', '.join(MISSING)} missing: pip install dvc-s3 'moto[server]'",
+    reason=f"{', '.join(MISSING)} missing: pip install '.[s3]' 'moto[server]'",
 )
 
 
@@ -59,6 +59,8 @@ def answers(port: int) -> bool:
     return True
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_worker_trains_what_home_prepared(bucket: str, tmp_path: Path) -> None:
     hub, worker = tmp_path / "hub.git", Project(tmp_path / "worker")
     (tmp_path / "home").mkdir()
