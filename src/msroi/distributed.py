@@ -4,12 +4,15 @@ They find each other by what SLURM or Open MPI tells every process, or by explic
 """
 
 import argparse
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from msroi.errors import ParameterError, TrainingError
 
 EXPLICIT = ("coordinator", "processes", "process")
+PATIENCE_S = 300.0  # as long as JAX waits for all to come
 EXAMPLE = "--coordinator node1:29400 --processes 2 --process 0"
 
 
@@ -49,10 +52,20 @@ def joined(arguments: argparse.Namespace) -> Iterator[None]:
         yield
         return
     insist_on_a_way(arguments)
+    if coordinator is not None:
+        host, _, port = coordinator.rpartition(":")
+        if process == 0:
+            insist_on_free(int(port))
+        else:
+            wait_for(host.strip("[]"), int(port))
     import jax  # only now: `--help` must answer at once
 
     try:
-        jax.distributed.initialize(coordinator, processes, process)
+        # explicit means explicit: else JAX would take from SLURM which devices are this process's
+        detection = None if arguments.distributed else "deactivate"
+        jax.distributed.initialize(
+            coordinator, processes, process, cluster_detection_method=detection
+        )
     except ValueError as error:  # JAX finds no cluster
         raise ParameterError(
             "--distributed finds neither srun nor mpirun behind it; start the processes by one "
@@ -63,6 +76,45 @@ def joined(arguments: argparse.Namespace) -> Iterator[None]:
         raise TrainingError(f"The processes could not find each other ({reason}).") from error
     yield
     jax.distributed.shutdown()  # type: ignore[no-untyped-call]
+
+
+def insist_on_free(port: int) -> None:
+    """Insist that nobody listens on a port; JAX would crash.
+
+    Raises
+    ------
+    ParameterError
+        If somebody does.
+    """
+    try:
+        socket.create_server(("", port)).close()
+    except OSError as error:
+        raise ParameterError(
+            f"Port {port} of --coordinator is taken or reserved on this machine; choose another."
+        ) from error
+
+
+def wait_for(host: str, port: int) -> None:
+    """Wait until process 0 listens; JAX would abort, with a stack trace, where nobody does.
+
+    Raises
+    ------
+    TrainingError
+        If it does not within `PATIENCE_S`.
+    """
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            socket.create_connection((host, port), timeout=10).close()
+        except OSError as error:
+            if time.monotonic() > end:
+                raise TrainingError(
+                    f"Process 0 does not answer at {host}:{port} ({error}); start it there, and "
+                    "let --coordinator name its host and a port that the others may reach."
+                ) from error
+            time.sleep(0.5)
+        else:
+            return
 
 
 def insist_on_a_way(arguments: argparse.Namespace) -> None:

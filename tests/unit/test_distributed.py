@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import yaml
 
-from msroi import cli
+from msroi import cli, distributed
 
 # a head on random features; writes its weights and prints after which epoch it went on
 TRAINING = """
@@ -157,6 +157,29 @@ def test_options_that_do_not_go_together_are_one_sentence(project, capsys, optio
     project()
     assert cli.main(["train", "--experiment", "tiny", *options.split()]) == 2
     assert capsys.readouterr().err == f"msroi: {sentence}\n"
+
+
+def test_a_process_0_that_is_not_there_is_one_sentence(project, capsys, monkeypatch):
+    project()
+    monkeypatch.setattr(distributed, "PATIENCE_S", 0.1)
+    address = free_address()
+    options = f"--coordinator {address} --processes 2 --process 1".split()
+    assert cli.main(["train", "--experiment", "tiny", *options]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"msroi: Process 0 does not answer at {address} (")
+    assert error.count("\n") == 1
+
+
+def test_a_port_that_is_taken_is_one_sentence(project, capsys):
+    project()
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        options = f"--coordinator 127.0.0.1:{port} --processes 2 --process 0".split()
+        assert cli.main(["train", "--experiment", "tiny", *options]) == 2
+    assert capsys.readouterr().err == (
+        f"msroi: Port {port} of --coordinator is taken or reserved on this machine; "
+        "choose another.\n"
+    )
 
 
 def test_only_train_takes_them(capsys):
