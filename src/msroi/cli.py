@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
-from msroi import __version__
+from msroi import __version__, distributed
 from msroi.errors import ParameterError, UserError
 
 # what each stage does, in the order of the pipeline
@@ -109,6 +109,7 @@ def build_parser() -> Parser:
     )
     for name in CHUNKED:
         add_chunk_options(commands.choices[name])
+    distributed.add_options(commands.choices["train"])
     add_audit_options(commands.choices[AUDIT])
     add_photo_options(commands.choices)
     for name, purpose in AGREEMENT.items():
@@ -406,7 +407,8 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.experiment is not None:
         devices = getattr(arguments, "devices", None)
         options = {} if devices is None else {"devices": devices}
-        run_stage(arguments.command, arguments.experiment, **options)
+        with distributed.joined(arguments):
+            run_stage(arguments.command, arguments.experiment, **options)
     else:
         raise ParameterError(
             f"{arguments.command} needs files to work on, or --experiment NAME to run "

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from msroi.errors import ImageError
-from msroi.files import read_csv, write_csv, write_json
+from msroi.files import csv_rows, write_csv, write_json
 from msroi.images import Pixels, read_grey, read_rgb
 from msroi.layout import Layout
 from msroi.matched import (
@@ -65,7 +65,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
     """
     quality = experiment.judges.match_quality
     files: dict[Photograph, list[dict[str, str]]] = {}
-    for row in read_csv(layout.jpeg / "index.csv"):
+    for row in csv_rows(layout.jpeg / "index.csv"):
         if row["match_quality"] == str(quality):
             files.setdefault((row["dataset"], row["image"]), []).append(row)
     photographs = first_by_name(files, experiment.judges.images)

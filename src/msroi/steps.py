@@ -11,7 +11,7 @@ import optax
 from numpy.typing import NDArray
 
 from msroi import vgg
-from msroi.devices import shardings
+from msroi.devices import placed, shardings
 from msroi.inputs import Inputs, batches, padded
 from msroi.params import Train
 
@@ -123,8 +123,8 @@ class Trainer:
         self.optimizer = optax.chain(adam, *averages)
         self.adjustment = adjustment(counts, params.logit_adjustment)
         self.mixup = params.mixup
-        self.whole, split = shardings(devices)
-        batch = (split, split, split)
+        self.whole, self.split = shardings(devices)
+        batch = (self.split, self.split, self.split)
         self.step = jax.jit(
             self._step,
             in_shardings=(self.whole, self.whole, self.whole, *batch),
@@ -136,7 +136,7 @@ class Trainer:
         )
 
         self.classify = jax.jit(
-            self._classify, in_shardings=(self.whole, split), out_shardings=self.whole
+            self._classify, in_shardings=(self.whole, self.split), out_shardings=self.whole
         )
 
     def init(self, seed: int, pretrained: vgg.Params, train: Samples) -> vgg.Params:
@@ -148,8 +148,8 @@ class Trainer:
 
     def placed(self, params: vgg.Params, state: optax.OptState) -> tuple[vgg.Params, Any]:
         """Put parameters and Adam's state on every device, as the steps leave them."""
-        placed: tuple[vgg.Params, Any] = jax.device_put((params, state), self.whole)
-        return placed
+        both: tuple[vgg.Params, Any] = placed((params, state), self.whole)
+        return both
 
     def kept(self, params: vgg.Params, state: optax.OptState) -> vgg.Params:
         """Return the weights that the training has come to: their average, if one is kept."""
@@ -206,11 +206,13 @@ class Trainer:
         return jnp.argmax(logits, axis=1)
 
     def batch(self, samples: Samples, view: int, chosen: NDArray[np.intp]) -> tuple[Any, ...]:
-        """Gather a batch `(inputs, labels, weights)`, padded to the batch size."""
+        """Gather a batch `(inputs, labels, weights)`, padded, split among the devices."""
         weights = np.zeros(self.batch_size, np.float32)
         weights[: len(chosen)] = 1
         inputs = samples.inputs(view, chosen, self.batch_size)
-        return inputs, padded(samples.labels[chosen], self.batch_size), weights
+        labels = padded(samples.labels[chosen], self.batch_size)
+        batch: tuple[Any, ...] = placed((inputs, labels, weights), self.split)
+        return batch
 
     def measure(self, params: vgg.Params, samples: Samples) -> dict[str, float]:
         """Return loss, top-1 and top-5 over all samples of view 0."""

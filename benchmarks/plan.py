@@ -1,0 +1,166 @@
+"""What larger sets would cost, from what `paper-cpu` took: `python -m benchmarks.plan`.
+
+Prints two tables in Markdown, those of docs/scale.md. Every figure below is a measurement and
+its source, or follows from them; nothing here is a measurement at the larger scale.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+CORES = 2  # of the machine that the times are of
+PHOTOS = 239  # of paper-cpu: 139 SALICON-type and 100 of General-100 (results/paper-cpu)
+MEGAPIXELS = 60.81  # of all of them together: width and height in index.csv
+SALICON_MEGAPIXELS = 0.3072  # 640×480
+# that do not grow with the number of photographs (config/paper-cpu.yaml), in minutes: features
+# 30, training 24, conventions 11, judges 5, curves 1.5, the rest 3
+FIXED_MINUTES = 74.5
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage takes for one photograph of 640×480.
+
+    Attributes
+    ----------
+    name
+        Of the stage.
+    seconds
+        On both cores.
+    kept, files
+        Bytes and files that it writes.
+    pulled
+        Bytes that a worker without a shared disk has to fetch first.
+    """
+
+    name: str
+    seconds: float
+    kept: float
+    files: int
+    pulled: float
+
+
+def per_photo(minutes: float) -> float:
+    """Return seconds for a SALICON photograph of what all photographs took; pixels count."""
+    return minutes * 60 / MEGAPIXELS * SALICON_MEGAPIXELS
+
+
+# bytes: sizes of the folders of the 139 SALICON-type photographs, divided by 139
+SOURCE = 23_550_985 / 139
+PNG = 75_030_273 / 139
+OVERLAY = 64_218_679 / 139
+SALIENCY = 5_369_447 / 139
+JPEGS = 108_790_785 / 139  # 21 files: seven methods, three qualities
+# tables: size of the file, divided by its photographs
+INDEX_ROW = 1_925_213 / 9383
+PACKED_ROW = 224 * 224 * 3
+SERVICE_JPEG = 36_022  # mean of roi-trellis at the size of quality 50, in the same set
+# CPU time of `msroi compress` (a map, and roi-trellis at the size of quality 50) with 24 of the
+# SALICON-type photographs less that with 4, divided by 20, so that the start does not count;
+# the mean of two such pairs, 2.88 and 2.62
+SERVICE_SECONDS = 2.75
+JPEG_INDEX = 565_771 / PHOTOS
+PER_IMAGE = 848_754 / PHOTOS
+
+STAGES = (
+    Stage("download", 0.0, SOURCE, 1, 0.0),  # the network's speed decides
+    # logs/paper-cpu/prepare.log: 9383 images in 65 s
+    Stage("prepare", 65 / 9383, PNG + PACKED_ROW + INDEX_ROW, 1, SOURCE),
+    # minutes: config/paper-cpu.yaml
+    Stage("heatmap", per_photo(8.5), OVERLAY + SALIENCY, 2, PNG),
+    Stage("compress", per_photo(6), JPEGS + JPEG_INDEX, 21, PNG + SALIENCY),
+    Stage("metrics", per_photo(2.5), PER_IMAGE, 0, PNG + SALIENCY + JPEGS),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one set of photographs costs."""
+
+    name: str
+    photos: int
+    core_hours: float
+    fixed_hours: float
+    kept: float
+    files: int
+    network: float
+
+    def days(self, cores: int) -> float:
+        """Return the days on so many cores, all busy, after what does not spread."""
+        return (self.fixed_hours + self.core_hours / cores) / 24
+
+
+def experiment(name: str, photos: int) -> Plan:
+    """Return the cost of the whole pipeline, every stage but the fixed ones by photograph."""
+    seconds = sum(stage.seconds for stage in STAGES)
+    kept = sum(stage.kept for stage in STAGES)
+    pulled = sum(stage.pulled for stage in STAGES)
+    return Plan(
+        name,
+        photos,
+        photos * seconds * CORES / 3600,
+        FIXED_MINUTES / 60,
+        photos * kept,
+        photos * sum(stage.files for stage in STAGES),
+        photos * (kept + pulled),
+    )
+
+
+def service(name: str, photos: int) -> Plan:
+    """Return the cost of a map and one file a photograph, of which only the file is kept."""
+    return Plan(
+        name,
+        photos,
+        photos * SERVICE_SECONDS / 3600,
+        0.0,
+        photos * SERVICE_JPEG,
+        photos,
+        photos * (SOURCE + SERVICE_JPEG),
+    )
+
+
+PLANS = (
+    experiment("SALICON", 20_000),
+    experiment("COCO", 330_000),
+    service("a million photos a day, roi-trellis alone", 1_000_000),
+)
+
+
+def stage_table() -> list[str]:
+    """Return the figures of one photograph."""
+    rows = [
+        f"| `{stage.name}` | {stage.seconds:.2g} | {stage.kept / 1e3:.0f} | {stage.files} "
+        f"| {stage.pulled / 1e3:.0f} |"
+        for stage in STAGES
+    ]
+    return [
+        f"| stage | s on {CORES} cores | kB kept | files | kB to fetch without a shared disk |",
+        "| --- | --- | --- | --- | --- |",
+        *rows,
+    ]
+
+
+def plan_table(plans: Sequence[Plan]) -> list[str]:
+    """Return what each set costs."""
+    rows = [
+        f"| {plan.name} | {plan.photos:,} | {plan.core_hours:,.0f} "
+        f"| {' / '.join(f'{plan.days(cores):.2g}' for cores in (CORES, 64, 1000))} "
+        f"| {plan.kept / 1e9:,.0f} | {plan.files:,} | {plan.network / 1e9:,.0f} |"
+        for plan in plans
+    ]
+    return [
+        f"| set | photographs | core-hours | days on {CORES} / 64 / 1000 cores | GB kept | files "
+        "| GB moved without a shared disk |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *rows,
+    ]
+
+
+def main() -> int:
+    """Print both tables."""
+    sys.stdout.write("\n".join([*stage_table(), "", *plan_table(PLANS), ""]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
