@@ -252,7 +252,8 @@ def _similarity_strip(x: Plane, y: Plane, room: NDArray[np.float64], luminance: 
         squares += C1
         cross /= squares
         product *= cross
-    return planes[3, :inner].reshape(-1, width)[:, : -2 * REACH_PX]
+    result: Plane = planes[3, :inner].reshape(-1, width)[:, : -2 * REACH_PX]
+    return result
 
 
 def _windowed(lines: Plane, step: int, out: Plane, spare: Plane) -> None:
