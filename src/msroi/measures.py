@@ -24,18 +24,21 @@ REACH_PX = WINDOW_PX // 2
 C1 = (0.01 * PEAK) ** 2
 C2 = (0.03 * PEAK) ** 2
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest first
-# pixels that are filtered at once: so few that all temporaries stay in a core's cache
-STRIP_PX = 2**15
+# rows that are filtered at once, so few that all temporaries stay in a core's cache; and
+# columns of one product, so few that BLAS keeps it to one thread
+STRIP_ROWS, STRIP_COLUMNS = 16, 1024
 
 
-def _taps() -> list[float]:
-    """Return the window's weights along a side, from the outermost to the middle."""
+def _bell() -> Plane:
+    """Return the weights along a side of the window."""
     bell = np.exp(-0.5 * (np.arange(-REACH_PX, REACH_PX + 1) / WINDOW_SIGMA_PX) ** 2)
-    taps: list[float] = (bell / bell.sum())[: REACH_PX + 1].tolist()
-    return taps
+    weights: Plane = bell / bell.sum()
+    return weights
 
 
-TAPS = _taps()
+BELL = _bell()
+# (16, 26): times 26 rows of pixels, the Gaussian means down the columns
+BAND = np.stack([np.pad(BELL, (row, STRIP_ROWS - 1 - row)) for row in range(STRIP_ROWS)])
 
 
 def mse_rgb(reference: Pixels, distorted: Pixels) -> float:
@@ -203,42 +206,31 @@ def _similarity_map(x: Plane, y: Plane, *, luminance: bool = True) -> Plane:
     """
     height, width = x.shape
     result = np.empty((height - 2 * REACH_PX, width - 2 * REACH_PX))
-    rows = max(1, STRIP_PX // width)
-    room = np.empty((3, 4, (rows + 2 * REACH_PX) * width))
-    for top in range(0, len(result), rows):
-        strip = slice(top, top + rows + 2 * REACH_PX)
-        result[top : top + rows] = _similarity_strip(x[strip], y[strip], room, luminance)
+    room = np.zeros((2, 4, (STRIP_ROWS + 2 * REACH_PX) * width))
+    for top in range(0, len(result), STRIP_ROWS):
+        strip = slice(top, top + STRIP_ROWS + 2 * REACH_PX)
+        result[top : top + STRIP_ROWS] = _similarity_strip(x[strip], y[strip], room, luminance)
     return result
 
 
-def _similarity_strip(x: Plane, y: Plane, room: NDArray[np.float64], luminance: bool) -> Plane:
-    """Return what `_similarity_map` does, of a strip, as a view of `room`.
+def _similarity_strip(x: Plane, y: Plane, room: Plane, luminance: bool) -> Plane:
+    """Return what `_similarity_map` does, of a strip.
 
-    Wang's variances enter only as their sum, so four filtered planes do for five. A plane is
-    held as one line, row after row, so that a shift by a pixel or by a row is a slice;
-    windows that go on in the next row are computed along and left out. Every step writes
-    where memory is in the cache, which halves the time.
-
-    Parameters
-    ----------
-    room : (3, 4, at least as many as the strip's pixels)
-        For four planes and what becomes of them; overwritten.
+    Wang's variances enter only as their sum, so four filtered planes do for five. Every step
+    writes where memory is in the cache, which halves the time: `room`, `(2, 4, pixels of the
+    largest strip)`, is overwritten.
     """
-    height, width = x.shape
-    inner = (height - 2 * REACH_PX) * width
-    planes, columns, spare = room[..., : height * width]
-    of_x, of_y, power, product = planes
-    of_x[:], of_y[:] = x.ravel(), y.ravel()
+    moments = room[0, :, : x.size].reshape(4, *x.shape)
+    of_x, of_y, power, product = moments
+    of_x[:], of_y[:] = x, y
     np.multiply(of_x, of_x, out=power)
     power += np.multiply(of_y, of_y, out=product)
     np.multiply(of_x, of_y, out=product)
-    filtered = planes[:, : inner - 2 * REACH_PX]
-    _windowed(planes, width, columns[:, :inner], spare)
-    _windowed(columns[:, :inner], 1, filtered, spare)
-    mean_x, mean_y, power, product = filtered
-    cross = np.multiply(mean_x, mean_y, out=spare[0, : inner - 2 * REACH_PX])
-    squares = np.multiply(mean_x, mean_x, out=mean_x)
-    squares += np.multiply(mean_y, mean_y, out=mean_y)
+    mean_x, mean_y, power, product = _windowed(moments, room[1])
+    cross = mean_x * mean_y
+    mean_x *= mean_x
+    mean_y *= mean_y
+    squares = np.add(mean_x, mean_y, out=mean_x)
     # (2 (product - cross) + C2) / (power - squares + C2)
     product -= cross
     product *= 2
@@ -252,24 +244,23 @@ def _similarity_strip(x: Plane, y: Plane, room: NDArray[np.float64], luminance: 
         squares += C1
         cross /= squares
         product *= cross
-    result: Plane = planes[3, :inner].reshape(-1, width)[:, : -2 * REACH_PX]
-    return result
+    return product.reshape(-1, x.shape[1])[:, : -2 * REACH_PX]
 
 
-def _windowed(lines: Plane, step: int, out: Plane, spare: Plane) -> None:
-    """Put the Gaussian mean of samples `step` apart at each whole window of `lines` in `out`.
+def _windowed(planes: Plane, room: Plane) -> list[Plane]:
+    """Return the Gaussian means of the planes of a strip, `(4, h, w)`, as lines `(h - 10) w`.
 
-    The taps are added from the outermost to the middle, two at a time as they are equal.
+    The last 10 of each row are those of windows that go on in the next, and mean nothing.
+    `room`, `(4, h w or more)`, holds finite values and is overwritten.
     """
-    size = out.shape[1]
-    pair = spare[:, :size]
-    middle = REACH_PX * step
-    np.multiply(lines[:, middle : middle + size], TAPS[-1], out=out)
-    for place, tap in enumerate(TAPS[:-1]):
-        before, after = place * step, (2 * REACH_PX - place) * step
-        np.add(lines[:, before : before + size], lines[:, after : after + size], out=pair)
-        pair *= tap
-        out += pair
+    count, height, width = planes.shape
+    rows = height - 2 * REACH_PX
+    lines = room[:, : rows * width + 2 * REACH_PX]
+    columns = lines[:, : rows * width].reshape(count, rows, width)
+    for left in range(0, width, STRIP_COLUMNS):
+        part = np.s_[..., left : left + STRIP_COLUMNS]
+        np.matmul(BAND[:rows, :height], planes[part], out=columns[part])
+    return [np.correlate(line, BELL, "valid") for line in lines]
 
 
 def _halved(plane: Plane) -> Plane:
