@@ -7,7 +7,7 @@ BIN := .venv/bin
 SETUP := .venv/ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo paper-cpu test test-slow lint benchmark lock clean
+.PHONY: setup demo paper-cpu test test-slow lint lock clean
 
 setup: $(SETUP)
 
@@ -44,10 +44,6 @@ lint: setup
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 	mypy
-
-# ms an encode and a search for a size, every method, on one core
-benchmark: setup
-	@python -m msroi.benchmark
 
 LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url --no-header
 
