@@ -132,8 +132,10 @@ def ssim(reference: Plane, distorted: Plane, data_range: float) -> float:
         If a side is shorter than the window.
     """
     _require_window(*reference.shape)
-    scale = PEAK / data_range
-    return float(_similarity_map(reference * scale, distorted * scale).mean())
+    if data_range != PEAK:
+        scale = PEAK / data_range
+        reference, distorted = reference * scale, distorted * scale
+    return float(_similarity_map(reference, distorted).mean())
 
 
 def ms_ssim_luma(reference: Pixels, distorted: Pixels) -> float:
