@@ -73,5 +73,5 @@ def test_a_row_says_what_the_library_alone_takes(demo, monkeypatch):
     (row,) = matching.measure(1)
     assert row.job == "matching"
     assert (len(row.ratios), row.bound, row.reached) == (1, "at least", False)
-    assert "the JPEG library's" in row.limit
+    assert "the JPEG library takes" in row.limit
     assert "and 5 decodes" in row.limit
