@@ -7,7 +7,7 @@ BIN := .venv/bin
 SETUP := .venv/ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo paper-cpu test test-slow torture lint benchmark lock clean
+.PHONY: setup demo paper-cpu test test-slow torture lint lock clean
 
 setup: $(SETUP)
 
@@ -48,10 +48,6 @@ lint: setup
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 	mypy
-
-# ms an encode and a search for a size, every method, on one core
-benchmark: setup
-	@python -m msroi.benchmark
 
 LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url --no-header
 

@@ -18,9 +18,12 @@ from msroi.params import Compress
 Saliency = NDArray[np.float32]
 
 
-def saliency_levels(saliency: Saliency, levels: int) -> NDArray[np.intp]:
-    """Cut a map `(H, W)` in [0, 1] into equal levels 0 (least salient) to `levels` - 1."""
-    return np.minimum((saliency * levels).astype(np.intp), levels - 1)
+def saliency_levels(saliency: Saliency, levels: int) -> NDArray[np.uint8]:
+    """Cut a map `(H, W)` in [0, 1] into equal levels 0 (least salient) to `levels` - 1.
+
+    There are at most 255.
+    """
+    return np.minimum((saliency * levels).astype(np.uint8), np.uint8(levels - 1))
 
 
 def blend(
@@ -42,12 +45,14 @@ def blend(
     encode
         Gives the JPEG of an image for a quality.
     """
-    level = saliency_levels(saliency, params.levels)
+    # each sample's level, as masks of whole pixels take several times as long
+    level = np.repeat(saliency_levels(saliency, params.levels)[..., None], 3, axis=2)
     qualities = np.linspace(params.quality_low, params.quality_high, params.levels)
     blended = np.empty_like(image)
-    for number in np.unique(level):
-        decoded = jpeg.decode(encode(image, float(qualities[number])))
-        blended[level == number] = decoded[level == number]
+    for number, quality in enumerate(qualities):
+        here = level == number
+        if here.any():
+            np.copyto(blended, jpeg.decode(encode(image, float(quality))), where=here)
     return blended
 
 

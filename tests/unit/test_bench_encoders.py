@@ -11,8 +11,9 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from msroi import benchmark, jpeg
-from msroi.encoders import METHODS, PEERS
+from benchmarks import encoders, setting
+from msroi import jpeg, params
+from msroi.encoders import METHODS, PEERS, encoder
 
 ROOT = Path(__file__).parents[2]
 TINY = skimage.data.chelsea()[100:148, 100:164]
@@ -23,18 +24,18 @@ SPREAD = r"(\d+) \((\d+)-(\d+)\)"
 def test_one_row_a_method_with_every_column(tmp_path):
     """As a program of its own: it keeps to one core for good."""
     Image.fromarray(TINY).save(tmp_path / "tiny.png")
-    command = [sys.executable, "-m", "msroi.benchmark", tmp_path / "tiny.png", "--repeats", "2"]
+    command = [sys.executable, "-m", "benchmarks.encoders", tmp_path / "tiny.png", "--repeats", "2"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     about, table = done.stdout.split("\n\n")
     assert f"{len(os.sched_getaffinity(0))} cores, one of them used" in about.replace("\n", " ")
     assert "2 repeats of the images given." in about
     header, *rows = table.splitlines()
-    assert re.split(r"  +", header) == list(benchmark.COLUMNS)
+    assert re.split(r"  +", header) == list(encoders.COLUMNS)
     cells = [re.split(r"  +", row) for row in rows]
     assert [name for name, *_ in cells] == list(METHODS)
     for name, first, *spreads in cells:
         assert float(first) >= 0
-        assert len(spreads) == len(benchmark.COLUMNS) - 2
+        assert len(spreads) == len(encoders.COLUMNS) - 2
         for spread in spreads:
             middle, least, most = map(int, re.fullmatch(SPREAD, spread).groups())
             assert least <= middle <= most
@@ -43,26 +44,26 @@ def test_one_row_a_method_with_every_column(tmp_path):
 
 
 def test_a_repeat_counts_the_encodes_of_the_search():
-    found = benchmark.timing(PEERS["jpeg"], TINY, MAP)
+    found = encoders.timing(PEERS["jpeg"], TINY, MAP)
     assert found.encodes == 1
     assert found.search_ms > 0
-    assert benchmark.timing(PEERS["mozjpeg"], TINY, MAP).encodes > 1
+    assert encoders.timing(PEERS["mozjpeg"], TINY, MAP).encodes > 1
 
 
 def test_time_is_that_of_the_work():
-    taken_ms, result = benchmark.timed(lambda: sum(range(10)))
+    taken_ms, result = encoders.timed(lambda: sum(range(10)))
     assert result == 45
     assert 0 <= taken_ms < 1000
 
 
 def test_the_photos_are_of_one_size():
-    photos = benchmark.default_photos()
+    photos = setting.photographs()
     assert [photo.shape for photo in photos] == [(480, 640, 3)] * 3
     assert len({photo.tobytes() for photo in photos}) == 3
 
 
 def test_the_map_is_bright_in_the_middle():
-    saliency = benchmark.centred_map(33, 65)
+    saliency = setting.centred_map(33, 65)
     assert saliency.shape == (33, 65)
     assert saliency[16, 32] == saliency.max() == 1
     assert 0 <= saliency.min() < 0.01
@@ -73,4 +74,43 @@ def test_the_map_is_bright_in_the_middle():
     ("values", "cell"), [([3], "3 (3-3)"), ([4.4, 1.2, 20.0], "4 (1-20)"), ([1, 2], "2 (1-2)")]
 )
 def test_a_cell_has_median_and_range(values, cell):
-    assert benchmark.spread(values) == cell
+    assert encoders.spread(values) == cell
+
+
+@pytest.fixture(scope="module")
+def demo():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        return params.load("demo").compress
+
+
+def test_both_encoders_find_the_size_of_plain_jpeg(demo):
+    wanted = len(jpeg.encode(TINY, encoders.QUALITY))
+    for name in ("roi-trellis", "mozjpeg"):
+        (match,) = encoders.matches(encoder(name, demo), [(TINY, MAP)])
+        assert match.target_bytes == wanted
+        assert match.within(5)  # a tiny file has few sizes
+
+
+def test_a_file_of_another_size_is_refused(demo):
+    class Fixed:
+        name = "fixed"
+
+        def prepare(self, image, saliency):
+            return lambda quality: bytes(10)
+
+    with pytest.raises(ValueError, match="fixed misses the size"):
+        encoders.require_match(Fixed(), [(TINY, MAP)], demo.size_tolerance_pct)
+
+
+def test_the_row_divides_our_time_by_theirs(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(encoders, "on_one_core", lambda: "")
+    monkeypatch.setattr(encoders, "photographs", lambda: [TINY])
+    monkeypatch.setattr(encoders, "require_match", lambda *_: None)
+    monkeypatch.setattr(encoders, "TIMES_MOZJPEG", 0.0)
+    (row,) = encoders.measure(2)
+    ours, theirs = row.seconds.values()
+    assert list(row.ratios) == [a / b for a, b in zip(ours, theirs, strict=True)]
+    assert (row.job, row.bound, row.reached) == ("roi_trellis", "at most", False)
+    assert re.search(r"roi-trellis prepares in \d+ ms and encodes \d+ times", row.limit)

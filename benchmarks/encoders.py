@@ -1,38 +1,35 @@
-"""How long the methods take on one core, side by side: `python -m msroi.benchmark`.
+"""The encoders at matched size on one core: roi-trellis beside mozjpeg.
 
-For each method: one encode, and one search for the size of plain JPEG. The map of saliency is
-a synthetic one, as making real maps is a stage of its own (`heatmap`).
+`python -m benchmarks.encoders [IMAGE …]` prints every method's times instead: one encode, and
+one search for the size of plain JPEG. The map of saliency is a synthetic one, as making real
+maps is a stage of its own (`heatmap`).
 """
 
 import argparse
-import os
-import platform
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import TypeVar
 
-import numpy as np
-from PIL import Image, ImageOps
-
+from benchmarks.comparison import Comparison, side_by_side
+from benchmarks.setting import HEIGHT_PX, PHOTOS, WIDTH_PX, centred_map, on_one_core, photographs
 from msroi import jpeg, params
 from msroi.encoders import METHODS, Encoder, Saliency, encoder
 from msroi.images import Pixels, read_rgb
+from msroi.jpeg import Match
 from msroi.params import Compress
 
-PHOTOS = ("astronaut", "coffee", "chelsea")  # of skimage.data
-WIDTH_PX, HEIGHT_PX = 640, 480
 QUALITY = 50
 REPEATS = 5
+TIMES_MOZJPEG = 10.0
 COLUMNS = ("method", "first s", "prepare ms", "encode ms", "search ms", "encodes")
-# read when JAX is imported, which the encoders do when they are made
-ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 T = TypeVar("T")
+Source = tuple[Pixels, Saliency]
 
 
 @dataclass(frozen=True)
@@ -45,16 +42,72 @@ class Timing:
     encodes: int
 
 
+def measure(repeats: int) -> list[Comparison]:
+    """Time roi-trellis and mozjpeg in the search for the size of plain JPEG."""
+    on_one_core()
+    compress = params.load("demo").compress
+    images = photographs()
+    ours, theirs = (encoder(name, compress) for name in ("roi-trellis", "mozjpeg"))
+    sources = [(image, centred_map(*image.shape[:2])) for image in images]
+    require_match(ours, sources, compress.size_tolerance_pct)
+    require_match(theirs, sources, compress.size_tolerance_pct)
+    ours_s, theirs_s = side_by_side(
+        partial(matches, ours, sources), partial(matches, theirs, sources), repeats
+    )
+    ratios = [own / other for own, other in zip(ours_s, theirs_s, strict=True)]
+    row = Comparison(
+        job="roi_trellis",
+        ours=f"`roi-trellis` at the size of plain JPEG {QUALITY}, {len(images)} photographs",
+        against=f"mozjpeg, {theirs.version}, same search, one core each",
+        ratios=ratios,
+        unit="our time / their time",
+        target=TIMES_MOZJPEG,
+        bound="at most",
+        seconds={"roi-trellis": ours_s, "mozjpeg": theirs_s},
+    )
+    return [row if row.reached else replace(row, limit=limit((ours, theirs), sources))]
+
+
+def matches(made_by: Encoder, sources: Sequence[Source]) -> list[Match]:
+    """Return each image's file of the size of plain JPEG of `QUALITY`."""
+    return [
+        jpeg.match_size(
+            made_by.prepare(image, saliency), len(jpeg.encode(image, QUALITY)), start=QUALITY
+        )
+        for image, saliency in sources
+    ]
+
+
+def require_match(made_by: Encoder, sources: Sequence[Source], tolerance_pct: float) -> None:
+    """Make sure that the files that are timed have the size that is wanted."""
+    for match in matches(made_by, sources):
+        if not match.within(tolerance_pct):
+            raise ValueError(f"{made_by.name} misses the size by {match.size_error_pct:.2f} %")
+
+
+def limit(encoders: Sequence[Encoder], sources: Sequence[Source]) -> str:
+    """Say what each encoder's preparation and encodes take, of all images together."""
+    parts = []
+    for made_by in encoders:
+        all_of = [timing(made_by, *source) for source in sources]
+        parts.append(
+            f"{made_by.name} prepares in {sum(t.prepare_ms for t in all_of):.0f} ms and encodes "
+            f"{sum(t.encodes for t in all_of)} times, {sum(t.encode_ms for t in all_of):.0f} ms "
+            f"once for each of {len(all_of)} photographs"
+        )
+    return "; ".join(parts)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="python -m msroi.benchmark", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.encoders", description=__doc__)
     parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE")
     parser.add_argument("--experiment", default="demo", help="whose parameters (demo)")
     parser.add_argument("--repeats", type=int, default=REPEATS, help=f"an image ({REPEATS})")
     given = parser.parse_args(arguments)
     machine = on_one_core()
     compress = params.load(given.experiment).compress
-    images = [read_rgb(path) for path in given.images] or default_photos()
+    images = [read_rgb(path) for path in given.images] or photographs()
     whose = "the images given" if given.images else ", ".join(PHOTOS) + " of scikit-image,"
     cut = "" if given.images else f" cut to 4:3 about the middle, {WIDTH_PX}x{HEIGHT_PX} px"
     lines = [
@@ -69,33 +122,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.write("\n" + line(cells))
         sys.stdout.flush()
     sys.stdout.write("\n")
-
-
-def on_one_core() -> str:
-    """Keep the program to one core where the system allows it; describe the machine."""
-    flags = os.environ.get("XLA_FLAGS", "")
-    os.environ["XLA_FLAGS"] = f"{flags} {ONE_THREAD}".strip()
-    machine = f"{platform.system()} on {platform.machine()}"
-    if not hasattr(os, "sched_setaffinity"):
-        return f"{machine}, {os.cpu_count()} cores, any of them used"
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(cores)})
-    return f"{machine}, {len(cores)} cores, one of them used"
-
-
-def default_photos() -> list[Pixels]:
-    """Return `PHOTOS`, cut to 4:3 about the middle and resized: `(480, 640, 3) uint8`."""
-    import skimage.data
-
-    size = (WIDTH_PX, HEIGHT_PX)
-    photos = (Image.fromarray(getattr(skimage.data, name)()) for name in PHOTOS)
-    return [np.asarray(ImageOps.fit(photo, size, Image.Resampling.LANCZOS)) for photo in photos]
-
-
-def centred_map(height: int, width: int) -> Saliency:
-    """Return a Gaussian in the middle, `(height, width)` in [0, 1]."""
-    y, x = np.linspace(-1, 1, height), np.linspace(-1, 1, width)
-    return np.asarray(np.exp(-(y[:, None] ** 2 + x**2) / 0.3), np.float32)
 
 
 def rows(compress: Compress, images: Sequence[Pixels], repeats: int) -> Iterator[Sequence[str]]:
@@ -116,7 +142,7 @@ def rows(compress: Compress, images: Sequence[Pixels], repeats: int) -> Iterator
         )
 
 
-def encoded(made_by: Encoder, source: tuple[Pixels, Saliency]) -> bytes:
+def encoded(made_by: Encoder, source: Source) -> bytes:
     """Return an image's file."""
     return made_by.prepare(*source)(QUALITY)
 
