@@ -4,6 +4,7 @@ dvc.yaml holds the list once. Its `${item.experiment}` is Snakemake's wildcard
 `{experiment}`; a stage's deps, outs and params are its rule's input, output and params.
 """
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,17 @@ class Stage:
 
     def values(self, experiment: str) -> dict[str, Any]:
         """Return the sections of the experiment's parameter file that this stage reads."""
-        values = read_yaml(config_path(experiment))
+        path = config_path(experiment)
+        changed_ns = path.stat().st_mtime_ns if path.exists() else 0
+        values = _values(path, changed_ns)
         return {section: values[section] for section in self.sections}
+
+
+@functools.cache
+def _values(path: Path, changed_ns: int) -> dict[str, Any]:
+    """Read a parameter file once for all stages, and again when it has changed."""
+    values: dict[str, Any] = read_yaml(path)
+    return values
 
 
 def read_stages() -> dict[str, Stage]:
