@@ -11,7 +11,9 @@ from msroi.params import load
 def test_the_trunk_has_vgg16s_operations():
     """15.35 billion multiplications and additions an image, as published for its convolutions."""
     assert trunk.gigaflop(0, 5, 1) == pytest.approx(2 * 15.3466, rel=1e-4)
-    assert sum(trunk.gigaflop(n, n + 1, 3) for n in range(5)) == pytest.approx(trunk.gigaflop(0, 5, 3))
+    assert sum(trunk.gigaflop(n, n + 1, 3) for n in range(5)) == pytest.approx(
+        trunk.gigaflop(0, 5, 3)
+    )
 
 
 def test_results_that_differ_are_no_comparison():
