@@ -17,12 +17,12 @@ from msroi.images import Pixels, read_rgb, resize, to_8_bit, write_image
 
 PHOTOS = ("astronaut", "coffee", "chelsea")  # of skimage.data
 WIDTH_PX, HEIGHT_PX = 640, 480  # as the SALICON photographs
-IMAGES = 12
+IMAGES = 8
 JPEG_QUALITY = 90
 
 
 def measure(repeats: int) -> list[Comparison]:
-    """Time 12 maps of JPEG files of 640x480 px."""
+    """Time 8 maps of JPEG files of 640x480 px."""
     model = packaged.model()
     with tempfile.TemporaryDirectory() as folder:
         files = photographs(Path(folder))
