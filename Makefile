@@ -5,9 +5,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/ready
+BENCH := .venv/ready-bench
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo paper-cpu test test-slow torture lint lock clean
+.PHONY: setup demo paper-cpu test test-slow torture lint bench lock clean
 
 setup: $(SETUP)
 
@@ -49,12 +50,21 @@ lint: setup
 	snakemake --lint
 	mypy
 
+# every part beside a peer: results/bench and the table in docs/performance.md; 25 minutes
+bench: $(BENCH)
+	python -m benchmarks $(JOBS)
+
+$(BENCH): $(SETUP) requirements/bench.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bench.txt
+	touch $@
+
 LOCK := uv pip compile --quiet --upgrade --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url --no-header
 
 # resolve the newest versions that fit every supported Python, with their hashes
 lock: setup
 	$(LOCK) --extra dev --extra slurm pyproject.toml -o requirements/lock.txt
 	$(LOCK) -c requirements/lock.txt requirements/build.in -o requirements/build.txt
+	$(LOCK) -c requirements/lock.txt --group bench -o requirements/bench.txt
 
 # back to a fresh clone, but for the installed packages and the DVC cache
 clean:

@@ -13,6 +13,7 @@ from importlib import import_module
 
 from benchmarks import table
 from benchmarks.comparison import Comparison
+from msroi.errors import UserError
 
 JOBS = ("trunk", "training", "heatmaps", "matching", "similarity", "encoders", "idle")
 REPEATS = 7
@@ -29,13 +30,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"no such job: {', '.join(sorted(unknown))}; there are {', '.join(JOBS)}")
     if given.here:
-        for job in given.jobs:
-            rows: Sequence[Comparison] = import_module(f"benchmarks.{job}").measure(given.repeats)
-            table.write(job, rows)
-        return 0
+        return run_here(given.jobs, given.repeats)
     failed = [job for job in given.jobs or JOBS if not run_apart(job, given.repeats)]
     table.refresh()
     return 1 if failed else 0
+
+
+def run_here(jobs: Sequence[str], repeats: int) -> int:
+    """Run jobs in this process; return 2 and say why if the user can mend what is wrong."""
+    for job in jobs:
+        try:
+            rows: Sequence[Comparison] = import_module(f"benchmarks.{job}").measure(repeats)
+        except UserError as error:
+            sys.stderr.write(f"bench: {job}: {error}\n")
+            return 2
+        table.write(job, rows)
+    return 0
 
 
 def run_apart(job: str, repeats: int) -> bool:

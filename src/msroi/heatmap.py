@@ -111,14 +111,26 @@ def run(experiment: Experiment, layout: Layout) -> None:
 
 
 def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout) -> None:
-    """Make the maps and tables of one chunk; `out` is where they go.
+    """Make the maps and tables of one chunk; `out` is where they go."""
+    model = Model(layout.model, vgg.read_weights(layout.vgg16), experiment.heatmap)
+    marked = read_marked(layout.downloaded)
+    items = chunk.of(wanted(experiment, layout, marked))
+    make_maps(model, items, marked, experiment, layout, out)
+
+
+def make_maps(
+    model: Model,
+    items: Sequence[Wanted],
+    marked: Marked,
+    experiment: Experiment,
+    layout: Layout,
+    out: Layout,
+) -> None:
+    """Make the maps and tables of some images.
 
     Images are read and written by other threads while the network works on the next.
     """
     params = experiment.heatmap
-    model = Model(layout.model, vgg.read_weights(layout.vgg16), params)
-    marked = read_marked(layout.downloaded)
-    items = chunk.of(wanted(experiment, layout, marked))
     passes: list[Map] = []
 
     def read(item: Wanted) -> Source:

@@ -13,6 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
@@ -57,6 +58,58 @@ def max_pool(x: jax.Array) -> jax.Array:
     return x.reshape(batch, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
 
 
+def convolution(
+    x: jax.Array, kernel: jax.Array, strides: Any, padding: Any, **options: Any
+) -> jax.Array:
+    """Convolve as `jax.lax.conv_general_dilated` does, with `kernel_gradient` on CPUs.
+
+    For `nn.Conv` with kernels of 3x3, stride 1 and padding `SAME`, without dilation or
+    groups; the values, and the gradient with respect to `x`, are XLA's.
+    """
+
+    def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return lax.conv_general_dilated(x, kernel, strides, padding, **options)
+
+    def backward(kept: tuple[jax.Array, jax.Array], out: jax.Array) -> tuple[jax.Array, jax.Array]:
+        x, kernel = kept
+        (of_x,) = jax.vjp(lambda x: plain(x, kernel), x)[1](out)
+
+        def xla(x: jax.Array, out: jax.Array) -> jax.Array:
+            gradients: tuple[jax.Array] = jax.vjp(lambda of: plain(x, of), kernel)[1](out)
+            return gradients[0]
+
+        return of_x, lax.platform_dependent(x, out, cpu=kernel_gradient, default=xla)
+
+    convolved = jax.custom_vjp(plain)
+    convolved.defvjp(lambda x, kernel: (plain(x, kernel), (x, kernel)), backward)
+    result: jax.Array = convolved(x, kernel)
+    return result
+
+
+def kernel_gradient(x: jax.Array, out: jax.Array) -> jax.Array:
+    """Return the gradient of a 3x3 convolution with respect to its kernel, by nine products.
+
+    XLA's own, a convolution with a kernel as large as the image, is several times slower on
+    CPUs (docs/performance.md).
+
+    Parameters
+    ----------
+    x
+        `(B, H, W, n_in)`, what was convolved.
+    out
+        `(B, H, W, n_out)`, the gradient with respect to the result.
+
+    Returns
+    -------
+    `(3, 3, n_in, n_out)`
+    """
+    _, height, width, _ = x.shape
+    edged = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    shifted = [edged[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    products = [jnp.einsum("bhwi,bhwo->io", part, out) for part in shifted]
+    return jnp.stack(products).reshape(3, 3, *products[0].shape)
+
+
 class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
     """VGG16 with three new convolutions and global average pooling.
 
@@ -89,9 +142,11 @@ class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
         """Create the layers under their names."""
         kernel = starting_kernel(self.start, self.init_std)
         conv = partial(nn.Conv, kernel_size=(3, 3), dtype=jnp.dtype(self.compute))
+        # the new convolutions keep XLA's gradient: at 7x7 it costs little
+        vgg16 = partial(conv, conv_general_dilated=convolution)
         for block, (count, width) in enumerate(zip(CONVOLUTIONS, WIDTHS, strict=True), start=1):
             for layer in range(1, count + 1):
-                setattr(self, f"conv{block}_{layer}", conv(width))
+                setattr(self, f"conv{block}_{layer}", vgg16(width))
         for layer in range(1, HEAD + 1):
             setattr(self, f"conv6_{layer}", conv(self.filters, kernel_init=kernel))
         self.gap = nn.Dense(

@@ -286,3 +286,30 @@ def test_rooted_features_of_an_image_without_any_are_finite_with_their_gradient(
     nothing = jnp.zeros((1, 2, 2, 3))
     assert np.asarray(vgg.rooted(nothing)).max() <= 1e-3
     assert np.isfinite(jax.grad(lambda x: vgg.rooted(x).sum())(nothing)).all()
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 8, 3, 5), (1, 2, 2, 4, 1)])
+def test_the_gradient_of_a_kernel_is_xlas(shape):
+    """By nine products as by XLA's convolution, and the same bits each time."""
+    batch, height, width, given, filters = shape
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(batch, height, width, given)).astype(np.float32)
+    kernel = rng.normal(size=(3, 3, given, filters)).astype(np.float32)
+    out = rng.normal(size=(batch, height, width, filters)).astype(np.float32)
+    layout = {"dimension_numbers": ("NHWC", "HWIO", "NHWC")}
+
+    def gradients(convolve):
+        @jax.jit
+        def both(x, kernel):
+            value, backward = jax.vjp(
+                lambda *of: convolve(*of, (1, 1), "SAME", **layout), x, kernel
+            )
+            return value, *backward(out)
+
+        return both(x, kernel)
+
+    ours, xlas = gradients(vgg.convolution), gradients(jax.lax.conv_general_dilated)
+    for one, other in zip(ours, xlas, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+    for one, again in zip(ours, gradients(vgg.convolution), strict=True):
+        np.testing.assert_array_equal(one, again)
