@@ -84,11 +84,11 @@ def profile(model: Model, layout: Layout, items: Sequence[Wanted]) -> dict[str, 
         "network and map": lambda: [model.plain(one) for one in given],
         "enlarge": lambda: [full_size(of, image) for of, image in zip(maps, images, strict=True)],
         "write map": lambda: [
-            write_image(file.with_suffix(".map.png"), to_8_bit(of))
+            write_image(file.with_suffix(".map.png"), to_8_bit(of))  # type: ignore[func-returns-value]
             for file, of in zip(files, full, strict=True)
         ],
         "write overlay": lambda: [
-            write_image(file.with_suffix(".overlay.png"), overlay(image, of))
+            write_image(file.with_suffix(".overlay.png"), overlay(image, of), quick=True)  # type: ignore[func-returns-value]
             for file, image, of in zip(files, images, full, strict=True)
         ],
     }

@@ -185,7 +185,7 @@ def write_maps(out: Layout, row: Mapping[str, str], seen: Seen) -> None:
     saliency = full_size(seen.maps[OWN], image)
     of = row["dataset"], row["image"]
     write_image(out.heatmap("saliency", *of), to_8_bit(saliency))
-    write_image(out.heatmap("overlay", *of), overlay(image, saliency))
+    write_image(out.heatmap("overlay", *of), overlay(image, saliency), quick=True)
 
 
 def gather(experiment: Experiment, layout: Layout, parts: Sequence[Layout]) -> None:

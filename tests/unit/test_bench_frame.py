@@ -5,10 +5,10 @@ import json
 from types import SimpleNamespace
 
 import pytest
+
 from benchmarks import __main__ as program
 from benchmarks import comparison, table, torch_vgg
 from benchmarks.comparison import Comparison, side_by_side, speed_ratios
-
 from msroi.errors import MissingError
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from benchmarks import training, trunk
 
+from benchmarks import training, trunk
 from msroi import vgg
 from msroi.params import load
 

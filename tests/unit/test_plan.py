@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
+
 from benchmarks import plan
 
 ROOT = Path(__file__).parents[2]
