@@ -97,7 +97,7 @@ def write_image(path: Path, pixels: Pixels, *, quick: bool = False) -> None:
     """
     options = {"compress_level": 1} if quick else {}
     with written_whole(path) as partial:
-        Image.fromarray(pixels).save(partial, **options)
+        Image.fromarray(pixels).save(partial, None, **options)
 
 
 def read_grey(path: Path) -> NDArray[np.float32]:
