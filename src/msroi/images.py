@@ -22,8 +22,8 @@ Pixels = NDArray[np.uint8]
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 # With these a photo is read in less than 1 GB of memory, whatever is in the file: decoders
-# need up to 10 bytes a pixel, and some hold the whole file.
-MAX_PIXELS = 2**26
+# need up to 16 bytes a pixel (WebP), and some hold the whole file.
+MAX_PIXELS = 56_000_000
 MAX_FILE_BYTES = 2**28
 # A file of this many pixels may be as small as it likes; a larger one has to hold a byte for
 # every 100 pixels (JPEG of quality 1 holds two), or it is a decompression bomb.
@@ -84,7 +84,7 @@ def open_image(path: Path) -> Image.Image:
         problem = "is a folder, not an image file; name an image in it"
     except ImageError as error:
         problem = str(error)
-    except Image.DecompressionBombError:  # Pillow's own limit, of 2.7 times as many pixels
+    except Image.DecompressionBombError:  # Pillow's own limit, of three times as many pixels
         problem = TOO_LARGE
     except UnidentifiedImageError:
         problem = f"can't be read as an image: its format is not known, or it is damaged; {SAVE}"

@@ -5,6 +5,7 @@ those that the package carries (`packaged`), which serve in any folder.
 """
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -84,11 +85,11 @@ def output_paths(
         If a result would overwrite one of the images, or two results would share a name.
     """
     paths = {image: [out / f"{image.stem}{suffix}" for suffix in suffixes] for image in images}
-    sources = {image.resolve() for image in images}
+    sources = {os.path.realpath(image) for image in images}  # `resolve` raises on a loop of links
     makers: dict[Path, Path] = {}
     for image, results in paths.items():
         for path in results:
-            if path.resolve() in sources:
+            if os.path.realpath(path) in sources:
                 raise ParameterError(
                     f"{path}, a result for {image}, would overwrite one of the images; "
                     "choose another --out folder."
@@ -251,5 +252,9 @@ def measured(reference: Path, distorted: Path, saliency: Path | None) -> dict[st
     from msroi.metrics import measure
 
     weights = None if saliency is None else read_grey(saliency)
-    values = measure(read_rgb(reference), read_rgb(distorted), weights)
+    images = read_rgb(reference), read_rgb(distorted)
+    try:
+        values = measure(*images, weights)
+    except ImageError as error:  # the sizes do not fit
+        raise ImageError(f"{distorted}: {error}") from None
     return {"reference": str(reference), "distorted": str(distorted), **values}

@@ -1,0 +1,198 @@
+"""Every file of the corpus `hostile.photos` through the program."""
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import pytest
+from hostile import EITHER, LEFT_OUT, PROCESSED, fits
+from hostile.limited import MOST_BYTES, MOST_SECONDS, run
+from hostile.photos import PHOTOS, Photo, fuzzed
+from PIL import Image
+
+from msroi import cli, images, params, photos, prepare
+from msroi.files import printable
+from msroi.layout import Layout
+from msroi.params import TestSet
+
+TestSet.__test__ = False
+ROOT = Path(__file__).parents[2]
+TOLERANCE = 12  # of a colour after JPEG
+QUIET = [photo for photo in PHOTOS if not photo.dangerous]
+FUZZED = fuzzed(range(8))
+
+
+def by_case(cases):
+    return pytest.mark.parametrize("photo", cases, ids=[ascii(photo.case) for photo in cases])
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path
+
+
+def put(photo: Photo, number: int = 0) -> Path:
+    path = Path(f"in{number}") / photo.file
+    path.parent.mkdir()
+    photo.put(path)
+    return path
+
+
+def everything(folder: Path) -> dict[str, tuple[int, int]]:
+    """All that lies in a folder but for the program's own results in `out…`."""
+    results = str(folder / "work" / "out")
+    return {
+        str(path): (path.lstat().st_size, path.lstat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if not path.is_dir() and not str(path).startswith(results)
+    }
+
+
+def wrong(photo: Photo, command: str, path: Path, status: int, err: str) -> str:
+    """Say how an outcome is not the documented one; nothing if it is."""
+    sentence = err.removeprefix("msroi: ").removesuffix("\n")
+    expected = photo.expected(command)
+    if status == 0 and not err and expected in (PROCESSED, EITHER):
+        return ""
+    refused = "…." if expected == EITHER else expected
+    if status == 2 and "\n" not in sentence and fits(refused, sentence, path):
+        return ""
+    return f"{photo.case}: {command}: expected {expected!r}, got {status}: {err!r}"
+
+
+def shows(photo: Photo, path: Path) -> str:
+    """Say how a result does not show its photo; nothing if it does."""
+    if photo.expected("compress") == EITHER:
+        return ""
+    with Image.open(path) as image:
+        first = image.convert("RGB").getpixel((0, 0))
+        off = [abs(got - wanted) for got, wanted in zip(first, photo.colour, strict=False)]
+        fine = image.size == photo.size and max(off, default=0) <= TOLERANCE
+        return "" if fine else f"{photo.case}: shows {first}, {image.size}"
+
+
+@by_case([*QUIET, *FUZZED])
+def test_compress_and_metrics(capfd, folder, photo):
+    path = put(photo)
+    before = everything(folder)
+    status = cli.main(["compress", str(path), "--out", "out", "--method", "jpeg"])
+    out, err = capfd.readouterr()
+    assert not wrong(photo, "compress", path, status, err)
+    written = list(Path("out").iterdir()) if Path("out").exists() else []
+    assert len(written) == (status == 0)
+    assert all(not shows(photo, file) for file in written)
+    if status == 0:
+        assert out.startswith(f"{printable(str(path))}: ")
+        assert out.count("\n") == 1
+
+    status = cli.main(["metrics", str(path), str(path)])
+    _, err = capfd.readouterr()
+    assert not wrong(photo, "metrics", path, status, err)
+    assert everything(folder) == before
+
+
+def test_heatmap_and_compress_by_the_map(capfd, folder, project, quick_compiler, monkeypatch):
+    """One model for all: loading it for each file would take minutes."""
+    project(side=32).write_model()
+    model = photos.load_model("tiny")
+    monkeypatch.setattr(photos, "load_model", lambda _: model)
+    monkeypatch.chdir(folder / "work")
+    problems = []
+    paths = [(photo, put(photo, number)) for number, photo in enumerate([*QUIET, *FUZZED[::8]])]
+    before = everything(folder)
+    for number, (photo, path) in enumerate(paths):
+        for command in ("heatmap", "compress"):
+            status = cli.main([command, str(path), "--out", f"out-{command}-{number}"])
+            _, err = capfd.readouterr()
+            problems.append(wrong(photo, command, path, status, err))
+        if status == 0:
+            problems += [shows(photo, file) for file in Path(f"out-compress-{number}").iterdir()]
+    assert not list(filter(None, problems))
+    assert everything(folder) == before
+
+
+@by_case([photo for photo in PHOTOS if photo.dangerous])
+def test_dangerous_files_take_little_time_and_memory(folder, photo):
+    path = put(photo)
+    done = run(folder / "peak", "compress", path, "--out", "out", "--method", "jpeg")
+    assert not wrong(photo, "compress", path, done.status, done.err)
+    assert not Path("out").exists()
+    assert done.seconds < MOST_SECONDS
+    assert done.peak_bytes < MOST_BYTES
+
+
+def test_stage_prepare(folder, monkeypatch):
+    """All files as one test set: sound ones are prepared, the rest is in rejected.csv."""
+    monkeypatch.chdir(ROOT)
+    demo = params.load("demo")
+    monkeypatch.chdir(folder / "work")
+    layout = Layout("tiny")
+    settings = {"layout": "folders", "classes": {}, "training_set": "train", "validate_last": 1}
+    settings |= {"input_px": 32, "test_sets": {"odd": TestSet("odd", ("*",), 0)}}
+    changed = dataclasses.replace(demo.prepare, **settings)
+    experiment = dataclasses.replace(demo, name="tiny", prepare=changed)
+    for name in ("a", "b"):
+        file = layout.downloaded / "train" / "class" / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9, 9)).save(file)
+    (layout.downloaded / "odd").mkdir()
+    paths = {}
+    for number, photo in enumerate([*PHOTOS, *FUZZED]):
+        path = layout.downloaded / "odd" / f"{number:03}" / photo.file
+        path.parent.mkdir()
+        photo.put(path)
+        paths[photo] = path
+    before = everything(folder)
+
+    prepare.run(experiment, layout)
+
+    with layout.rejected.open(newline="", encoding="utf-8") as file:
+        rejected = {row["path"]: row["reason"] for row in csv.DictReader(file)}
+    with layout.index.open(newline="", encoding="utf-8") as file:
+        stored = {row["path"]: row for row in csv.DictReader(file)}
+    problems = []
+    for photo, path in paths.items():
+        expected, name = photo.expected("prepare"), printable(path.as_posix())
+        reason = rejected.pop(name, None)
+        if reason is not None:
+            refused = "…." if expected == EITHER else expected
+            fine = name not in stored and fits(refused, reason, path)
+        elif name not in stored:
+            fine = expected == LEFT_OUT
+        else:
+            fine = expected in (PROCESSED, EITHER)
+            file = layout.test_image("odd", stored[name]["image"])
+            problems.append(shows(photo, file))
+        problems.append("" if fine else f"{photo.case}: expected {expected!r}, got {reason!r}")
+    assert not list(filter(None, problems))
+    assert not rejected
+    after = everything(folder)
+    inside = str(layout.index.parent.resolve())
+    assert {path for path in after.keys() - before.keys() if not path.startswith(inside)} == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF"])
+def test_the_largest_photo_is_read_in_1_gb_and_10_s(folder, kind):
+    """Reading alone: what a method does with so many pixels takes its own time."""
+    height = 4096
+    width = images.MAX_PIXELS // height
+    noise = Image.effect_noise((width, height), 40)
+    image = noise if kind == "GIF" else Image.merge("RGB", [noise] * 3)
+    options = {"JPEG": {"progressive": True, "subsampling": 0}, "WEBP": {"method": 0}}
+    options |= {"AVIF": {"speed": 10, "quality": 30}}
+    path = Path(f"large.{ {'TIFF': 'tif'}.get(kind, kind.lower()) }")
+    image.save(path, kind, **options.get(kind, {}))
+    # quality 1 of plain JPEG is the least that can be done with it
+    done = run(folder / "peak", "compress", path, "--out", "out", "--method", "jpeg")
+    assert (done.status, done.err) == (0, "")
+    assert done.seconds < 3 * MOST_SECONDS  # with two encodes of 56 million pixels
+    assert done.peak_bytes < MOST_BYTES
+
+
+@pytest.mark.slow
+@by_case(fuzzed(range(8, 200)))
+def test_many_more_flipped_bits(capfd, folder, photo):
+    test_compress_and_metrics(capfd, folder, photo)
