@@ -36,6 +36,7 @@ LARGEST = {
     ("heatmap", "passes"): 10_000,
     ("audit", "resamples"): 100_000_000,
 }
+MOST_BYTES = 2**17  # of a parameter file, which is then read in a few seconds
 LONGEST_MESSAGE = 300  # of a complaint, which quotes the value
 
 # JSON Schema takes 8.0 for an integer and NaN for a number; here they would break a stage
@@ -248,6 +249,8 @@ def load(name: str) -> Experiment:
             "of letters, digits, _ and - only."
         )
     path = config_path(name)
+    if path.is_file() and path.stat().st_size > MOST_BYTES:
+        raise ParameterError(f"{path} has more than {MOST_BYTES:,} bytes; shorten it.")
     values = read_yaml(path)
     check(values, path)
     experiment = from_values(name, values)

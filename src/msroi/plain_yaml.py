@@ -13,7 +13,6 @@ import yaml
 
 from msroi.errors import ParameterError
 
-MAX_BYTES = 2**20
 MAX_DEPTH = 20
 
 # values of each type that YAML 1.1 and 1.2 read alike, as both take the rest for something else
@@ -82,14 +81,12 @@ def read_yaml(path: Path) -> Any:
     Raises
     ------
     ParameterError
-        If there is none, it has more than `MAX_BYTES`, it is no YAML or says more than one
-        thing; one sentence names the file, the line and what to write.
+        If there is none, it is no YAML or says more than one thing; one sentence names the
+        file, the line and what to write.
     """
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
         raise ParameterError(f"There is no {path}; {path.parent}/ has: {known}.")
-    if path.stat().st_size > MAX_BYTES:
-        raise ParameterError(f"{path} has more than {MAX_BYTES} bytes; shorten it.")
     try:
         return yaml.load(path.read_text(encoding="utf-8"), _PlainLoader)  # noqa: S506, a safe loader
     except ParameterError as error:

@@ -164,13 +164,18 @@ def bombs() -> list[Photo]:
     bmp = bytearray(saved(solid(), "BMP"))
     bmp[18:26] = struct.pack("<ii", 65500, 65500)
     made = [
-        ("JPEG header of 65500x65500", "huge.jpg", partial(jpeg_sized, 65500, 65500), TOO_LARGE),
-        ("PNG header of 65500x65500", "huge.png", partial(png, 65500, 65500), TOO_LARGE),
-        ("GIF header of 65500x65500", "huge.gif", lambda: bytes(gif), TOO_LARGE),
-        ("BMP header of 65500x65500", "huge.bmp", lambda: bytes(bmp), TOO_LARGE),
+        (
+            "JPEG header of 65500x65500",
+            "huge-jpg.jpg",
+            partial(jpeg_sized, 65500, 65500),
+            TOO_LARGE,
+        ),
+        ("PNG header of 65500x65500", "huge-png.png", partial(png, 65500, 65500), TOO_LARGE),
+        ("GIF header of 65500x65500", "huge-gif.gif", lambda: bytes(gif), TOO_LARGE),
+        ("BMP header of 65500x65500", "huge-bmp.bmp", lambda: bytes(bmp), TOO_LARGE),
         (
             "PPM header of 65500x65500",
-            "huge.ppm",
+            "huge-ppm.ppm",
             lambda: b"P6 65500 65500 255\n" + bytes(99),
             TOO_LARGE,
         ),
