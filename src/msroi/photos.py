@@ -5,6 +5,7 @@ those that the package carries (`packaged`), which serve in any folder.
 """
 
 import errno
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -118,7 +119,7 @@ def load_model(experiment: str | None) -> "Model":
     """Load an experiment's trained network, or the package's."""
     try:
         return _loaded(experiment)
-    except SafetensorError as error:
+    except (SafetensorError, json.JSONDecodeError) as error:
         whose = "that come with msroi" if experiment is None else f"of experiment {experiment}"
         raise MissingError(
             f"The weights {whose} are no sound safetensors file ({error}), and no other kind is "
