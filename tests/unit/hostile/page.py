@@ -39,7 +39,7 @@ def table(rows: Iterable[tuple[str, str]], what: str) -> str:
 
 
 def escaped(text: str) -> str:
-    return text.replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_").replace("`", "\\`")
+    return text.replace("*", "\\*").replace("_", "\\_").replace("`", "\\`")
 
 
 def tables() -> dict[str, str]:
