@@ -5,6 +5,7 @@ limits say. What an archive declares about itself is not believed: bytes are cou
 they are unpacked. Modes, owners and times are ignored.
 """
 
+import errno
 import gzip
 import os
 import re
@@ -41,6 +42,7 @@ DAMAGE = (
     struct.error,
     EOFError,
     ValueError,
+    NotImplementedError,  # a kind of ZIP that zipfile does not know
 )
 
 T = TypeVar("T")
@@ -136,12 +138,20 @@ def _told(archive: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        raise SourceError(
-            f"{archive.name} is damaged or no zip or tar archive ({type(error).__name__}); "
-            "nothing was unpacked; pack it anew."
-        ) from None
+        raise _damaged(archive, error) from None
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise _refused(archive, Path(error.filename).name, "a name that occurs twice") from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # an offset that is not in the file
+            raise
+        raise _damaged(archive, error) from None
+
+
+def _damaged(archive: Path, error: Exception) -> SourceError:
+    return SourceError(
+        f"{archive.name} is damaged or no zip or tar archive ({type(error).__name__}); "
+        "nothing was unpacked; pack it anew."
+    )
 
 
 def _refused(archive: Path, name: str, what: str) -> SourceError:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from hostile import PROCESSED
-from hostile.bytes_of import saved, solid
+from hostile import EITHER, PROCESSED
+from hostile.bytes_of import flipped, saved, solid
 
 SOUND = ("one.png", "two.png")
 END = "; nothing was unpacked; pack it anew."
@@ -71,6 +71,13 @@ def tarred(
 def encrypted() -> bytes:
     data = bytearray(zipped("secret"))
     data[data.rindex(b"PK\x01\x02") + 8] |= 1
+    return bytes(data)
+
+
+def patched(offset: int, value: int) -> bytes:
+    """Return a ZIP archive with one byte changed in its directory's last entry."""
+    data = bytearray(zipped("x"))
+    data[data.rindex(b"PK\x01\x02") + offset] = value
     return bytes(data)
 
 
@@ -145,9 +152,29 @@ def contents() -> list[Archive]:
         Archive(
             "tar cut in the middle", "a.tar.gz", lambda: whole_tar[: len(whole_tar) // 2], DAMAGED
         ),
+        Archive("ZIP of a version to come", "a.zip", partial(patched, 6, 84), DAMAGED),
+        Archive(
+            "ZIP whose directory leads before its start",
+            "a.zip",
+            partial(patched, 44, 0xFF),
+            DAMAGED,
+        ),
         Archive("a web page named .zip", "a.zip", lambda: b"<!DOCTYPE html><html>", DAMAGED),
         Archive("0 bytes named .tar", "a.tar", bytes, DAMAGED),
     ]
+
+
+def fuzzed(seeds: range) -> list[Archive]:
+    """Archives with four bits flipped."""
+    return [
+        Archive(f"{kind} with 4 bits flipped", file, partial(damaged, make, seed), EITHER)
+        for kind, file, make in (("ZIP", "a.zip", zipped), ("tar", "a.tar.gz", tarred))
+        for seed in seeds
+    ]
+
+
+def damaged(make: Callable[[], bytes], seed: int) -> bytes:
+    return flipped(make(), seed)
 
 
 ARCHIVES = (*names(), *contents())

@@ -5,6 +5,7 @@ from itertools import groupby
 
 from hostile import LEFT_OUT, PROCESSED
 from hostile.archives import ARCHIVES
+from hostile.archives import fuzzed as fuzzed_archives
 from hostile.downloads import DOWNLOADS, MANIFESTS
 from hostile.parameters import PARAMETERS
 from hostile.photos import PHOTOS, Photo, fuzzed
@@ -47,7 +48,10 @@ def tables() -> dict[str, str]:
     bits = [(photo.case, of_photo(photo)) for photo in fuzzed(range(1))]
     return {
         "photos": table([*((photo.case, of_photo(photo)) for photo in PHOTOS), *bits], "file"),
-        "archives": table(((a.case, outcome(a.outcome)) for a in ARCHIVES), "archive"),
+        "archives": table(
+            ((a.case, outcome(a.outcome)) for a in (*ARCHIVES, *fuzzed_archives(range(1)))),
+            "archive",
+        ),
         "parameters": table(((p.case, outcome(p.outcome)) for p in PARAMETERS), "file"),
         "downloads": table(
             ((d.case, f"{outcome(d.outcome)}, {d.requests} requests") for d in DOWNLOADS),
