@@ -22,8 +22,9 @@ Pixels = NDArray[np.uint8]
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 
 # With these a photo is read in less than 1 GB of memory, whatever is in the file: decoders
-# need up to 16 bytes a pixel (WebP), and some hold the whole file.
+# need up to 12 bytes a pixel, that of WebP up to 20, and some hold the whole file.
 MAX_PIXELS = 56_000_000
+MAX_PIXELS_WEBP = 40_000_000
 MAX_FILE_BYTES = 2**28
 # A file of this many pixels may be as small as it likes; a larger one has to hold a byte for
 # every 100 pixels (JPEG of quality 1 holds two), or it is a decompression bomb.
@@ -36,7 +37,7 @@ SCAN = b"\xff\xda"
 STRIP_PIXELS = 2**20
 
 SAVE = "save it anew as JPEG or PNG"
-TOO_LARGE = f"has more than {MAX_PIXELS:,} pixels, the most that are read; scale it down"
+TOO_LARGE = "has more than {:,} pixels, the most that are read; scale it down"
 
 _WARNING_FILTERS = threading.Lock()
 
@@ -85,7 +86,7 @@ def open_image(path: Path) -> Image.Image:
     except ImageError as error:
         problem = str(error)
     except Image.DecompressionBombError:  # Pillow's own limit, of three times as many pixels
-        problem = TOO_LARGE
+        problem = TOO_LARGE.format(MAX_PIXELS)
     except UnidentifiedImageError:
         problem = f"can't be read as an image: its format is not known, or it is damaged; {SAVE}"
     # Pillow's decoders raise anything from OSError to SyntaxError and struct.error on a
@@ -99,8 +100,9 @@ def open_image(path: Path) -> Image.Image:
 def _insist_on_reasonable(image: Image.Image, file: BinaryIO) -> None:
     """Raise `ImageError` for what would take too much memory or time to decode."""
     pixels = image.width * image.height
-    if pixels > MAX_PIXELS:
-        raise ImageError(TOO_LARGE)
+    most = MAX_PIXELS_WEBP if image.format == "WEBP" else MAX_PIXELS
+    if pixels > most:
+        raise ImageError(TOO_LARGE.format(most))
     size = os.fstat(file.fileno()).st_size
     if size > MAX_FILE_BYTES:
         raise ImageError(f"has more than {MAX_FILE_BYTES:,} bytes, the most that are read; {SAVE}")
