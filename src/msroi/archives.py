@@ -5,6 +5,7 @@ limits say. What an archive declares about itself is not believed: bytes are cou
 they are unpacked. Modes, owners and times are ignored.
 """
 
+import errno
 import gzip
 import os
 import re
@@ -22,12 +23,14 @@ from typing import IO, Protocol, TypeVar, cast
 from tqdm import tqdm
 
 from msroi.errors import SourceError
+from msroi.files import printable
 
 MAX_BYTES = 16 * 1024**3
 MAX_FILES = 200_000
 MAX_RATIO = 100
 FREE_BYTES = 1024**2
 MAX_NAME_BYTES = 255
+MAX_PATH_BYTES = 1024
 BLOCK_BYTES = 1 << 18
 SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
 OUTSIDE = re.compile(r"/|.*\\|[A-Za-z]:|(.*/)?\.\.(/|$)")
@@ -39,6 +42,7 @@ DAMAGE = (
     struct.error,
     EOFError,
     ValueError,
+    NotImplementedError,  # a kind of ZIP that zipfile does not know
 )
 
 T = TypeVar("T")
@@ -98,7 +102,7 @@ class _Budget:
         if self.bytes > self.max_bytes:
             raise SourceError(
                 f"{self.archive.name} unpacks to more than {self.max_bytes} bytes, the limit for "
-                "its size; nothing was unpacked."
+                "its size; nothing was unpacked; pack it anew."
             )
 
     def spend_file(self) -> None:
@@ -107,7 +111,7 @@ class _Budget:
         if self.files > MAX_FILES:
             raise SourceError(
                 f"{self.archive.name} holds more than {MAX_FILES} files, the limit; "
-                "nothing was unpacked."
+                "nothing was unpacked; pack it anew."
             )
 
 
@@ -134,16 +138,26 @@ def _told(archive: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        raise SourceError(
-            f"{archive.name} is damaged or no zip or tar archive ({type(error).__name__}); "
-            "nothing was unpacked."
-        ) from None
+        raise _damaged(archive, error) from None
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise _refused(archive, Path(error.filename).name, "a name that occurs twice") from None
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # an offset that is not in the file
+            raise
+        raise _damaged(archive, error) from None
+
+
+def _damaged(archive: Path, error: Exception) -> SourceError:
+    return SourceError(
+        f"{archive.name} is damaged or no zip or tar archive ({type(error).__name__}); "
+        "nothing was unpacked; pack it anew."
+    )
 
 
 def _refused(archive: Path, name: str, what: str) -> SourceError:
-    return SourceError(f"{archive.name} holds {what}: {name!r}; nothing was unpacked.")
+    return SourceError(
+        f"{archive.name} holds {what}: {name!r}; nothing was unpacked; pack it anew."
+    )
 
 
 def _unpack_zip(archive: Path, into: Path, budget: _Budget) -> None:
@@ -196,7 +210,10 @@ def _target(archive: Path, name: str, into: Path, budget: _Budget) -> Path | Non
     if OUTSIDE.match(name):
         raise _refused(archive, name, "a name that leads outside")
     parts = PurePosixPath(name).parts
-    if not name.isprintable() or any(len(part.encode()) > MAX_NAME_BYTES for part in parts):
+    too_long = len(os.fsencode(name)) > MAX_PATH_BYTES or any(
+        len(os.fsencode(part)) > MAX_NAME_BYTES for part in parts
+    )
+    if too_long or printable(name) != name:
         raise _refused(archive, name, "a name that no file should have")
     return into.joinpath(*parts) if parts and parts[0] != "__MACOSX" else None
 

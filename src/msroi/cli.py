@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from msroi import __version__, distributed
 from msroi.errors import ParameterError, UserError
+from msroi.files import printable
 
 # what each stage does, in the order of the pipeline
 STAGES = {
@@ -375,12 +376,18 @@ def show(results: Iterable[Mapping[str, Any] | UserError], line: str, *, as_json
     for result in results:
         with tqdm.external_write_mode():  # a progress bar makes room for the line
             if isinstance(result, UserError):
-                print(f"msroi: {result}", file=sys.stderr)
+                complain(str(result))
                 status = 2
                 continue
             finite = {key: None if value == math.inf else value for key, value in result.items()}
-            print(json.dumps(finite) if as_json else line.format(**result), flush=True)
+            text = {k: printable(v) if isinstance(v, str) else v for k, v in result.items()}
+            print(json.dumps(finite) if as_json else line.format(**text), flush=True)
     return status
+
+
+def complain(sentence: str) -> None:
+    """Print on stderr, on one line, what is wrong."""
+    print(f"msroi: {printable(sentence)}", file=sys.stderr)
 
 
 def own_files(arguments: argparse.Namespace) -> bool:
@@ -423,7 +430,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(arguments)
     except UserError as error:
-        print(f"msroi: {error}", file=sys.stderr)
+        complain(str(error))
         return 2
     except BrokenPipeError:  # whoever reads stdout, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -431,7 +438,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # a folder that can't be written, a full disk
         if error.errno is None:
             raise
-        print(f"msroi: {error}.", file=sys.stderr)
+        complain(f"{error}.")
         return 2
     except KeyboardInterrupt:
         print("msroi: stopped.", file=sys.stderr)

@@ -5,18 +5,20 @@ place. A download goes to a shared scratch folder under a name that begins with 
 so that no two experiments fetch it twice; an interrupted one is resumed.
 """
 
+import csv
+import os
 import sys
 import time
 from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import pooch
 import requests
 
-from msroi.archives import without_suffix
+from msroi.archives import MAX_BYTES, without_suffix
 from msroi.errors import SourceError
 from msroi.files import file_hash
 from msroi.sources import Source, is_url, mirror_prefix, with_manifest
@@ -25,6 +27,7 @@ TRIES = 3
 BACKOFF_S = 1.0
 TIMEOUT_S = 30.0
 CHUNK_BYTES = 1 << 16
+MANIFEST_BYTES = 1 << 24
 GOOGLE_DRIVE = "https://drive.usercontent.google.com/download?id={}&export=download&confirm=t"
 
 
@@ -74,7 +77,7 @@ def with_mirror(sources: list[Source], scratch: Path) -> list[Source]:
     address = _below_mirror("manifest.csv")
     if not is_url(address):
         manifest = Path(address)
-        return with_manifest(sources, manifest) if manifest.is_file() else sources
+        return _with_manifest(sources, manifest) if manifest.is_file() else sources
     try:
         there = pooch.HTTPDownloader(timeout=TIMEOUT_S)(address, None, None, check_only=True)
     except requests.RequestException as error:
@@ -83,8 +86,17 @@ def with_mirror(sources: list[Source], scratch: Path) -> list[Source]:
         return sources
     manifest = scratch / "manifest.csv"
     manifest.unlink(missing_ok=True)
-    _transfer(address, manifest, "the mirror's manifest")
-    return with_manifest(sources, manifest)
+    _transfer(address, manifest, "the mirror's manifest", MANIFEST_BYTES)
+    return _with_manifest(sources, manifest)
+
+
+def _with_manifest(sources: list[Source], manifest: Path) -> list[Source]:
+    try:
+        return with_manifest(sources, manifest)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(
+            f"The mirror's {manifest.name} is no CSV file in UTF-8 ({error}); mend it there."
+        ) from None
 
 
 def mismatch(path: Path, source: Source) -> str:
@@ -133,8 +145,22 @@ def _local(source: Source) -> Path:
     if path.is_file():
         return _checked_in_place(path, source)
     if folder.is_dir():
-        return folder
+        return _plain(folder, source)
     raise SourceError(f"{source.name}: {path} is not there; put it there ({source.note}).")
+
+
+def _plain(folder: Path, source: Source) -> Path:
+    """Return `folder` if it holds nothing but files and folders, as an archive must.
+
+    What a link leads to would be copied into the data set, and with `dvc push` beyond.
+    """
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                raise SourceError(
+                    f"{source.name}: {path} is a link or a device; put the file itself there."
+                )
+    return folder
 
 
 def _address(source: Source) -> str:
@@ -162,7 +188,8 @@ def _downloaded(source: Source, url: str, scratch: Path) -> Path:
         return target
     partial = target.with_name(f"{target.name}.part")
     by_hand = f"run again, or save the file by hand as {target}"
-    _transfer(url, partial, source.name, by_hand)
+    most = MAX_BYTES if source.size_bytes is None else source.size_bytes
+    _transfer(url, partial, source.name, most, by_hand)
     if wrong := mismatch(partial, source):
         page = " (a web page came instead of the file)" if _is_web_page(partial) else ""
         partial.unlink()
@@ -172,12 +199,14 @@ def _downloaded(source: Source, url: str, scratch: Path) -> Path:
     return partial.replace(target)
 
 
-def _transfer(url: str, partial: Path, name: str, advice: str = "run again") -> None:
+def _transfer(
+    url: str, partial: Path, name: str, most_bytes: int, advice: str = "run again"
+) -> None:
     """Download `url` to `partial`; resume and retry what is worth it, else raise SourceError."""
     partial.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(1, TRIES + 1):
         try:
-            return _get(url, partial)
+            return _get(url, partial, most_bytes)
         except requests.RequestException as error:
             if attempt == TRIES or not _may_pass(error):
                 tried = f"tried {attempt} times" if attempt > 1 else "tried once"
@@ -186,11 +215,40 @@ def _transfer(url: str, partial: Path, name: str, advice: str = "run again") -> 
                 ) from None
             if _status(error) == requests.codes.requested_range_not_satisfiable:
                 partial.unlink()
+        except _TooLongError:
+            partial.unlink()
+            raise SourceError(
+                f"{name}: {url} sends more than the {most_bytes} bytes that are expected; "
+                f"the download was deleted; {advice}."
+            ) from None
+        except ValueError as error:  # such as a Content-Length that is no number
+            raise SourceError(
+                f"{name}: {url} could not be downloaded: the server's answer is not HTTP "
+                f"({error}); {advice}."
+            ) from None
         time.sleep(BACKOFF_S * 2 ** (attempt - 1))
     return None
 
 
-def _get(url: str, partial: Path) -> None:
+class _TooLongError(Exception):
+    """More came than was declared."""
+
+
+class _Bounded:
+    """A file that takes no more than so many bytes, as a server may send without end."""
+
+    def __init__(self, file: BinaryIO, most_bytes: int) -> None:
+        self.file, self.most_bytes = file, most_bytes
+        self.flush = file.flush
+
+    def write(self, chunk: bytes) -> int:
+        """Write `chunk`, or raise `_TooLongError`."""
+        if self.file.tell() + len(chunk) > self.most_bytes:
+            raise _TooLongError
+        return self.file.write(chunk)
+
+
+def _get(url: str, partial: Path, most_bytes: int) -> None:
     """Download `url` once, going on where `partial` ends if the server can."""
     start = partial.stat().st_size if partial.is_file() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
@@ -209,7 +267,7 @@ def _get(url: str, partial: Path) -> None:
             headers=headers,
             hooks={"response": start_over_unless_resumed},
         )
-        get(url, file, None)
+        get(url, _Bounded(file, most_bytes), None)
 
 
 def _status(error: requests.RequestException) -> int | None:

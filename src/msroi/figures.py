@@ -82,7 +82,8 @@ def plot_row(
     for line, (images, names) in enumerate(zip(lines, titles, strict=True)):
         for column, (image, name) in enumerate(zip(images, names, strict=True)):
             axes[line, column].imshow(image)
-            axes[line, column].set_title(name, fontsize=8)
+            # a $ in a name starts no formula
+            axes[line, column].set_title(name, fontsize=8, parse_math=False)
             axes[line, column].set_axis_off()
     save_figure(figure, path)
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,16 +13,20 @@ from typing import Any
 
 from msroi.errors import MissingError
 
+# control characters, halves of characters (bytes that are not UTF-8) and line breaks
+UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well.
 
     On an exception the temporary file is removed and `path` is left as it was. The
-    temporary name keeps the suffix, since image writers choose the format by it.
+    temporary name keeps the suffix, since image writers choose the format by it, and is
+    short where `path`'s is as long as the file system allows.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    partial = path.with_name(f".partial-{os.getpid()}-{digest(path.name)}{path.suffix}")
     try:
         yield partial
         partial.replace(path)
@@ -113,6 +118,17 @@ def file_hash(path: Path, algorithm: str = "sha256") -> str:
     """Return the hex digest of a file, read in blocks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def printable(text: str) -> str:
+    """Return text with what no terminal or table should get written as an escape.
+
+    That is what a file's name may hold to fake a line of output or to steer a terminal.
+    """
+    return "".join(
+        c.encode("unicode_escape").decode() if unicodedata.category(c) in UNPRINTABLE else c
+        for c in text
+    )
 
 
 def digest(*parts: str) -> str:

@@ -1,10 +1,12 @@
 """Photographs in and out: any file becomes 8-bit RGB as a viewer would show it."""
 
+import os
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +17,27 @@ from msroi.files import written_whole
 
 Pixels = NDArray[np.uint8]
 
-# Pillow opens no larger photo; as RGB it would need more than 500 MB
-MAX_PIXELS = 178_956_970
+# The formats that are decoded, by Pillow's names: those of photographs. Each decoder more is
+# one more way in; that of EPS would even start Ghostscript.
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+
+# With these a photo is read in less than 1 GB of memory, whatever is in the file: decoders
+# need up to 12 bytes a pixel, that of WebP up to 20, and some hold the whole file.
+MAX_PIXELS = 56_000_000
+MAX_PIXELS_WEBP = 40_000_000
+MAX_FILE_BYTES = 2**28
+# A file of this many pixels may be as small as it likes; a larger one has to hold a byte for
+# every 100 pixels (JPEG of quality 1 holds two), or it is a decompression bomb.
+FREE_PIXELS = 2**24
+MAX_PIXELS_A_BYTE = 100
+# Each scan of a progressive JPEG goes over all of its pixels; encoders write some ten.
+MAX_SCANS = 100
+SCAN = b"\xff\xda"
+
+STRIP_PIXELS = 2**20
+
+SAVE = "save it anew as JPEG or PNG"
+TOO_LARGE = "has more than {:,} pixels, the most that are read; scale it down"
 
 _WARNING_FILTERS = threading.Lock()
 
@@ -29,18 +50,29 @@ def quiet() -> Iterator[None]:
         yield
 
 
+def suffixes() -> frozenset[str]:
+    """Return the suffixes of `FORMATS`, in lower case."""
+    return frozenset(
+        suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS
+    )
+
+
 def open_image(path: Path) -> Image.Image:
     """Open and fully decode an image file, turned as its EXIF orientation says.
 
     Raises
     ------
     ImageError
-        If the file can't be read as an image: empty, truncated, not an image, or larger
-        than `MAX_PIXELS`.
+        If the file can't be read as an image: empty, truncated, not of `FORMATS`, no plain
+        file, or larger than the limits above.
     """
     try:
+        # before it is opened: opening a named pipe waits for a writer
+        if not (path.is_file() or path.is_dir()) and path.exists():
+            raise ImageError("is no plain file; name an image file")
         with quiet(), path.open("rb") as file:
-            image = Image.open(file)
+            image = Image.open(file, formats=FORMATS)
+            _insist_on_reasonable(image, file)
             image.load()
             with suppress(Exception):  # damaged EXIF is no obstacle
                 ImageOps.exif_transpose(image, in_place=True)
@@ -48,19 +80,45 @@ def open_image(path: Path) -> Image.Image:
                     image.getexif().get_ifd(part)  # reads it now, while the file is open
             return image
     except FileNotFoundError:
-        problem = "is not there"
+        problem = "is not there; check its name"
     except IsADirectoryError:
-        problem = "is a folder, not an image file"
-    except Image.DecompressionBombError:
-        problem = f"has more than {MAX_PIXELS:,} pixels, the most that are read; scale it down"
+        problem = "is a folder, not an image file; name an image in it"
+    except ImageError as error:
+        problem = str(error)
+    except Image.DecompressionBombError:  # Pillow's own limit, of three times as many pixels
+        problem = TOO_LARGE.format(MAX_PIXELS)
     except UnidentifiedImageError:
-        problem = "can't be read as an image: its format is not known, or it is damaged"
+        problem = f"can't be read as an image: its format is not known, or it is damaged; {SAVE}"
     # Pillow's decoders raise anything from OSError to SyntaxError and struct.error on a
     # damaged file; all of them mean the same to the user
     except Exception as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        problem = f"can't be read as an image: {reason.rstrip('.')}"
+        problem = f"can't be read as an image: {' '.join(reason.split()).rstrip('.')}; {SAVE}"
     raise ImageError(f"{path} {problem}.")
+
+
+def _insist_on_reasonable(image: Image.Image, file: BinaryIO) -> None:
+    """Raise `ImageError` for what would take too much memory or time to decode."""
+    pixels = image.width * image.height
+    most = MAX_PIXELS_WEBP if image.format == "WEBP" else MAX_PIXELS
+    if pixels > most:
+        raise ImageError(TOO_LARGE.format(most))
+    size = os.fstat(file.fileno()).st_size
+    if size > MAX_FILE_BYTES:
+        raise ImageError(f"has more than {MAX_FILE_BYTES:,} bytes, the most that are read; {SAVE}")
+    if pixels > FREE_PIXELS and pixels > MAX_PIXELS_A_BYTE * size:
+        raise ImageError(
+            f"has {pixels:,} pixels in {size:,} bytes, as no photo of that size has; scale it down"
+        )
+    if image.format in ("JPEG", "MPO"):  # MPO: several JPEGs in one file
+        place = file.tell()
+        file.seek(0)
+        scans = file.read().count(SCAN)
+        file.seek(place)
+        if scans > MAX_SCANS:
+            raise ImageError(
+                f"is a JPEG of {scans} scans, and {MAX_SCANS} are read at most; {SAVE}"
+            )
 
 
 def to_rgb(image: Image.Image) -> Pixels:
@@ -70,13 +128,32 @@ def to_rgb(image: Image.Image) -> Pixels:
     no finite number is black), CMYK and every other mode go through Pillow's conversion.
     Of an animation the first frame is taken.
     """
+    rgb = np.empty((image.height, image.width, 3), np.uint8)
+    # strip by strip, as the steps between need several times the image's own memory
+    rows = max(1, STRIP_PIXELS // max(image.width, 1))
+    strips = [
+        (0, top, image.width, min(top + rows, image.height)) for top in range(0, image.height, rows)
+    ]
+    scale = 255.0 / 65535.0
+    if image.mode == "F":
+        largest = max((_grey(image.crop(strip)).max(initial=0.0) for strip in strips), default=0.0)
+        scale = 255.0 if largest <= 1.0 else 1.0
+    for strip in strips:
+        _, top, _, bottom = strip
+        rgb[top:bottom] = _strip_to_rgb(image.crop(strip), scale)
+    return rgb
+
+
+def _grey(image: Image.Image) -> NDArray[np.float64]:
+    """Return a 16-bit or float grey; what is no finite number is 0."""
+    grey = np.asarray(image, dtype=np.float64)
+    return np.where(np.isfinite(grey), grey, 0.0)
+
+
+def _strip_to_rgb(image: Image.Image, scale: float) -> Pixels:
+    """Convert as `to_rgb` says; `scale` brings 16-bit or float greys to 255."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        grey = np.asarray(image, dtype=np.float64)
-        grey = np.where(np.isfinite(grey), grey, 0.0)
-        if image.mode == "F":
-            scale = 255.0 if grey.max(initial=0.0) <= 1.0 else 1.0
-        else:
-            scale = 255.0 / 65535.0
+        grey = _grey(image)
         image = Image.fromarray(np.clip(np.rint(grey * scale), 0, 255).astype(np.uint8))
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")

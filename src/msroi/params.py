@@ -5,19 +5,39 @@ it. `workflow/schemas/experiment.schema.yaml` says what each means and may be.
 """
 
 import dataclasses
+import functools
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jsonschema
-import yaml
 
 from msroi.errors import ParameterError
+from msroi.plain_yaml import read_yaml as read_yaml  # also for those who use `params`
 
 SCHEMA = Path("workflow/schemas/experiment.schema.yaml")
 
+# names that become folders: of an experiment (as in the workflow's rules), and of a data or
+# test set
+EXPERIMENT_NAME = re.compile(r"[A-Za-z0-9_-]+")
+FOLDER_NAME = re.compile(r"\w[\w.-]{0,99}")
+# beyond these a stage would fill the memory before it did anything; JAX takes seeds of 32 bits
+LARGEST = {
+    ("seed",): 2**32 - 1,
+    ("prepare", "input_px"): 4096,
+    ("prepare", "crops_per_class"): 1_000_000,
+    ("augment", "views"): 100_000,
+    ("train", "batch_size"): 100_000,
+    ("train", "filters"): 100_000,
+    ("heatmap", "input_px"): 4096,
+    ("heatmap", "passes"): 10_000,
+    ("audit", "resamples"): 100_000_000,
+}
+MOST_BYTES = 2**17  # of a parameter file, which is then read in a few seconds
+LONGEST_MESSAGE = 300  # of a complaint, which quotes the value
 
 # JSON Schema takes 8.0 for an integer and NaN for a number; here they would break a stage
 VALIDATOR = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
@@ -223,10 +243,18 @@ def load(name: str) -> Experiment:
         If the file is missing, is not YAML, breaks the schema or contradicts itself; the
         message names the key, the value and what is allowed.
     """
+    if name and not EXPERIMENT_NAME.fullmatch(name):
+        raise ParameterError(
+            f"{name!r} is no name of an experiment; name a file in config/ without its suffix, "
+            "of letters, digits, _ and - only."
+        )
     path = config_path(name)
+    if path.is_file() and path.stat().st_size > MOST_BYTES:
+        raise ParameterError(f"{path} has more than {MOST_BYTES:,} bytes; shorten it.")
     values = read_yaml(path)
     check(values, path)
     experiment = from_values(name, values)
+    check_folder_names(experiment, path)
     cross_check(experiment, path)
     return experiment
 
@@ -239,17 +267,6 @@ def from_values(name: str, values: Mapping[str, Any]) -> Experiment:
         if field.name in values
     }
     return Experiment(name=name, **sections)
-
-
-def read_yaml(path: Path) -> Any:
-    """Read a YAML file, or say in one sentence why it can't be read."""
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml"))) or "none"
-        raise ParameterError(f"There is no {path}; {path.parent}/ has: {known}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParameterError(f"{path} is not YAML: {' '.join(str(error).split())}.") from None
 
 
 def check(values: Any, path: Path) -> None:
@@ -267,7 +284,14 @@ def check(values: Any, path: Path) -> None:
         key = ".".join(map(str, error.absolute_path)) or "the file"
         hint = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
         allowed = f" ({hint})" if hint else ""
-        raise ParameterError(f"{path}: {key}: {error.message}{allowed}.")
+        message = error.message
+        if len(message) > LONGEST_MESSAGE:
+            message = f"{message[:LONGEST_MESSAGE]}…"
+        raise ParameterError(f"{path}: {key}: {message}{allowed}.")
+    for keys, largest in LARGEST.items():
+        value = functools.reduce(lambda section, key: section[key], keys, values)
+        if value > largest:
+            raise ParameterError(f"{path}: {'.'.join(keys)}: {value} is more than {largest:,}.")
 
 
 def cross_check(experiment: Experiment, path: Path) -> None:
@@ -310,6 +334,21 @@ def cross_check(experiment: Experiment, path: Path) -> None:
             f"{path}: prepare.crops_per_class: {prepare.crops_per_class} leaves none to train, "
             f"as the last {prepare.validate_last} validate (prepare.validate_last)."
         )
+
+
+def check_folder_names(experiment: Experiment, path: Path) -> None:
+    """Raise `ParameterError` for a data or test set whose name can't be that of its folder."""
+    named: dict[str, Iterable[str]] = {
+        "download.datasets": experiment.download.datasets,
+        "prepare.test_sets": experiment.prepare.test_sets,
+    }
+    for key, names in named.items():
+        for name in names:
+            if not FOLDER_NAME.fullmatch(name):
+                raise ParameterError(
+                    f"{path}: {key}: {name!r} becomes the name of a folder; write letters, digits, "
+                    "_, - and . only, 100 at most, and no . in front."
+                )
 
 
 def _section(kind: Any, value: Any) -> Any:

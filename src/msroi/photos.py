@@ -4,6 +4,9 @@
 those that the package carries (`packaged`), which serve in any folder.
 """
 
+import errno
+import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -11,13 +14,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
+from safetensors import SafetensorError
 from tqdm import tqdm
 
 from msroi import metadata, packaged, params
 from msroi.encoders import WITH_SALIENCY, encoder
-from msroi.errors import ImageError, ParameterError
-from msroi.files import write_bytes
-from msroi.images import open_image, read_grey, read_rgb, to_8_bit, to_rgb, write_image
+from msroi.errors import ImageError, MissingError, ParameterError
+from msroi.files import printable, write_bytes
+from msroi.images import (
+    open_image,
+    read_grey,
+    read_rgb,
+    suffixes,
+    to_8_bit,
+    to_rgb,
+    write_image,
+)
 from msroi.layout import Layout
 from msroi.metadata import Metadata
 from msroi.params import Experiment
@@ -27,8 +39,6 @@ if TYPE_CHECKING:
     from msroi.saliency import Model
 
 JPEG_MAX_SIDE = 65500  # libjpeg's JPEG_MAX_DIMENSION
-# what Pillow knows by name but reads only with the help of another program, if at all
-HARDLY_READ = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 
 # of one photo; or why there is none
 Result = dict[str, Any] | ImageError
@@ -37,7 +47,7 @@ Result = dict[str, Any] | ImageError
 def image_files(paths: Sequence[Path]) -> list[Path]:
     """Return the files among `paths`, and in place of a folder the images directly in it.
 
-    Those are the files with a suffix of a format that Pillow reads, in the order of their
+    Those are the files with a suffix of a format that is read, in the order of their
     names, but for hidden ones.
 
     Raises
@@ -57,14 +67,11 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    formats = Image.registered_extensions()
-    readable = Image.OPEN.keys() - HARDLY_READ
+    readable = suffixes()
     return sorted(
         path
         for path in folder.iterdir()
-        if formats.get(path.suffix.lower()) in readable
-        and not path.name.startswith(".")
-        and path.is_file()
+        if path.suffix.lower() in readable and not path.name.startswith(".") and path.is_file()
     )
 
 
@@ -79,11 +86,11 @@ def output_paths(
         If a result would overwrite one of the images, or two results would share a name.
     """
     paths = {image: [out / f"{image.stem}{suffix}" for suffix in suffixes] for image in images}
-    sources = {image.resolve() for image in images}
+    sources = {os.path.realpath(image) for image in images}  # `resolve` raises on a loop of links
     makers: dict[Path, Path] = {}
     for image, results in paths.items():
         for path in results:
-            if path.resolve() in sources:
+            if os.path.realpath(path) in sources:
                 raise ParameterError(
                     f"{path}, a result for {image}, would overwrite one of the images; "
                     "choose another --out folder."
@@ -110,6 +117,17 @@ def parameters(experiment: str | None) -> Experiment:
 
 def load_model(experiment: str | None) -> "Model":
     """Load an experiment's trained network, or the package's."""
+    try:
+        return _loaded(experiment)
+    except (SafetensorError, json.JSONDecodeError) as error:
+        whose = "that come with msroi" if experiment is None else f"of experiment {experiment}"
+        raise MissingError(
+            f"The weights {whose} are no sound safetensors file ({error}), and no other kind is "
+            "read; install the package again, or run stages download and train."
+        ) from None
+
+
+def _loaded(experiment: str | None) -> "Model":
     if experiment is None:
         return packaged.model()
     described = parameters(experiment)
@@ -132,6 +150,10 @@ def each(
             yield one(image)
         except ImageError as error:
             yield error
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            yield ImageError(f"{image} has too long a name for its results; shorten it.")
 
 
 def heatmaps(images: Sequence[Path], out: Path, experiment: str | None) -> Iterator[Result]:
@@ -222,7 +244,7 @@ def kept_metadata(image: Image.Image, path: Path) -> Metadata:
     kept, left_out = metadata.fitting(metadata.of(image))
     for what in left_out:
         sentence = f"msroi: {path}: left out {what}, more than a JPEG can hold."
-        tqdm.write(sentence, file=sys.stderr)
+        tqdm.write(printable(sentence), file=sys.stderr)
     return kept
 
 
@@ -231,5 +253,9 @@ def measured(reference: Path, distorted: Path, saliency: Path | None) -> dict[st
     from msroi.metrics import measure
 
     weights = None if saliency is None else read_grey(saliency)
-    values = measure(read_rgb(reference), read_rgb(distorted), weights)
+    images = read_rgb(reference), read_rgb(distorted)
+    try:
+        values = measure(*images, weights)
+    except ImageError as error:  # the sizes do not fit
+        raise ImageError(f"{distorted}: {error}") from None
     return {"reference": str(reference), "distorted": str(distorted), **values}

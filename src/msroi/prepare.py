@@ -14,7 +14,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib.format import write_array_header_1_0
-from PIL import Image
 from tqdm import tqdm
 
 from msroi import jpeg
@@ -23,15 +22,17 @@ from msroi.files import (
     existing,
     file_hash,
     fresh_folder,
+    printable,
     write_csv,
     written_whole,
 )
-from msroi.images import Pixels, open_image, resize, to_rgb, write_image
+from msroi.images import Pixels, open_image, resize, suffixes, to_rgb, write_image
 from msroi.index import COLUMNS
 from msroi.layout import Layout
 from msroi.params import Experiment, Prepare, TestSet
 
 REJECTED_COLUMNS = ("path", "reason")
+MAX_NAME_BYTES = 255  # what file systems allow
 
 # Training crops come from the first 70 % of a photograph along its longer side,
 # validation crops from the rest; a crop's side is at least half of what its region allows.
@@ -112,9 +113,10 @@ def wanted_folders(folder: Path, params: Prepare) -> Iterator[Wanted]:
 def wanted_crops(folder: Path, params: Prepare) -> Iterator[Wanted]:
     """List the crops of each class; they are dealt evenly to the class's photographs."""
     train = params.crops_per_class - params.validate_last
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     for class_name, names in params.classes.items():
         for name in names:
-            if not (folder / name).is_file():
+            if name not in files:
                 raise ParameterError(
                     f"prepare.classes.{class_name}: {name} is not among the files of "
                     f"{params.training_set} in {folder}."
@@ -142,7 +144,7 @@ def crop_boxes(height: int, width: int, split: str, crops: int, seed: Sequence[i
     rng = np.random.default_rng(seed)
     along = max(height, width)
     if along < 2:
-        raise ImageError("A photograph of a single pixel can't be cut into crops.")
+        raise ImageError("A photograph of a single pixel can't be cut into crops; replace it.")
     cut = max(1, int(along * TRAIN_SHARE))
     start, stop = (0, cut) if split == "train" else (cut, along)
     boxes = []
@@ -216,7 +218,7 @@ def read_photo(path: Path) -> Photo:
     A file without the suffix of an image format is refused even if it holds an image:
     Caltech-101 has a stray `BACKGROUND_Google/tmp`, a JPEG that is none of its 9144 images.
     """
-    if path.suffix.lower() not in Image.registered_extensions():
+    if path.suffix.lower() not in suffixes():
         raise ImageError(f"{path} has no suffix of an image format, such as .jpg or .png.")
     image = open_image(path)
     tables = getattr(image, "quantization", None)  # only JPEGs have any
@@ -227,6 +229,18 @@ def read_photo(path: Path) -> Photo:
 def image_name(path: Path, folder: Path) -> str:
     """Name an image by its path in the data set without suffix, as one file name."""
     return path.relative_to(folder).with_suffix("").as_posix().replace("/", "__")
+
+
+def check_name(path: Path, folder: Path) -> None:
+    """Raise `ImageError` for a name that no table or no file of a result can have."""
+    name = image_name(path, folder)
+    if printable(name) != name:
+        raise ImageError(f"{path} has a control character or no UTF-8 in its name; rename it.")
+    if len(f"{name}.png".encode()) > MAX_NAME_BYTES:
+        raise ImageError(
+            f"{path} has too long a name: {name}.png, the name of its result, has more than "
+            f"{MAX_NAME_BYTES} bytes; shorten it."
+        )
 
 
 def index_row(row: int, item: Wanted, photo: Photo, box: Box, folder: Path) -> dict[str, Any]:
@@ -268,12 +282,14 @@ def run(experiment: Experiment, layout: Layout) -> None:
         write_pack_header(packed, sum(item.crops for item in wanted), side)
         for number, item in enumerate(tqdm(wanted, desc="prepare", unit="file")):
             try:
+                folder = dataset_folder(item, experiment, layout)
+                check_name(item.path, folder)
                 photo = read_photo(item.path)
                 boxes = boxes_of(item, photo, experiment, number)
             except ImageError as error:
-                rejected.append({"path": item.path.as_posix(), "reason": str(error)})
+                path, reason = printable(item.path.as_posix()), printable(str(error))
+                rejected.append({"path": path, "reason": reason})
                 continue
-            folder = dataset_folder(item, experiment, layout)
             for box in boxes:
                 packed.write(resize(box.cut(photo.pixels), side).tobytes())
                 index.append(index_row(len(index), item, photo, box, folder))

@@ -152,9 +152,14 @@ def markdown(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     """Return rows as a Markdown table."""
     lines = ["| " + " | ".join(columns) + " |", "| " + " | ".join("---" for _ in columns) + " |"]
     for row in rows:
-        cells = (str(row[column]).replace("|", "\\|") for column in columns)
+        cells = (without_html(str(row[column])).replace("|", "\\|") for column in columns)
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def without_html(text: str) -> str:
+    """Return text, such as a file's name, so that no viewer takes a part of it for HTML."""
+    return text.replace("<", "&lt;")
 
 
 def summary_text(experiment: Experiment, layout: Layout, metrics: Mapping[str, Any]) -> str:
@@ -259,7 +264,9 @@ def report_text(
         "## Figures\n",
     ]
     for number, caption in captions.items():
-        parts.append(f"### Figure {number}: {caption}\n\n![](../figures/figure{number}.png)\n")
+        parts.append(
+            f"### Figure {number}: {without_html(caption)}\n\n![](../figures/figure{number}.png)\n"
+        )
     parts.append("### Training\n\n![](../model/history.png)\n")
     parts += [
         "## Audit of published numbers\n",

@@ -38,6 +38,12 @@ ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
 }
 
+# what a pickle that is none, or is made to do harm, makes the unpickler raise
+DAMAGE = (
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError),
+    *(MemoryError, OverflowError, RecursionError),
+)
+
 
 def convert(source: Source, path: Path, target: Path) -> None:
     """Write the weights in `path`, fetched from `source`, to `target` as safetensors.
@@ -150,7 +156,7 @@ def _unpickled(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             return _OnlyArrays(file).load()
-    except (pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError):
+    except DAMAGE:
         raise SourceError(f"{path.name} is no pickle of arrays; fetch it again.") from None
 
 

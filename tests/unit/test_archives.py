@@ -66,7 +66,7 @@ def test_files_and_folders_come_out(tmp_path: Path, make: Maker, name: str) -> N
 def test_no_way_outside(tmp_path: Path, make: Maker, name: str, evil: str) -> None:
     archive = make(tmp_path / name, ("fine", b"1"), (evil, b"2"))
     assert refused(archive) == (
-        f"{name} holds a name that leads outside: {evil!r}; nothing was unpacked."
+        f"{name} holds a name that leads outside: {evil!r}; nothing was unpacked; pack it anew."
     )
 
 
@@ -81,7 +81,10 @@ def test_no_odd_names(tmp_path: Path, make: Maker, name: str, evil: str) -> None
 @pytest.mark.parametrize("second", ["a", "./a", "a/b"])
 def test_no_name_twice(tmp_path: Path, make: Maker, name: str, second: str) -> None:
     archive = make(tmp_path / name, ("a", b"1"), (second, b"2"))
-    assert refused(archive) == f"{name} holds a name that occurs twice: 'a'; nothing was unpacked."
+    assert (
+        refused(archive)
+        == f"{name} holds a name that occurs twice: 'a'; nothing was unpacked; pack it anew."
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,7 +96,7 @@ def test_no_links_or_devices_in_tar(tmp_path: Path, kind: bytes) -> None:
         entry.type, entry.linkname = kind, "/etc/passwd"
         file.addfile(entry)
     assert refused(tmp_path / "a.tar") == (
-        "a.tar holds a link, a device or a sparse file: 'evil'; nothing was unpacked."
+        "a.tar holds a link, a device or a sparse file: 'evil'; nothing was unpacked; pack it anew."
     )
 
 
@@ -115,7 +118,7 @@ def test_no_links_in_zip(tmp_path: Path) -> None:
         entry.external_attr = 0o120777 << 16
         file.writestr(entry, "/etc/passwd")
     assert refused(tmp_path / "a.zip") == (
-        "a.zip holds a link or a device: 'evil'; nothing was unpacked."
+        "a.zip holds a link or a device: 'evil'; nothing was unpacked; pack it anew."
     )
 
 
@@ -136,7 +139,8 @@ def test_no_bombs(tmp_path: Path, make: Maker, name: str, monkeypatch: pytest.Mo
     archive = make(tmp_path / name, ("zeros", bytes(10_000_000)))
     limit = 1000 + 100 * archive.stat().st_size
     assert refused(archive) == (
-        f"{name} unpacks to more than {limit} bytes, the limit for its size; nothing was unpacked."
+        f"{name} unpacks to more than {limit} bytes, the limit for its size; nothing was "
+        "unpacked; pack it anew."
     )
 
 
@@ -144,7 +148,9 @@ def test_no_bombs(tmp_path: Path, make: Maker, name: str, monkeypatch: pytest.Mo
 def test_no_flood(tmp_path: Path, make: Maker, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "MAX_FILES", 3)
     archive = make(tmp_path / name, *[(f"f{n}", b"") for n in range(4)])
-    assert refused(archive) == (f"{name} holds more than 3 files, the limit; nothing was unpacked.")
+    assert refused(archive) == (
+        f"{name} holds more than 3 files, the limit; nothing was unpacked; pack it anew."
+    )
     monkeypatch.setattr(archives, "MAX_FILES", 4)
     monkeypatch.setattr(archives, "MAX_BYTES", 10)
     archive = make(tmp_path / name, ("big", b"0123456789ab"))
@@ -190,7 +196,7 @@ def test_rubbish_after_the_first_file_of_a_tar(tmp_path: Path) -> None:
 def test_no_archive_at_all(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"<html>")
     assert refused(tmp_path / "a.zip") == (
-        "a.zip is damaged or no zip or tar archive (ReadError); nothing was unpacked."
+        "a.zip is damaged or no zip or tar archive (ReadError); nothing was unpacked; pack it anew."
     )
 
 

@@ -326,7 +326,7 @@ def test_interrupt(capsys, monkeypatch):
         ),
         (
             "compress no.png --out out --method jpeg",
-            "msroi: no.png is not there.",
+            "msroi: no.png is not there; check its name.",
         ),
         (
             "compress photo.png --out out --target-psnr 101",
@@ -349,11 +349,11 @@ def test_interrupt(capsys, monkeypatch):
         ),
         (
             "metrics empty photo.png",
-            "msroi: empty is a folder, not an image file.",
+            "msroi: empty is a folder, not an image file; name an image in it.",
         ),
         (
             "metrics photo.png no.png",
-            "msroi: no.png is not there.",
+            "msroi: no.png is not there; check its name.",
         ),
         (
             "metrics photo.png",
@@ -497,7 +497,7 @@ def test_process(photo):
     assert "Traceback" not in done.stderr
     failed = program("metrics", photo[0], "no.png")
     assert (failed.returncode, failed.stdout) == (2, "")
-    assert failed.stderr == "msroi: no.png is not there.\n"
+    assert failed.stderr == "msroi: no.png is not there; check its name.\n"
 
 
 def test_a_closed_pipe_is_no_defect(photo):

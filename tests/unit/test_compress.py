@@ -246,7 +246,7 @@ def test_a_missing_map_is_named(experiment, layout):
     path.unlink()
     with pytest.raises(ImageError) as caught:
         compress.run(experiment, layout)
-    assert str(caught.value) == f"{path} is not there."
+    assert str(caught.value) == f"{path} is not there; check its name."
     assert not (layout.jpeg / "index.csv").exists()
 
 

@@ -62,3 +62,9 @@ def test_plots_of_images_have_the_same_bytes_every_time(tmp_path: Path) -> None:
     with Image.open(tmp_path / "one.png") as figure:
         assert figure.format == "PNG"
         assert "Software" not in figure.info
+
+
+def test_a_name_is_no_formula(tmp_path: Path) -> None:
+    image = np.zeros((10, 12, 3), np.uint8)
+    figures.plot_pairs([image], [image], ["%s{0}$x_{$"], tmp_path / "a.png")
+    assert (tmp_path / "a.png").is_file()

@@ -202,7 +202,7 @@ def test_a_missing_file_is_named(layout):
     path.unlink()
     with pytest.raises(ImageError) as caught:
         judges.run(TWO_IMAGES, layout)
-    assert str(caught.value) == f"{path} is not there."
+    assert str(caught.value) == f"{path} is not there; check its name."
     assert not layout.judges.exists()
 
 

@@ -219,7 +219,7 @@ def test_one_that_fails_does_not_stop_the_others(photo, tmp_path):
     results = list(photos.compressed(given, tmp_path / "out", "jpeg", MatchQuality(50), None))
     assert [isinstance(result, ImageError) for result in results] == [False, True, True, False]
     assert str(results[1]).startswith(f"{bad} can't be read as an image")
-    assert str(results[2]) == f"{tmp_path / 'no.png'} is not there."
+    assert str(results[2]) == f"{tmp_path / 'no.png'} is not there; check its name."
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert written == ["Straße am Fluß.jpg", "other.jpg"]
 

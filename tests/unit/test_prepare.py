@@ -135,7 +135,8 @@ def test_a_stray_file_is_rejected_and_does_not_shift_the_split(demo, layout):
     assert {row["image"]: row["split"] for row in index(layout)} == before
     damaged, stray = ((folder / name).as_posix() for name in ("image_0007.jpg", "tmp"))
     assert rejected(layout) == {
-        damaged: f"{damaged} can't be read as an image: its format is not known, or it is damaged.",
+        damaged: f"{damaged} can't be read as an image: its format is not known, or it is damaged; "
+        "save it anew as JPEG or PNG.",
         stray: f"{stray} has no suffix of an image format, such as .jpg or .png.",
     }
 
@@ -530,7 +531,7 @@ def test_a_single_pixel_is_rejected(photo_classes, layout):
     pixel = save(layout.downloaded / "photos" / "dog.png", tint(1, 1, 1))
     prepare.run(photo_classes, layout)
     assert rejected(layout) == {
-        pixel.as_posix(): "A photograph of a single pixel can't be cut into crops."
+        pixel.as_posix(): "A photograph of a single pixel can't be cut into crops; replace it."
     }
 
 

@@ -153,6 +153,10 @@ def test_markdown_keeps_a_pipe_inside_its_cell() -> None:
     assert report.markdown(["a"], [{"a": "x|y"}]) == "| a |\n| --- |\n| x\\|y |\n"
 
 
+def test_markdown_shows_html_as_text() -> None:
+    assert "| &lt;script> |" in report.markdown(["a"], [{"a": "<script>"}])
+
+
 def test_summary_has_a_line_a_set_and_method_with_gains_by_quality() -> None:
     experiment = params.load("demo")
     methods = ("jpeg", "msroi", "roi-trellis")

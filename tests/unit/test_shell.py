@@ -1,0 +1,34 @@
+"""No command line is put together from the name of a file.
+
+In Python, ruff's rules S602 to S607 see to it; here are the rules of the workflow.
+"""
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# an experiment's name, of letters, digits, _ and - (rules/common.smk); the rule's log, named by it
+HARMLESS = {"wildcards.experiment", "log"}
+
+
+def test_the_workflows_commands_hold_no_names_of_files():
+    files = [ROOT / "Snakefile", *sorted((ROOT / "workflow").rglob("*.smk"))]
+    commands = [
+        command
+        for file in files
+        for command in re.findall(r'shell:\s+((?:"[^"]*"\s*)+)', file.read_text(encoding="utf-8"))
+    ]
+    assert len(commands) >= 10
+    placeholders = {name for command in commands for name in re.findall(r"{([^}]*)}", command)}
+    assert placeholders <= HARMLESS, placeholders
+    common = (ROOT / "workflow/rules/common.smk").read_text(encoding="utf-8")
+    assert 'experiment=r"[A-Za-z0-9_-]+"' in common
+
+
+def test_ruff_looks_for_shells_pickles_and_loaders():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    lint = settings["tool"]["ruff"]["lint"]
+    assert "S" in lint["select"]
+    # what is left out: S101 assert, S603 and S607 commands as lists of arguments
+    assert {rule for rule in lint["ignore"] if rule.startswith("S")} == {"S101", "S603", "S607"}
