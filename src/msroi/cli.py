@@ -376,18 +376,13 @@ def show(results: Iterable[Mapping[str, Any] | UserError], line: str, *, as_json
     for result in results:
         with tqdm.external_write_mode():  # a progress bar makes room for the line
             if isinstance(result, UserError):
-                complain(str(result))
+                print(f"msroi: {printable(str(result))}", file=sys.stderr)
                 status = 2
                 continue
             finite = {key: None if value == math.inf else value for key, value in result.items()}
             text = {k: printable(v) if isinstance(v, str) else v for k, v in result.items()}
             print(json.dumps(finite) if as_json else line.format(**text), flush=True)
     return status
-
-
-def complain(sentence: str) -> None:
-    """Print on stderr, on one line, what is wrong."""
-    print(f"msroi: {printable(sentence)}", file=sys.stderr)
 
 
 def own_files(arguments: argparse.Namespace) -> bool:
@@ -430,7 +425,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(arguments)
     except UserError as error:
-        complain(str(error))
+        print(f"msroi: {printable(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # whoever reads stdout, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -438,7 +433,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # a folder that can't be written, a full disk
         if error.errno is None:
             raise
-        complain(f"{error}.")
+        print(f"msroi: {printable(str(error))}.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("msroi: stopped.", file=sys.stderr)

@@ -166,3 +166,25 @@ def test_file_hash(tmp_path, algorithm):
     (tmp_path / "x").write_bytes(data)
     expected = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
     assert files.file_hash(tmp_path / "x", algorithm) == expected
+
+
+# --- names for people
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Żółw 写真\u3000a.png", "Żółw 写真\u3000a.png"),
+        ("a\nb\x1b[31m\t", "a\\nb\\x1b[31m\\t"),
+        (os.fsdecode(b"\xff"), "\\udcff"),
+        ("a\u2028b", "a\\u2028b"),
+    ],
+)
+def test_printable(name, shown):
+    assert files.printable(name) == shown
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path):
+    path = tmp_path / ("x" * 251 + ".txt")
+    files.write_text(path, "whole")
+    assert names(tmp_path) == [path.name]

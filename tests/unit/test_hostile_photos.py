@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from hostile import EITHER, LEFT_OUT, PROCESSED, fits
 from hostile.limited import MOST_BYTES, MOST_SECONDS, run
-from hostile.photos import PHOTOS, Photo, fuzzed, names, sizes
+from hostile.photo import Photo
+from hostile.photos import PHOTOS, fuzzed, names, sizes
 from PIL import Image
 
 from msroi import cli, images, params, photos, prepare

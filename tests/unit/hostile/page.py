@@ -8,7 +8,8 @@ from hostile.archives import ARCHIVES
 from hostile.archives import fuzzed as fuzzed_archives
 from hostile.downloads import DOWNLOADS, MANIFESTS
 from hostile.parameters import PARAMETERS
-from hostile.photos import PHOTOS, Photo, fuzzed
+from hostile.photo import Photo
+from hostile.photos import PHOTOS, fuzzed
 from msroi.report import markdown
 
 COMMANDS = ("compress", "heatmap", "metrics", "prepare")
