@@ -5,7 +5,6 @@ those that the package carries (`packaged`), which serve in any folder.
 """
 
 import errno
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
-from safetensors import SafetensorError
 from tqdm import tqdm
 
 from msroi import metadata, packaged, params
 from msroi.encoders import WITH_SALIENCY, encoder
-from msroi.errors import ImageError, MissingError, ParameterError
+from msroi.errors import ImageError, ParameterError
 from msroi.files import printable, write_bytes
 from msroi.images import (
     open_image,
@@ -117,17 +115,6 @@ def parameters(experiment: str | None) -> Experiment:
 
 def load_model(experiment: str | None) -> "Model":
     """Load an experiment's trained network, or the package's."""
-    try:
-        return _loaded(experiment)
-    except (SafetensorError, json.JSONDecodeError) as error:
-        whose = "that come with msroi" if experiment is None else f"of experiment {experiment}"
-        raise MissingError(
-            f"The weights {whose} are no sound safetensors file ({error}), and no other kind is "
-            "read; install the package again, or run stages download and train."
-        ) from None
-
-
-def _loaded(experiment: str | None) -> "Model":
     if experiment is None:
         return packaged.model()
     described = parameters(experiment)

@@ -162,16 +162,17 @@ class Model:
         Raises
         ------
         MissingError
-            If a file is missing, does not say which network it is for, or the weights do
-            not fit together.
+            If a file is missing or unsound, does not say which network it is for, or the
+            weights do not fit together.
         """
         file = existing(folder / "weights.safetensors")
+        weights = vgg.read_weights(file)
         with safe_open(file, "numpy") as opened:
             metadata = opened.metadata() or {}
         try:
             described = json.loads(metadata["model"])
             train = Train(**described["train"])
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, json.JSONDecodeError):
             raise MissingError(
                 f"{file} is not from this version's stage train; run it again."
             ) from None
@@ -179,7 +180,7 @@ class Model:
         self.params = params
         network = vgg.network(train, len(self.classes))
         dropped = vgg.network(train, len(self.classes), params.dropout)
-        self.variables = {"params": vgg.merge(network, vgg16, vgg.read_weights(file))}
+        self.variables = {"params": vgg.merge(network, vgg16, weights)}
         self.class_weights = np.asarray(self.variables["params"]["gap"]["kernel"])
 
         layers = {*params.layers, LAST_LAYER}

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from msroi.errors import MissingError
@@ -300,9 +301,26 @@ def flattened(params: Params) -> dict[str, NDArray[np.float32]]:
 
 
 def read_weights(path: Path) -> dict[str, NDArray[np.float32]]:
-    """Read a safetensors file of `layer/name` arrays, float32 or float16, as float32."""
-    weights = load_file(existing(path))
+    """Read a safetensors file of `layer/name` arrays, float32 or float16, as float32.
+
+    Raises
+    ------
+    MissingError
+        If it is missing or no sound safetensors file; nothing else is read.
+    """
+    try:
+        weights = load_file(existing(path))
+    except SafetensorError as error:
+        raise unsound(path, error) from None
     return {key: value.astype(np.float32, copy=False) for key, value in weights.items()}
+
+
+def unsound(path: Path, error: Exception) -> MissingError:
+    """Say that a file of weights is no sound safetensors file."""
+    return MissingError(
+        f"{path} is no sound safetensors file ({error}), and no other kind is read; run stages "
+        "download and train again, or, if it came with msroi, install that again."
+    )
 
 
 def merge(model: VGG16GAP, *sources: Weights) -> Params:

@@ -38,22 +38,26 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("whose", ["of experiment tiny", "that come with msroi"])
-def test_what_is_no_safetensors_file_is_refused(project, tmp_path, monkeypatch, capfd, name, whose):
+@pytest.mark.parametrize("used", ["by the stage", "for own photos", "with the package's"])
+def test_what_is_no_safetensors_file_is_refused(project, tmp_path, monkeypatch, capfd, name, used):
     made = project()
     made.write_model()
-    if whose == "that come with msroi":
+    file, options = made.layout.model / "weights.safetensors", ["--experiment", "tiny"]
+    if used == "with the package's":
         carry(made, tmp_path / "carried", monkeypatch)
-        file, named = tmp_path / "carried" / "weights.safetensors", []
-    else:
-        file, named = made.layout.model / "weights.safetensors", ["--experiment", "tiny"]
+        file, options = tmp_path / "carried" / "weights.safetensors", []
+    if used != "by the stage":
+        Path("photo.png").write_bytes(saved(solid(), "PNG"))
+        options += ["photo.png", "--out", "out"]
     file.write_bytes(FILES[name])
-    Path("photo.png").write_bytes(saved(solid(), "PNG"))
-    assert cli.main(["heatmap", "photo.png", "--out", "out", *named]) == 2
+    assert cli.main(["heatmap", *options]) == 2
     err = capfd.readouterr().err
-    assert err.startswith(f"msroi: The weights {whose} are no sound safetensors file (")
-    assert err.endswith("is read; install the package again, or run stages download and train.\n")
-    assert err.count("\n") == 1
+    if name == "a description that is no JSON":
+        assert err == f"msroi: {file} is not from this version's stage train; run it again.\n"
+    else:
+        assert err.startswith(f"msroi: {file} is no sound safetensors file (")
+        assert err.endswith("again, or, if it came with msroi, install that again.\n")
+        assert err.count("\n") == 1
     assert not Path("evil").exists()
     assert not Path("out").exists()
 

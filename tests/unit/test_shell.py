@@ -8,8 +8,9 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# an experiment's name, of letters, digits, _ and - (rules/common.smk); the rule's log, named by it
-HARMLESS = {"wildcards.experiment", "log"}
+# an experiment's name, of letters, digits, _ and - (rules/common.smk), a chunk's, such as 1-of-2; the
+# rule's log and the chunks' folders, named by them
+HARMLESS = {"wildcards.experiment", "wildcards.scatteritem", "log", "output", "input.chunks"}
 
 
 def test_the_workflows_commands_hold_no_names_of_files():
