@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-# an experiment's name, of letters, digits, _ and - (rules/common.smk), a chunk's, such as 1-of-2; the
+# an experiment's name, of letters, digits, _ and - (rules/common.smk); a chunk's, as 1-of-2; the
 # rule's log and the chunks' folders, named by them
 HARMLESS = {"wildcards.experiment", "wildcards.scatteritem", "log", "output", "input.chunks"}
 
