@@ -55,13 +55,13 @@ def one_way(baseline: Values, other: Values) -> dict[str, float]:
         residuals of both groups together and of Levene's test about the medians.
     """
     table = anova_lm(ols("value ~ C(method)", _long(baseline, other)).fit())
-    between, within = table["sum_sq"]
+    between, within = table["sum_sq"].clip(lower=0)  # rounding can leave a hair below 0
     pooled_sd = math.sqrt((baseline.var(ddof=1) + other.var(ddof=1)) / 2)
     with np.errstate(divide="ignore", invalid="ignore"):  # all equally far from the median
         levene_p = stats.levene(baseline, other).pvalue
     residuals = np.concatenate([baseline - baseline.mean(), other - other.mean()])
     return {
-        "oneway_f": float(table["F"].iloc[0]),
+        "oneway_f": max(float(table["F"].iloc[0]), 0.0),
         "oneway_p": float(table["PR(>F)"].iloc[0]),
         "eta_squared": float(between / (between + within)),
         "cohen_d": float((other.mean() - baseline.mean()) / pooled_sd),
@@ -90,7 +90,7 @@ def paired(baseline: Values, other: Values, alpha: float) -> dict[str, float]:
     """
     frame = _long(baseline, other)
     row = AnovaRM(frame, "value", "image", within=["method"]).fit().anova_table.iloc[0]
-    f, freedom = float(row["F Value"]), float(row["Den DF"])
+    f, freedom = max(float(row["F Value"]), 0.0), float(row["Den DF"])  # as above
     differences = other - baseline
     mean, sd = float(differences.mean()), float(differences.std(ddof=1))
     reach = float(stats.t.ppf(1 - alpha / 2, freedom)) * sd / math.sqrt(len(differences))

@@ -129,11 +129,6 @@ def test_the_command_writes_the_files_of_one_process(project):
     ("options", "sentence"),
     [
         (
-            "--distributed",
-            "--distributed finds neither srun nor mpirun behind it; start the processes by one of "
-            "them or tell each: --coordinator node1:29400 --processes 2 --process 0",
-        ),
-        (
             "--distributed --process 0",
             "--distributed asks srun or mpirun who the processes are, so it does not go with "
             "--coordinator, --processes and --process; leave one or the other out.",
@@ -157,6 +152,18 @@ def test_options_that_do_not_go_together_are_one_sentence(project, capsys, optio
     project()
     assert cli.main(["train", "--experiment", "tiny", *options.split()]) == 2
     assert capsys.readouterr().err == f"msroi: {sentence}\n"
+
+
+def test_distributed_without_srun_or_mpirun_is_one_sentence(project):
+    """In a process of its own: JAX has to be told before it is first used."""
+    project()
+    command = [sys.executable, "-m", "msroi", "train", "--experiment", "tiny", "--distributed"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "msroi: --distributed finds neither srun nor mpirun behind it; start the processes by one "
+        "of them or tell each: --coordinator node1:29400 --processes 2 --process 0\n"
+    )
 
 
 def test_a_process_0_that_is_not_there_is_one_sentence(project, capsys, monkeypatch):

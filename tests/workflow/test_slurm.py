@@ -58,7 +58,9 @@ def test_every_rule_that_computes_was_a_job_of_its_own(cluster: Cluster, spread:
     jobs = cluster.jobs()
     rules = [job["Comment"].removeprefix("rule_").partition("_wildcards_tiny") for job in jobs]
     assert [rule for rule, _, _ in rules] == [rule for rule, _ in EXPECTED]
-    assert sorted((rule, chunk.removeprefix("_")) for rule, _, chunk in rules) == sorted(EXPECTED)
+    # the wildcards are experiment, hash and chunk
+    found = [(rule, wildcards.rpartition("_")[2]) for rule, _, wildcards in rules]
+    assert sorted(found) == sorted(EXPECTED)
     assert len({job["JobId"] for job in jobs}) == len(EXPECTED)
     assert {job["JobState"] for job in jobs} == {"COMPLETED"}
     assert {job["WorkDir"] for job in jobs} == {str(spread.folder)}
