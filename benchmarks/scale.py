@@ -55,11 +55,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, write, draw."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
     parser.add_argument("--counts", type=int, nargs="+", default=COUNTS, help=f"{COUNTS}")
+    parser.add_argument(
+        "--maps-to",
+        type=int,
+        default=max(COUNTS),
+        metavar="N",
+        help="run heatmap, the slowest, up to N photographs; above, maps are synthetic (all)",
+    )
     given = parser.parse_args(arguments)
     curve = {}
     for count in given.counts:
         sys.stderr.write(f"bench: scale, {count} photographs\n")
-        curve[str(count)] = measured(count)
+        curve[str(count)] = measured(count, with_maps=count <= given.maps_to)
     write_json(
         table.RESULTS / f"{NAME}.json",
         {
@@ -74,17 +81,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     table.refresh()
 
 
-def measured(count: int) -> dict[str, Any]:
-    """Run the stages on so many photographs."""
+def measured(count: int, *, with_maps: bool) -> dict[str, Any]:
+    """Run the stages on so many photographs; without maps all but heatmap, on synthetic maps."""
     chunks = -(-count // CHUNK_IMAGES)
     scatter = [f"{stage}={chunks}" for stage in STAGES]
     with tempfile.TemporaryDirectory(prefix="msroi-scale-") as name:
         folder = Path(name)
         make_project(folder, count)
+        if not with_maps:
+            write_maps(folder, count)
         start = perf_counter()
         snakemake(folder, "--dry-run", "--set-scatter", *scatter)
         found: dict[str, Any] = {"dry_run_s": perf_counter() - start, "chunks": chunks}
         for stage, target in STAGES.items():
+            if stage == "heatmap" and not with_maps:
+                continue
             start = perf_counter()
             with most_memory(stage) as most_mb:
                 snakemake(folder, "--set-scatter", *scatter, "--", target)
@@ -95,7 +106,9 @@ def measured(count: int) -> dict[str, Any]:
 
 def snakemake(folder: Path, *arguments: str) -> None:
     """Run Snakemake in a folder; what earlier stages made is taken as it is."""
-    rules = [*STAGES, *(f"{stage}_chunk" for stage in STAGES)]
+    target = arguments[-1] if "--" in arguments else ""
+    stages = [stage for stage in STAGES if target in ("", STAGES[stage])]
+    rules = [*stages, *(f"{stage}_chunk" for stage in stages)]
     command = ["snakemake", "--quiet", "all", "--allowed-rules", *rules]
     targets = [] if "--" in arguments else ["--", *STAGES.values()]
     said = subprocess.DEVNULL if "--dry-run" in arguments else None
@@ -171,6 +184,14 @@ def write_photographs(folder: Path, count: int) -> None:
     write_csv(folder / layout.index, index.COLUMNS, rows)
 
 
+def write_maps(folder: Path, count: int) -> None:
+    """Write maps of saliency, ramps from left to right."""
+    layout = Layout(NAME)
+    ramp = np.tile(np.linspace(0, 255, WIDTH_PX).astype(np.uint8), (HEIGHT_PX, 1))
+    for number in range(count):
+        write_image(folder / layout.heatmap("saliency", "small", f"{number:06d}"), ramp)
+
+
 def write_head(path: Path, train: Mapping[str, Any]) -> None:
     """Write a head of random weights, for ten classes, in place of a trained one."""
     rng = np.random.default_rng(0)
@@ -191,7 +212,7 @@ def rows(curve: Mapping[str, Any]) -> Iterator[Comparison]:
     most, one = max(curve, key=int), str(CHUNK_IMAGES)
     if one not in curve or most == one:
         return
-    for stage in STAGES:
+    for stage in (stage for stage in STAGES if stage in curve[most]):
         for key, what in (("chunk_mb", "memory of a chunk"), ("s_per_image", "time a photograph")):
             pair = [curve[count][stage][key] for count in (most, one)]
             yield Comparison(
@@ -222,8 +243,8 @@ def draw(curve: Mapping[str, Any], path: Path) -> None:
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     memory, time = figure.subplots(1, 2)
     for stage in STAGES:
-        cells = [curve[count][stage] for count in counts]
-        numbers = [int(count) for count in counts]
+        cells = [curve[count][stage] for count in counts if stage in curve[count]]
+        numbers = [int(count) for count in counts if stage in curve[count]]
         memory.plot(numbers, [cell["chunk_mb"] for cell in cells], "o-", label=f"{stage}: a chunk")
         memory.plot(
             numbers,
@@ -237,7 +258,7 @@ def draw(curve: Mapping[str, Any], path: Path) -> None:
     time.set_ylabel("time a photograph, start of jobs included (ms)")
     for axes in (memory, time):
         axes.set_xscale("log")
-        axes.set_xticks(numbers, [f"{number:,}".replace(",", " ") for number in numbers])
+        axes.set_xticks([int(n) for n in counts], [f"{int(n):,}".replace(",", " ") for n in counts])
         axes.minorticks_off()
         axes.set_xlabel("photographs")
         axes.set_ylim(0)
