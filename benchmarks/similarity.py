@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from benchmarks.comparison import Comparison, Work, seconds, side_by_side, speed_ratios
 from benchmarks.setting import PHOTOS, on_one_core, photographs
+from benchmarks.torch_vgg import needed
 from msroi import jpeg, measures
-from msroi.errors import MissingError
 from msroi.images import Pixels
 from msroi.measures import Plane
 
@@ -117,14 +117,9 @@ def of_pytorch(reference: Pixels, distorted: Pixels) -> float:
     MissingError
         If it is not installed.
     """
-    try:
+    with needed("PyTorch and pytorch-msssim"):
         import pytorch_msssim  # type: ignore[import-not-found, unused-ignore]
         import torch  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        raise MissingError(
-            "The benchmark `similarity` compares with PyTorch and pytorch-msssim, which are not "
-            "both installed here; `make bench` installs them."
-        ) from None
     planes = (measures.luma(image) for image in (reference, distorted))
     tensors = (torch.from_numpy(plane).to(torch.float32)[None, None] for plane in planes)
     with torch.inference_mode():

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -12,6 +13,18 @@ from msroi import vgg
 from msroi.errors import MissingError
 
 
+@contextmanager
+def needed(what: str) -> Iterator[None]:
+    """Say in a sentence, as a `MissingError`, that what a block imports is not installed."""
+    try:
+        yield
+    except ImportError:
+        raise MissingError(
+            f"This benchmark needs {what} to compare with, not all of it installed here;"
+            " `make bench` installs it, and so does: pip install --require-hashes -r requirements/bench.txt"
+        ) from None
+
+
 def torch() -> Any:
     """Return PyTorch, set to as many threads as there are cores to run on.
 
@@ -20,13 +33,8 @@ def torch() -> Any:
     MissingError
         If it is not installed.
     """
-    try:
+    with needed("PyTorch"):
         import torch
-    except ImportError:
-        raise MissingError(
-            "This benchmark compares with PyTorch, which is not installed here; `make bench` "
-            "installs it, and so does: pip install --require-hashes -r requirements/bench.txt"
-        ) from None
     torch.set_num_threads(cores())
     return torch
 

@@ -42,13 +42,17 @@ class Project:
 
     folder: Path
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment in which commands run the folder's own code."""
+        return os.environ | {"PYTHONPATH": str(self.folder / "src")}
+
     def run(self, *command: str, status: int = 0) -> str:
         """Run a command; return stdout and stderr together; the exit status must be `status`."""
-        environment = os.environ | {"PYTHONPATH": str(self.folder / "src")}
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -41,11 +41,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def killed(project: Project, tool: str, after_s: float) -> bool:
     """Start a tool and kill it and all it has started; say whether it was still running."""
-    environment = os.environ | {"PYTHONPATH": str(project.folder / "src")}
     started = subprocess.Popen(
         TOOLS[tool],
         cwd=project.folder,
-        env=environment,
+        env=project.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -61,12 +60,11 @@ def killed(project: Project, tool: str, after_s: float) -> bool:
 
 def finish(project: Project, tool: str) -> None:
     """Run a tool to its end; where a lock is left, first with the command that docs name."""
-    environment = os.environ | {"PYTHONPATH": str(project.folder / "src")}
     for _ in range(2):
         done = subprocess.run(
             TOOLS[tool],
             cwd=project.folder,
-            env=environment,
+            env=project.environment,
             capture_output=True,
             text=True,
             check=False,
