@@ -20,8 +20,9 @@ def needed(what: str) -> Iterator[None]:
         yield
     except ImportError:
         raise MissingError(
-            f"This benchmark needs {what} to compare with, not all of it installed here;"
-            " `make bench` installs it, and so does: pip install --require-hashes -r requirements/bench.txt"
+            f"This benchmark compares with {what}, and not all of that is installed here; "
+            "`make bench` installs it, and so does: "
+            "pip install --require-hashes -r requirements/bench.txt"
         ) from None
 
 
