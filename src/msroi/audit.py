@@ -72,7 +72,7 @@ def measured(experiment: Experiment, layout: Layout) -> Run:
     training = rows_of(layout, ["train", "validate"])
     name = experiment.prepare.training_set
     counts = Counter((name, row["split"]) for row in training)
-    sources = test_images(layout)
+    sources = list(test_images(layout))
     return Run(
         experiment=experiment.name,
         sets=experiment.audit.sets,

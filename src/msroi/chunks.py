@@ -2,10 +2,10 @@
 
 A chunk makes the files of some photographs as if they were all, below a folder of its own
 (`part`), whose layout is the experiment's but for where its results lie. When all are there, the
-stage gathers them: `link_files` brings files to their
-place, `rows` reads the tables one after the other. So what a stage gives does not depend on
-how many chunks there were. How many there are is for whoever runs the pipeline to say (`snakemake
---set-scatter`), not a parameter of the experiment.
+stage gathers them: `link_files` brings files to their place, `rows` reads the tables one after the
+other. So what a stage gives does not depend on how many chunks there were. How many there are is
+for whoever runs the pipeline to say (`snakemake --set-scatter`), not a parameter of the
+experiment.
 """
 
 import os
@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,15 +41,25 @@ class Chunk:
         """Return its name, such as `3-of-8`."""
         return f"{self.number}-of-{self.count}"
 
+    def places(self, total: int) -> slice:
+        """Return where it lies in so many: neighbours, as many as in any other, or one more."""
+        return slice(*(total * number // self.count for number in (self.number - 1, self.number)))
+
     def of(self, items: Sequence[T]) -> Sequence[T]:
-        """Return this part of the items: neighbours, as many as in any other part, or one more."""
-        first, last = (
-            len(items) * number // self.count for number in (self.number - 1, self.number)
-        )
-        return items[first:last]
+        """Return this part of the items."""
+        return items[self.places(len(items))]
 
 
 ALL = Chunk(1, 1)
+
+
+def taken(chunk: Chunk, items: Callable[[], Iterable[T]]) -> list[T]:
+    """Return a chunk of what can be gone through twice: once to count, once to take.
+
+    So no more is kept than the chunk, however much the whole is.
+    """
+    places = chunk.places(sum(1 for _ in items()))
+    return list(islice(items(), places.start, places.stop))
 
 
 def chunk(text: str) -> Chunk:

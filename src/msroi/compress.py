@@ -83,7 +83,7 @@ def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout)
             rows.append(index_row(item, made_by, quality, match, params))
         return rows
 
-    items = chunk.of(test_images(layout))
+    items = chunks.taken(chunk, partial(test_images, layout))
     # the encoders work without holding the interpreter's lock
     with ThreadPoolExecutor() as pool, csv_table(out.jpeg / "index.csv", COLUMNS) as add:
         done = chunks.ahead(pool, compress_one, items, AHEAD)

@@ -177,7 +177,7 @@ def photograph_rows(
 def run(experiment: Experiment, layout: Layout) -> None:
     """Measure every test photograph as it was run, and the first of each set in every way."""
     params = experiment.compress
-    items = test_images(layout)
+    items = list(test_images(layout))
     photographs = [(item.dataset, item.image) for item in items]
     chosen = set(first_by_name(photographs, experiment.conventions.images))
 

@@ -1,6 +1,6 @@
 """The index that stage prepare writes and every later stage reads."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +43,8 @@ def rows_of(layout: Layout, splits: Collection[str]) -> list[dict[str, str]]:
     return [row for row in csv_rows(layout.index) if row["split"] in splits]
 
 
-def test_images(layout: Layout) -> list[TestImage]:
-    """Return the test photographs, in the order of the index."""
-    return [
-        TestImage(row["dataset"], row["image"], int(row["row"]), row["jpeg_quality"])
-        for row in rows_of(layout, ["test"])
-    ]
+def test_images(layout: Layout) -> Iterator[TestImage]:
+    """Yield the test photographs, in the order of the index."""
+    for row in csv_rows(layout.index):
+        if row["split"] == "test":
+            yield TestImage(row["dataset"], row["image"], int(row["row"]), row["jpeg_quality"])

@@ -305,7 +305,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
     rows = read_csv(layout.metrics / "per_image.csv")
     metrics = read_json(layout.metrics / "summary.json")
     tests: list[Row] = [dict(row) for row in read_csv(layout.anova / "anova.csv")]
-    items = test_images(layout)
+    items = list(test_images(layout))
     by_set = {
         name: sorted((item for item in items if item.dataset == name), key=lambda item: item.image)
         for name in (params.salient_set, params.texture_set)

@@ -20,6 +20,11 @@ def test_chunks_are_a_partition_in_order_of_nearly_equal_parts(items, count):
     assert [item for part in parts for item in part] == list(range(items))
     sizes = [len(part) for part in parts]
     assert max(sizes) - min(sizes) <= 1
+    taken = [
+        chunks.taken(Chunk(number, count), lambda: iter(range(items)))
+        for number in range(1, count + 1)
+    ]
+    assert taken == [list(part) for part in parts]
 
 
 @given(st.integers(1, 500), st.integers(0, 500))

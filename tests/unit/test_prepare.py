@@ -277,7 +277,7 @@ def test_a_rotated_photo_is_recorded_as_shown(demo, layout, orientation):
     row = index(layout)[-1]
     size = (40, 60) if orientation < 5 else (60, 40)
     assert (int(row["height"]), int(row["width"])) == size
-    stored = images.read_rgb(test_images(layout)[0].path(layout))
+    stored = images.read_rgb(next(test_images(layout)).path(layout))
     assert stored.shape[:2] == size
     np.testing.assert_array_equal(stored, images.read_rgb(path))
     assert row["jpeg_quality"] == "90"

@@ -134,7 +134,7 @@ def test_files_and_report_hold_the_tables(
     rows = read_csv(layout.metrics / "per_image.csv")
     photographs = sorted({(row["dataset"], row["image"]) for row in rows}, reverse=True)
     monkeypatch.setattr(
-        report, "test_images", lambda _: [index.TestImage(*one, 0, "") for one in photographs]
+        report, "test_images", lambda _: (index.TestImage(*one, 0, "") for one in photographs)
     )
     monkeypatch.setattr(report, "write_figures", lambda *_: {1: "a caption"})
     report.run(experiment, layout)
