@@ -4,37 +4,18 @@ An audit's `hash` compares what is on disk with dvc.lock, its `chain` what dvc.l
 one stage wrote and the next one read.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from msroi import params, pipeline
 from msroi.errors import ParameterError
-from msroi.files import file_hash
 from msroi.own_checked import CHAIN, HASH, MISSING, Checked, differs, intact, missing, named
 from msroi.pipeline import ADOPT, Stage
+from msroi.version import Version, version_of
 
 LOCK = Path("dvc.lock")
-# what .dvcignore leaves out of a folder's hash; a test holds the two together
-IGNORED = (".snakemake_timestamp", ".partial-*")
-
-
-@dataclass(frozen=True)
-class Version:
-    """A file or folder as DVC describes it; `files` is None for a file."""
-
-    md5: str
-    size: int
-    files: int | None
-
-    def __str__(self) -> str:
-        """Return a short text that tells two versions apart."""
-        files = "" if self.files is None else f"{self.files} files, "
-        return f"{files}{self.size} bytes, md5 {self.md5[:8]}"
 
 
 @dataclass(frozen=True)
@@ -134,30 +115,6 @@ def chain(experiment: str, lock: Mapping[str, Locked]) -> Iterator[Checked]:
                 yield differs(experiment, CHAIN, path, detail)
             elif readers:
                 yield intact(experiment, CHAIN, path)
-
-
-def version_of(path: Path) -> Version:
-    """Describe a file or a folder as DVC 3 does.
-
-    A folder's hash is that of the list of its files, sorted by their path in it.
-    """
-    if not path.is_dir():
-        return Version(file_hash(path, "md5"), path.stat().st_size, None)
-    files = {
-        file.relative_to(path).as_posix(): file
-        for file in path.rglob("*")
-        if file.is_file() and not _ignored(file.relative_to(path))
-    }
-    listed = [
-        {"md5": file_hash(file, "md5"), "relpath": name} for name, file in sorted(files.items())
-    ]
-    digest = hashlib.md5(json.dumps(listed).encode(), usedforsecurity=False).hexdigest()
-    size = sum(file.stat().st_size for file in files.values())
-    return Version(f"{digest}.dir", size, len(files))
-
-
-def _ignored(path: Path) -> bool:
-    return any(fnmatchcase(part, pattern) for part in path.parts for pattern in IGNORED)
 
 
 def _versions(entries: Iterable[Mapping[str, Any]]) -> dict[str, Version]:

@@ -10,10 +10,13 @@ from typing import Any
 from msroi import published
 from msroi.figures import write_figures
 from msroi.files import read_csv, read_json, write_csv, write_text
+from msroi.gallery import middle_quality
 from msroi.index import test_images
 from msroi.layout import Layout
 from msroi.matched import BASELINE
+from msroi.page import render
 from msroi.params import Experiment
+from msroi.report_page import report_page
 from msroi.selection import Photograph, first_by_name
 
 IMAGE_COLUMNS = ("image", "method", "mse_rgb", "psnr_rgb_db", "ssim_luma", "ms_ssim_luma", "bytes")
@@ -24,11 +27,6 @@ MEAN_COLUMNS = (
 
 Row = dict[str, Any]
 Tables = dict[str, tuple[Sequence[str], list[Row]]]  # columns and rows by the files' name
-
-
-def middle_quality(qualities: Sequence[int]) -> int:
-    """Return the quality of Tables 1 and 2: the middle one (of the paper's three, 50)."""
-    return sorted(qualities)[len(qualities) // 2]
 
 
 def image_table(
@@ -194,7 +192,7 @@ def summary_text(experiment: Experiment, layout: Layout, metrics: Mapping[str, A
         f"tables   {layout.tables}/table1.md … table4.md, {layout.metrics}/per_image.csv",
         f"figures  {layout.figures}/figure1.png … figure6.png",
         f"images   {layout.jpeg}/images, {layout.heatmaps}/overlay",
-        f"report   {layout.report}/report.md",
+        f"report   {layout.report}/index.html",
     ]
     return "\n".join(lines) + "\n"
 
@@ -204,22 +202,43 @@ def signed(value: float | None, decimals: int) -> str:
     return "–" if value is None else f"{value:+.{decimals}f}"
 
 
+def conventions(experiment: Experiment, layout: Layout, made_by: Mapping[str, str]) -> list[str]:
+    """Return what numbers mean, and what made them, a sentence each in Markdown.
+
+    `made_by` says with which packages each method's files were written.
+    """
+    model = read_json(layout.model / "summary.json")
+    settings = experiment.compress
+    return [
+        "PSNR over all RGB samples; SSIM and MS-SSIM on BT.601 luma with Wang's settings "
+        "(11x11 Gaussian, sigma 1.5, population covariance, data range 255); saliency-weighted "
+        "PSNR (wPSNR) weights the squared error by the saliency map.",
+        "`jpeg`, the reference, and `msroi`: baseline, 4:2:0, standard Huffman tables. "
+        f"`msroi`: {settings.levels} levels from quality {settings.quality_low} to "
+        f"{settings.quality_high}, then one Q_final.",
+        "Of every method the file whose size comes nearest to the reference's; images further "
+        f"than {settings.size_tolerance_pct} % are left out.",
+        *(f"`{method}`: {written_by}." for method, written_by in made_by.items()),
+        f"Network: validation top-1 {model['val_top1']:.3f}, top-5 {model['val_top5']:.3f} "
+        f"({model['val_images']} images, {model['classes']} classes, "
+        f"trained layers: {experiment.train.trainable}).",
+        "Tables 1 and 2 show the first images of each set by name.",
+    ]
+
+
 def report_text(
     experiment: Experiment,
     layout: Layout,
     tables: Mapping[str, str],
     captions: Mapping[int, str],
     tests: Sequence[Row],
-    made_by: Mapping[str, str],
+    told: Sequence[str],
 ) -> str:
     """Put conventions, tables, figures and statistics together as Markdown.
 
-    `tables` are in Markdown, `comparison` among them if there is one; `made_by` says with which
-    packages each method's files were written.
+    `tables` are in Markdown, `comparison` among them if there is one; `told` are the
+    `conventions`.
     """
-    model = read_json(layout.model / "summary.json")
-    settings = experiment.compress
-    encoders = "".join(f"- `{method}`: {written_by}.\n" for method, written_by in made_by.items())
     titles = {
         1: f"Images of the set `{experiment.report.salient_set}`",
         2: f"Images of the set `{experiment.report.texture_set}`",
@@ -232,19 +251,7 @@ def report_text(
         "MS-ROI and other methods against plain JPEG at matched file size, as in Selimović and "
         "Hladnik (2018), with this run's numbers.\n",
         "## Conventions\n",
-        "- PSNR over all RGB samples; SSIM and MS-SSIM on BT.601 luma with Wang's settings "
-        "(11x11 Gaussian, sigma 1.5, population covariance, data range 255); saliency-weighted "
-        "PSNR (wPSNR) weights the squared error by the saliency map.\n"
-        "- `jpeg`, the reference, and `msroi`: baseline, 4:2:0, standard Huffman tables. "
-        f"`msroi`: {settings.levels} levels from quality {settings.quality_low} to "
-        f"{settings.quality_high}, then one Q_final.\n"
-        "- Of every method the file whose size comes nearest to the reference's; images further "
-        f"than {settings.size_tolerance_pct} % are left out.\n"
-        f"{encoders}"
-        f"- Network: validation top-1 {model['val_top1']:.3f}, top-5 {model['val_top5']:.3f} "
-        f"({model['val_images']} images, {model['classes']} classes, "
-        f"trained layers: {experiment.train.trainable}).\n"
-        "- Tables 1 and 2 show the first images of each set by name.\n",
+        "".join(f"- {line}\n" for line in told),
         "## Tables\n",
     ]
     for number, title in titles.items():
@@ -320,7 +327,9 @@ def run(experiment: Experiment, layout: Layout) -> None:
         write_text(layout.tables / f"{name}.md", in_markdown[name])
 
     captions = write_figures(experiment, layout, items, by_set)
-    made_by = {row["method"]: row["encoder"] for row in rows}
-    text = report_text(experiment, layout, in_markdown, captions, tests, made_by)
+    told = conventions(experiment, layout, {row["method"]: row["encoder"] for row in rows})
+    text = report_text(experiment, layout, in_markdown, captions, tests, told)
     write_text(layout.report / "report.md", text)
+    page = report_page(experiment, layout, rows, made, captions, told)
+    write_text(layout.report / "index.html", render(page))
     write_text(layout.report / "summary.txt", summary_text(experiment, layout, metrics))

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from msroi import anova, own, own_lock, own_recomputed, own_tables, params, pipeline
+from msroi import anova, own, own_lock, own_recomputed, own_tables, params, pipeline, version
 from msroi.errors import ParameterError
 from msroi.layout import Layout
 from msroi.own_checked import CHAIN, DIFFERS, HASH, INTACT, MISSING, RECOMPUTED, Checked
@@ -239,7 +239,7 @@ def test_a_digit_of_one_image_is_told_by_its_hash_and_by_all_that_follows_from_i
     (path, (state, detail)), *others = not_intact(checked, HASH).items()
     assert (path, state, others) == ("metrics/per_image.csv", DIFFERS, [])
     size = PER_IMAGE.stat().st_size
-    there = own_lock.version_of(PER_IMAGE).md5[:8]
+    there = version.version_of(PER_IMAGE).md5[:8]
     recorded = own_lock.read_lock()[f"metrics@{NAME}"].outs[str(PER_IMAGE)].md5[:8]
     assert detail == f"it has {size} bytes, md5 {there}; dvc.lock says {size} bytes, md5 {recorded}"
     wrong = not_intact(rows_of(project, own_recomputed.of_metrics), RECOMPUTED)
@@ -389,11 +389,11 @@ def test_a_result_of_another_version_of_its_input_breaks_the_chain(project):
                 dep |= {"md5": "0123456789abcdef" * 2, "size": 7}
 
     change_lock(change)
-    version = own_lock.read_lock()[f"metrics@{NAME}"].outs[str(PER_IMAGE)]
+    recorded = own_lock.read_lock()[f"metrics@{NAME}"].outs[str(PER_IMAGE)]
     one = one_of(own.failures(own_lock.against_lock(NAME)))
     assert (one.kind, one.path, one.state) == (CHAIN, str(PER_IMAGE), DIFFERS)
     assert one.detail == (
-        f"metrics@{NAME} wrote {version.size} bytes, md5 {version.md5[:8]}; "
+        f"metrics@{NAME} wrote {recorded.size} bytes, md5 {recorded.md5[:8]}; "
         f"anova@{NAME} read 7 bytes, md5 01234567"
     )
 
@@ -483,14 +483,14 @@ def test_a_folder_has_the_hash_that_dvc_gives_it(tmp_path):
             capture_output=True,
         )
     (out,) = yaml.safe_load((tmp_path / "folder.dvc").read_text())["outs"]
-    expected = own_lock.Version(out["md5"], out["size"], out["nfiles"])
-    assert own_lock.version_of(folder) == expected
+    expected = version.Version(out["md5"], out["size"], out["nfiles"])
+    assert version.version_of(folder) == expected
     assert expected.files == len(names)
 
 
 def test_what_dvc_leaves_out_of_a_folder_is_left_out_here():
     lines = (ROOT / ".dvcignore").read_text(encoding="utf-8").splitlines()
-    assert tuple(line for line in lines if not line.startswith("#")) == own_lock.IGNORED
+    assert tuple(line for line in lines if not line.startswith("#")) == version.IGNORED
 
 
 # comparing
