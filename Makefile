@@ -8,7 +8,7 @@ SETUP := .venv/ready
 BENCH := .venv/ready-bench
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo paper-cpu test test-slow torture lint bench lock clean
+.PHONY: setup demo paper-cpu test test-slow report-test torture lint bench lock clean
 
 setup: $(SETUP)
 
@@ -38,6 +38,10 @@ test: setup lint
 # the whole demo from a fresh clone, with an empty home folder
 test-slow: setup
 	pytest -m slow
+
+# the report's page, in a Chromium without a window where there is one; part of `make test`
+report-test: setup
+	pytest tests/unit/test_page.py tests/unit/test_page_browser.py
 
 # faults: the pipeline killed at random moments, and worse
 torture: setup

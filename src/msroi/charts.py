@@ -45,7 +45,7 @@ def rate_distortion(curves: Iterable[Row]) -> Chart:
     ]
     return {
         **frame("Quality against file size, mean over photographs, one line a method.", values),
-        "params": [choice("measure", list(MEASURES.values())), legend()],
+        "params": [choice("measure", list(MEASURES.values()))],
         "transform": [{"filter": "datum.measure == measure_is"}],
         "facet": {"column": {"field": "dataset", "title": None}},
         "spec": {
@@ -56,7 +56,6 @@ def rate_distortion(curves: Iterable[Row]) -> Chart:
                 "y": quantity("value", title="mean, higher is better"),
                 "color": colour(),
                 "order": {"field": "quality"},
-                "opacity": picked(),
                 "tooltip": tooltip("method", "quality", "bits a pixel", "value", "n"),
             },
         },
@@ -81,7 +80,7 @@ def intervals(anova: Iterable[Row]) -> Chart:
         for row in anova
         if row["metric"] in MEASURES and row["difference_ci_low"] and row["difference_ci_high"]
     ]
-    x = quantity("difference", title="mean difference from plain JPEG of the same size")
+    x = quantity("difference", title="mean difference from plain JPEG")
     y = {"field": "method", "type": "nominal", "title": None, "sort": list(METHODS)}
     told = ("method", "difference", "low", "high", "n", "one-way p", "paired p (Holm)")
     return {
@@ -155,7 +154,7 @@ def spread(gains: Mapping[tuple[str, int, str, str], Sequence[float]]) -> Chart:
         )
     y = {"field": "method", "type": "nominal", "title": None, "sort": list(METHODS)}
     told = ("method", "n", "worse than plain JPEG", *STEPS)
-    title = "gain of a photograph over plain JPEG of the same size"
+    title = "gain over plain JPEG"
     return {
         **frame(
             "Gains of single photographs over plain JPEG of the same size: a line from the least "
@@ -175,7 +174,12 @@ def spread(gains: Mapping[tuple[str, int, str, str], Sequence[float]]) -> Chart:
             "layer": [
                 {
                     "mark": {"type": "rule", "strokeDash": [4, 3], "color": "#8c8c8c"},
-                    "encoding": {"x": {"datum": 0}, "y": {"value": 0}, "y2": {"value": 180}},
+                    "encoding": {
+                        "x": {"datum": 0},
+                        "y": {"value": 0},
+                        "y2": {"value": 180},
+                        "color": {"value": COLOURS[0]},
+                    },
                 },
                 {
                     "mark": "rule",
@@ -252,7 +256,13 @@ def verdicts(findings: Iterable[Row]) -> Chart:
     order = ["consistent", "explained", "cannot tell", "not reproduced", "inconsistent"]
     return {
         **frame("How many published numbers got which verdict, by paper and family.", values),
-        "facet": {"row": {"field": "paper", "title": None}},
+        "facet": {
+            "row": {
+                "field": "paper",
+                "title": None,
+                "header": {"labelAngle": 0, "labelAlign": "left"},
+            }
+        },
         "spec": {
             "width": 560,
             "height": {"step": 26},
@@ -288,20 +298,6 @@ def choice(field: str, options: Sequence[str]) -> dict[str, Any]:
     return {"name": f"{field}_is", "value": options[0], "bind": menu}
 
 
-def legend() -> dict[str, Any]:
-    """Return a selection of methods by clicks on the legend; see `picked`."""
-    return {
-        "name": "methods",
-        "select": {"type": "point", "fields": ["method"]},
-        "bind": "legend",
-    }
-
-
-def picked() -> dict[str, Any]:
-    """Return an opacity that lets methods fade that are not selected."""
-    return {"condition": {"param": "methods", "value": 1}, "value": 0.12}
-
-
 def colour(*, legend: bool = True) -> dict[str, Any]:
     """Return the colours of methods, the same in every chart."""
     found: dict[str, Any] = {
@@ -315,9 +311,8 @@ def colour(*, legend: bool = True) -> dict[str, Any]:
 
 
 def quantity(field: str, **others: Any) -> dict[str, Any]:
-    """Return an axis of numbers that need not start at 0."""
-    scale = {"zero": False} | others.pop("scale", {})
-    return {"field": field, "type": "quantitative", "scale": scale, **others}
+    """Return an axis of numbers; unless it has another scale, it need not start at 0."""
+    return {"field": field, "type": "quantitative", "scale": {"zero": False}} | others
 
 
 def tooltip(*fields: str) -> list[dict[str, Any]]:

@@ -70,17 +70,17 @@ TITLES = {
     "place": "place",
     "verdict": "verdict",
     "found": "found",
-    "low": "from ",
-    "high": "to ",
+    "range": "range",
     "family": "family",
     "check": "check",
     "evidence": "evidence",
 }
+SHORT = {"psnr_rgb_db": "PSNR", "ssim_luma": "SSIM", "wpsnr_rgb_db": "wPSNR"}
 STATISTICS = (
     *("dataset", "metric", "match_quality", "method", "n", "mean_jpeg", "mean_method"),
     *("difference", "difference_ci_low", "difference_ci_high", "oneway_p", "paired_p_holm", "note"),
 )
-FINDINGS = ("paper", "place", "published", "verdict", "found", "low", "high", "check", "evidence")
+FINDINGS = ("paper", "place", "published", "verdict", "evidence", "found", "range", "check")
 BD_RATES = ("dataset", "method", "against", "measure", "n", "bd_rate_pct", "sd")
 VERDICTS = ("inconsistent", "not reproduced", "explained", "cannot tell", "consistent")
 PACKAGES = (
@@ -114,9 +114,8 @@ def report_page(
     judged = [{**row, "matched": matched(row, experiment)} for row in rows]
     anova = read_csv(layout.anova / "anova.csv")
     curves = read_csv(layout.rate_distortion / "curves.csv")
-    findings = sorted(
-        read_csv(layout.audit / "audit.csv"), key=lambda row: VERDICTS.index(kind(row["verdict"]))
-    )
+    findings = [finding(row) for row in read_csv(layout.audit / "audit.csv")]
+    findings.sort(key=lambda row: VERDICTS.index(kind(row["verdict"])))
     model = read_json(layout.model / "summary.json")
     shown, note = photographs(experiment, layout, judged)
     return Page(
@@ -165,6 +164,20 @@ def report_page(
             "verdicts": f"{layout.audit}/audit.csv",
         },
     )
+
+
+def finding(row: Mapping[str, str]) -> dict[str, str]:
+    """Return a row of audit/audit.csv with numbers rounded as one reads them."""
+    found, low, high = (rounded(row[name]) for name in ("found", "low", "high"))
+    return {**row, "found": found, "range": f"{low} to {high}" if low and high else ""}
+
+
+def rounded(text: str) -> str:
+    """Return a number with five digits; other text as it is."""
+    try:
+        return f"{float(text):.5g}"
+    except ValueError:
+        return text
 
 
 def kind(verdict: str) -> str:
@@ -234,7 +247,7 @@ def gains_table(experiment: Experiment, summary: Mapping[str, Any]) -> Table:
     """Return what each method gains over plain JPEG, by set; `summary` is metrics/summary.json."""
     qualities = experiment.compress.match_qualities
     columns = ["set", "method", "n"] + [
-        f"{title}, Q {quality}" for title in charts.MEASURES.values() for quality in qualities
+        f"{short} {quality}" for short in SHORT.values() for quality in qualities
     ]
     rows = []
     for dataset, methods in summary.items():
@@ -244,11 +257,14 @@ def gains_table(experiment: Experiment, summary: Mapping[str, Any]) -> Table:
             n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
             values = [
                 "–" if cell[name] is None else f"{cell[name]:+.{4 if 'ssim' in name else 2}f}"
-                for name in charts.MEASURES
+                for name in SHORT
                 for cell in cells
             ]
             rows.append([dataset, method, n, *(value.replace("-", "−") for value in values)])
-    note = "Mean differences over the photographs whose size both have matched."
+    note = (
+        "Mean differences over the photographs whose size both have matched, by the quality of "
+        "plain JPEG; PSNR in dB; wPSNR is PSNR weighted by saliency."
+    )
     return Table("Gain over plain JPEG of the same size", columns, rows, note)
 
 

@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "src" / "msroi"
+TEMPLATES = PACKAGE / "templates"
 
 
 def imported(module: str) -> set[str]:
@@ -25,3 +26,12 @@ def closure(module: str) -> list[str]:
         found |= new
         new = set().union(*(imported(name) for name in new)) - found
     return sorted(found)
+
+
+def deps(module: str) -> list[str]:
+    """Return the files of the package that a stage of this name depends on."""
+    modules = closure(module)
+    files = [f"src/msroi/{name}.py" for name in modules]
+    if "page" in modules:  # which reads them
+        files += sorted(f"src/msroi/templates/{path.name}" for path in TEMPLATES.iterdir())
+    return files

@@ -30,7 +30,8 @@
     const photo = photographs[index];
     state.shown = index;
     at("viewer").hidden = false;
-    at("shown-name").textContent = `${photo.image} (${photo.dataset}, ${photo.width}×${photo.height})`;
+    const size = `${photo.width}×${photo.height}`;
+    at("shown-name").textContent = `${photo.image} (${photo.dataset ? `${photo.dataset}, ` : ""}${size})`;
     const names = [ORIGINAL, ...Object.keys(photo.files)];
     const wanted = { left: at("left").value || names[1], right: at("right").value || names[names.length - 1] };
     for (const side of ["left", "right"]) {
@@ -38,7 +39,7 @@
       at(side).value = names.includes(wanted[side]) ? wanted[side] : names[0];
     }
     view.style.aspectRatio = `${photo.width} / ${photo.height}`;
-    view.style.maxWidth = `min(60rem, ${(75 * photo.width) / photo.height}vh)`;
+    view.style.maxWidth = at("wipe").style.maxWidth = `min(60rem, ${(75 * photo.width) / photo.height}vh)`;
     zoomTo(1);
     draw();
     writeNumbers(photo);

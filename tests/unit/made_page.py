@@ -1,0 +1,113 @@
+"""A small page with every part of the report's, of a photograph that scikit-image ships."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from skimage import data
+
+from msroi import charts, params
+from msroi.explain import explained
+from msroi.page import Figure, Page, Table
+
+HOSTILE = """<script>alert('x')</script>&"name\"</script>"""
+METHODS = ("jpeg", "msroi", "roi-trellis")
+
+
+def one_photograph() -> Page:
+    """Return the page that `msroi explain` writes."""
+    image = data.chelsea()[:200, 100:340]
+    saliency = np.tile(np.linspace(0, 1, 240, dtype=np.float32), (200, 1))
+    return explained("chelsea.png", image, saliency, params.load("demo").compress, 50)
+
+
+def made_page(names: Sequence[str] = ("cat", "dog", HOSTILE)) -> Page:
+    """Return a page with all sections; the photographs differ in name and gains alone."""
+    one = one_photograph()
+    (photo,) = one.photographs
+    photographs = [
+        {**photo, "image": name, "dataset": f"set {n % 2}", "rows": shifted(photo["rows"], n)}
+        for n, name in enumerate(names)
+    ]
+    gains = {
+        ("set 0", quality, method, measure): [shift - 1.0, shift, shift + 1.0]
+        for quality in (30, 50)
+        for shift, method in enumerate(METHODS[1:])
+        for measure in charts.MEASURES
+    }
+    table = Table("A table", ["name", "number"], [[HOSTILE, "1.5"], ["b", "−2"]], "A note.")
+    findings = [
+        ["paper", "Table 1", "0.5", verdict, f"because of {verdict}", "1", "0 to 2", "check"]
+        for verdict in ("inconsistent", "consistent", "consistent")
+    ]
+    heads = ["paper", "place", "published", "verdict", "evidence", "found", "range", "check"]
+    return replace(
+        one,
+        title="A page of all parts",
+        photographs=photographs,
+        summary=table,
+        tables=[table],
+        curves_tables=[table],
+        statistics=table,
+        figures=[Figure(1, HOSTILE, photo["thumbnail"])],
+        training_note="A note.",
+        audit=Table("Findings", heads, findings, id="findings"),
+        verdicts=["inconsistent", "consistent"],
+        parameters="seed: 1\n",
+        charts=made_charts(gains),
+        sources=dict.fromkeys(made_charts(gains), "a file"),
+    )
+
+
+def made_charts(gains: dict[tuple[str, int, str, str], list[float]]) -> dict[str, charts.Chart]:
+    """Return every chart with a few numbers."""
+    curves = [
+        {
+            "dataset": dataset,
+            "method": method,
+            "quality": str(quality),
+            "bpp": str(quality / 50),
+            **dict.fromkeys(charts.MEASURES, str(30 + shift + quality / 10)),
+        }
+        for dataset in ("set 0", "set 1")
+        for shift, method in enumerate(METHODS)
+        for quality in (20, 50, 80)
+    ]
+    anova = [
+        {
+            "dataset": dataset,
+            "match_quality": "50",
+            "method": method,
+            "metric": metric,
+            "n": "7",
+            "difference": "1.0",
+            "difference_ci_low": "0.5",
+            "difference_ci_high": "1.5",
+            "paired_p_holm": "0.01",
+            "oneway_p": "",
+        }
+        for dataset in ("set 0", "set 1")
+        for method in METHODS[1:]
+        for metric in ("psnr_rgb_db", "ssim_luma")
+    ]
+    columns = ("train_loss", "train_top1", "val_loss", "val_top1", "val_top5")
+    history = [{"epoch": str(n), **dict.fromkeys(columns, str(1 / n))} for n in (1, 2, 3)]
+    verdicts = [
+        {"paper": "one", "family": "internal", "verdict": verdict}
+        for verdict in ("consistent", "explained")
+    ]
+    return {
+        "spread": charts.spread(gains),
+        "rate_distortion": charts.rate_distortion(curves),
+        "intervals": charts.intervals(anova),
+        "training": charts.training(history),
+        "verdicts": charts.verdicts(verdicts),
+    }
+
+
+def shifted(rows: Sequence[dict], by: int) -> list[dict]:
+    """Return rows of a photograph with other gains than those they were made with."""
+    return [
+        {**row, "gain": {name: gain and gain + by for name, gain in row["gain"].items()}}
+        for row in rows
+    ]
