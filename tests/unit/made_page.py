@@ -67,7 +67,7 @@ def made_charts(gains: dict[tuple[str, int, str, str], list[float]]) -> dict[str
             "method": method,
             "quality": str(quality),
             "bpp": str(quality / 50),
-            **dict.fromkeys(charts.MEASURES, str(30 + shift + quality / 10)),
+            **{name: str(n + shift + quality / 10) for n, name in enumerate(charts.MEASURES)},
         }
         for dataset in ("set 0", "set 1")
         for shift, method in enumerate(METHODS)

@@ -88,10 +88,11 @@ def test_every_chart_is_drawn_and_the_menu_changes_it(open_page):
     curve = tab.locator("#chart-rate_distortion")
     before = curve.locator("svg.marks").inner_html()
     curve.locator("select").select_option("SSIM")
-    tab.wait_for_function(
-        "old => document.querySelector('#chart-rate_distortion svg.marks').innerHTML != old",
-        arg=before,
-    )
+    for _ in range(100):  # the page lets nothing be evaluated in it, so ask from outside
+        if curve.locator("svg.marks").inner_html() != before:
+            return
+        tab.wait_for_timeout(100)
+    raise AssertionError("the chart does not change")
 
 
 def test_the_border_moves_by_mouse_by_keyboard_and_by_slider(open_page):
@@ -228,8 +229,8 @@ def test_what_is_seen_left_and_right_of_the_border_are_the_two_files(open_page, 
     tab.locator("#view").screenshot(path=tmp_path / "view.png")
     seen = np.asarray(Image.open(tmp_path / "view.png").convert("RGB"), float).mean(-1)
     middle = seen.shape[1] // 2
-    assert seen[:, : middle - 2].max() == 0
-    assert seen[:, middle + 2 :].mean() > 10
+    assert seen[3:-3, 3 : middle - 2].max() == 0
+    assert seen[3:-3, middle + 2 : -3].mean() > 10
 
 
 def test_a_finger_moves_the_border(open_page):
