@@ -1,0 +1,118 @@
+"""Write the reference pages: parameters from their schema, commands from the program's own help.
+
+`python docs/reference.py` writes docs/parameters.md and docs/commands.md; a test compares them.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from msroi import params
+
+DOCS = Path("docs")
+EXPERIMENTS = ("demo", "paper-cpu", "paper")  # whose values stand in the tables
+KINDS = {"integer": "whole number", "number": "number", "boolean": "true or false"}
+
+
+def parameters() -> str:
+    """Return docs/parameters.md: every parameter with its kind, meaning and values."""
+    schema = params.read_yaml(params.SCHEMA)
+    values = {name: params.read_yaml(Path("config") / f"{name}.yaml") for name in EXPERIMENTS}
+    parts = [
+        "# Parameters\n",
+        "Every parameter of an experiment stands in `config/<experiment>.yaml`; there are no "
+        "defaults elsewhere. A section belongs to the stage of the same name. This page is "
+        "`python docs/reference.py`'s reading of "
+        "[workflow/schemas/experiment.schema.yaml](../workflow/schemas/experiment.schema.yaml), "
+        "which decides; what it can't say, such as which parameters exclude each other, "
+        "[src/msroi/params.py](../src/msroi/params.py) checks.\n",
+    ]
+    top = {key: one for key, one in schema["properties"].items() if one["type"] != "object"}
+    parts += [table(top, values, ())]
+    for section, one in schema["properties"].items():
+        if one["type"] == "object":
+            parts += [f"## {section}\n", table(one["properties"], values, (section,))]
+    return "\n".join(parts)
+
+
+def table(
+    described: Mapping[str, Any], values: Mapping[str, Any], section: tuple[str, ...]
+) -> str:
+    """Return the parameters of a section as a Markdown table."""
+    lines = [
+        f"| parameter | kind | meaning | {' | '.join(f'`{name}`' for name in EXPERIMENTS)} |",
+        "| --- | --- | --- |" + " --- |" * len(EXPERIMENTS),
+    ]
+    for name, one in described.items():
+        found = []
+        for experiment in EXPERIMENTS:
+            place = values[experiment]
+            for key in section:
+                place = place[key]
+            found.append(value(place[name]))
+        meaning = " ".join(one["description"].split())
+        cells = [f"`{name}`", kind(one), meaning.replace("|", "\\|"), *found]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def kind(one: Mapping[str, Any]) -> str:
+    """Say what values a parameter may have."""
+    if "enum" in one:
+        return " or ".join(f"`{choice}`" for choice in one["enum"])
+    if one["type"] == "array":
+        return f"list of {kind(one['items'])}"
+    words = KINDS.get(one["type"], "text" if one["type"] == "string" else "mapping")
+    limits = {
+        "minimum": "from {}",
+        "exclusiveMinimum": "above {}",
+        "maximum": "to {}",
+        "exclusiveMaximum": "below {}",
+        "multipleOf": "a multiple of {}",
+    }
+    told = [text.format(one[key]) for key, text in limits.items() if key in one]
+    return " ".join([words, *told])
+
+
+def value(found: Any) -> str:
+    """Return a value as the file has it, or … where it is long."""
+    text = yaml.safe_dump(found, default_flow_style=True, width=10_000).strip()
+    text = text.removesuffix("...").strip()
+    return f"`{text}`" if len(text) <= 60 else "…"
+
+
+def commands() -> str:
+    """Return docs/commands.md: the help of the program and of each command."""
+    os.environ["COLUMNS"] = "88"
+    parts = [
+        "# Commands\n",
+        "What `msroi --help` and `msroi <command> --help` say (`python docs/reference.py` writes "
+        "this page). Exit status: 0 if all went well, 2 if something that you gave can't be used, "
+        "with one sentence that says what and what to do.\n",
+    ]
+    for name, one in parsers():
+        title = f"msroi {name}".strip()
+        parts += [f"## {title}\n", f"```text\n{one.format_help().rstrip()}\n```\n"]
+    return "\n".join(parts)
+
+
+def parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Yield the program's parser and those of its commands, by name."""
+    from msroi.parser import parser
+
+    whole = parser()
+    yield "", whole
+    for action in whole._actions:  # argparse has no public way to list them
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices.items()
+
+
+PAGES = {"parameters.md": parameters, "commands.md": commands}
+
+if __name__ == "__main__":
+    for page, write in PAGES.items():
+        (DOCS / page).write_text(write(), encoding="utf-8")
