@@ -8,7 +8,7 @@ SETUP := .venv/ready
 BENCH := .venv/ready-bench
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo paper-cpu test test-slow report-test torture lint bench lock clean
+.PHONY: setup demo paper-cpu test test-slow report-test dag torture lint bench lock clean
 
 setup: $(SETUP)
 
@@ -42,6 +42,10 @@ test-slow: setup
 # the report's page, in a Chromium without a window where there is one; part of `make test`
 report-test: setup
 	pytest tests/unit/test_page.py tests/unit/test_page_browser.py
+
+# the rules and what each waits for, for the README; needs Graphviz (apt-get install graphviz)
+dag: setup
+	snakemake --quiet all --rulegraph | tred | dot -Grankdir=LR -Nfillcolor=white -Nstyle=rounded,filled -Tsvg -o docs/images/dag.svg
 
 # faults: the pipeline killed at random moments, and worse
 torture: setup

@@ -156,6 +156,11 @@ class Layout:
 
     # report
     @property
+    def summary(self) -> Path:
+        """The few numbers that say how the experiment went, for `dvc metrics`."""
+        return self.results / "summary.json"
+
+    @property
     def tables(self) -> Path:
         """Folder of Tables 1-4."""
         return self.results / "tables"

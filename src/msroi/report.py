@@ -9,8 +9,8 @@ from typing import Any
 
 from msroi import published
 from msroi.figures import write_figures
-from msroi.files import read_csv, read_json, write_csv, write_text
-from msroi.gallery import middle_quality
+from msroi.files import read_csv, read_json, write_csv, write_json, write_text
+from msroi.gallery import METHODS, middle_quality
 from msroi.index import test_images
 from msroi.layout import Layout
 from msroi.matched import BASELINE
@@ -197,6 +197,29 @@ def summary_text(experiment: Experiment, layout: Layout, metrics: Mapping[str, A
     return "\n".join(lines) + "\n"
 
 
+def headline(
+    experiment: Experiment, model: Mapping[str, Any], metrics: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the few numbers that say how the experiment went.
+
+    Validation accuracy and, by set, what the methods of the page's gallery gain over plain JPEG at
+    the middle quality. `model` and `metrics` are those stages' summaries.
+    """
+    quality = middle_quality(experiment.compress.match_qualities)
+    methods = [one for one in METHODS if one in experiment.compress.methods and one != BASELINE]
+    gains = {
+        dataset: {
+            method: {
+                measure: of_set[method][f"q{quality}"]["minus_jpeg"][measure]
+                for measure in ("psnr_rgb_db", "wpsnr_rgb_db")
+            }
+            for method in methods
+        }
+        for dataset, of_set in metrics.items()
+    }
+    return {"val_top1": model["val_top1"], f"minus_jpeg_q{quality}": gains}
+
+
 def signed(value: float | None, decimals: int) -> str:
     """Format a difference with its sign, or a dash if there is none."""
     return "–" if value is None else f"{value:+.{decimals}f}"
@@ -333,3 +356,5 @@ def run(experiment: Experiment, layout: Layout) -> None:
     page = report_page(experiment, layout, rows, made, captions, told)
     write_text(layout.report / "index.html", render(page))
     write_text(layout.report / "summary.txt", summary_text(experiment, layout, metrics))
+    model = read_json(layout.model / "summary.json")
+    write_json(layout.summary, headline(experiment, model, metrics))

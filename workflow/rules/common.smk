@@ -18,6 +18,8 @@ except UserError as error:
 REPORTED = {
     "results/{experiment}/augment/contact_sheet.png": ("augment", "Training"),
     "results/{experiment}/model/history.png": ("train", "Training"),
+    "results/{experiment}/jpeg/images": ("compress", "Before and after"),
+    "results/{experiment}/heatmaps/overlay": ("heatmap", "Heatmaps"),
     "results/{experiment}/metrics/per_image.csv": ("metrics", "Measurements"),
     "results/{experiment}/judges/comparison.csv": ("judges", "Measurements"),
     "results/{experiment}/rate_distortion/bd_rate.csv": ("bd_rate", "Measurements"),
@@ -33,7 +35,27 @@ REPORTED = {
     "results/{experiment}/tables/table3.csv": ("table_means", "Tables"),
     "results/{experiment}/tables/table4.csv": ("table_means", "Tables"),
     "results/{experiment}/figures": ("figures", "Figures"),
+    "results/{experiment}/report": ("report", "Page"),
 }
+# what is shown of a folder, and what its files are called there; a folder not named here has figures
+FOLDERS = {
+    "results/{experiment}/jpeg/images": {
+        "patterns": ["{set}/{method,jpeg|roi-trellis}/q{quality}/{name}.jpg"],
+        "labels": {
+            "photograph": "{set}/{name}",
+            "size of plain JPEG of quality": "{quality}",
+            "version": lambda wildcards: (
+                "before: jpeg" if wildcards.method == "jpeg" else "after: roi-trellis"
+            ),
+        },
+    },
+    "results/{experiment}/heatmaps/overlay": {
+        "patterns": ["{set}/{name}.png"],
+        "labels": {"photograph": "{set}/{name}"},
+    },
+    "results/{experiment}/report": {"htmlindex": "index.html", "labels": {"file": "the page"}},
+}
+FIGURES = {"patterns": ["{name}.png"], "labels": {"file": "{name}"}}
 
 
 # Stages of many photographs run in chunks, a job each, that the stage's own rule gathers. How
@@ -85,15 +107,12 @@ def marked(out):
     if out not in REPORTED:
         return file
     caption, category = REPORTED[out]
+    how = FOLDERS.get(out, FIGURES) if is_folder else {"labels": {"file": Path(out).name}}
     return report(
         file,
-        patterns=["{name}.png"] if is_folder else [],
         caption=f"../report/{caption}.rst",
         category=category,
-        labels={
-            "experiment": "{experiment}",
-            "file": "{name}" if is_folder else Path(out).name,
-        },
+        **how | {"labels": {"experiment": "{experiment}", **how["labels"]}},
     )
 
 
