@@ -53,7 +53,10 @@ FOLDERS = {
         "patterns": ["{set}/{name}.png"],
         "labels": {"photograph": "{set}/{name}"},
     },
-    "results/{experiment}/report": {"htmlindex": "index.html", "labels": {"file": "the page"}},
+    "results/{experiment}/report": {
+        "htmlindex": "index.html",
+        "labels": {"file": "the page"},
+    },
 }
 FIGURES = {"patterns": ["{name}.png"], "labels": {"file": "{name}"}}
 
@@ -107,7 +110,9 @@ def marked(out):
     if out not in REPORTED:
         return file
     caption, category = REPORTED[out]
-    how = FOLDERS.get(out, FIGURES) if is_folder else {"labels": {"file": Path(out).name}}
+    how = (
+        FOLDERS.get(out, FIGURES) if is_folder else {"labels": {"file": Path(out).name}}
+    )
     return report(
         file,
         caption=f"../report/{caption}.rst",
