@@ -39,9 +39,7 @@ def parameters() -> str:
     return "\n".join(parts)
 
 
-def table(
-    described: Mapping[str, Any], values: Mapping[str, Any], section: tuple[str, ...]
-) -> str:
+def table(described: Mapping[str, Any], values: Mapping[str, Any], section: tuple[str, ...]) -> str:
     """Return the parameters of a section as a Markdown table."""
     lines = [
         f"| parameter | kind | meaning | {' | '.join(f'`{name}`' for name in EXPERIMENTS)} |",

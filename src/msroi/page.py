@@ -5,15 +5,19 @@ as escapes. The page's own policy allows nothing but what is in it.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msroi.charts import MEASURES, Chart
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 TEMPLATES = Path(__file__).parent / "templates"
+RUN = "<!-- of this run: see msroi publish -->"  # where the page has room for it
 NUMBER = re.compile(r"[-+−]?[0-9][0-9.,e+-]*")
 
 
@@ -88,21 +92,37 @@ class Page:
 
 def render(page: Page) -> str:
     """Return the page as HTML."""
+    own = {name: (TEMPLATES / f"page.{name}").read_text(encoding="utf-8") for name in ("css", "js")}
+    return str(
+        templates()
+        .get_template("page.html")
+        .render(
+            page=page,
+            run=RUN,
+            style=own["css"],
+            script=own["js"],
+            vega=vega() if page.charts else "",
+        )
+    )
+
+
+def as_html(tables: Iterable[Table]) -> str:
+    """Return tables as the page has them."""
+    macro: Callable[[Table], str] = vars(templates().get_template("table.html").module)["table"]
+    return "".join(str(macro(one)) for one in tables)
+
+
+@cache
+def templates() -> "Environment":
+    """Return Jinja's environment: it escapes all text, and what is not there is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    environment = Environment(
+    return Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    )
-    own = {name: (TEMPLATES / f"page.{name}").read_text(encoding="utf-8") for name in ("css", "js")}
-    return environment.get_template("page.html").render(
-        page=page,
-        style=own["css"],
-        script=own["js"],
-        vega=vega() if page.charts else "",
     )
 
 

@@ -182,3 +182,17 @@ def test_summary_has_a_line_a_set_and_method_with_gains_by_quality() -> None:
         "salient      msroi           6   -1.25       – +0.0123 +0.0123   -0.56   -0.56",
         "salient      roi-trellis     7   +2.00   +2.00 +0.0123 +0.0123   -0.56   -0.56",
     ]
+
+
+def test_the_headline_has_the_few_numbers_that_count() -> None:
+    experiment = params.load("demo")
+    compress = replace(experiment.compress, match_qualities=(30, 50, 70))
+    gain = {"n": 7, "psnr_rgb_db": 1.5, "ssim_luma": 0.1, "wpsnr_rgb_db": 2.5}
+    cells = {f"q{quality}": {"minus_jpeg": gain} for quality in (30, 50, 70)}
+    metrics = {"salient": dict.fromkeys(experiment.compress.methods, cells)}
+    made = report.headline(replace(experiment, compress=compress), {"val_top1": 0.75}, metrics)
+    shown = {"psnr_rgb_db": 1.5, "wpsnr_rgb_db": 2.5}
+    assert made == {
+        "val_top1": 0.75,
+        "minus_jpeg_q50": {"salient": {"msroi": shown, "roi-trellis": shown}},
+    }
