@@ -72,9 +72,10 @@ COMPRESS_HELP = """\
 Compress your own photos: the bytes go where people look.
 
 photo.jpg becomes photo.msroi.jpg beside it, a standard JPEG as large as plain
-JPEG of quality 50. A result that would not be smaller than the photo is not
-written: a JPEG's own bytes take its place. Without IMAGE it is a stage of an
-experiment."""
+JPEG of quality 50. No result is larger than its photo: where compressing saves
+nothing, a JPEG is copied, and for a photo of another format nothing is written.
+
+Without IMAGE this is a stage of an experiment."""
 
 DECIMAL = re.compile(r"[0-9]+([.][0-9]*)?|[.][0-9]+")
 
@@ -215,6 +216,8 @@ def add_compress_options(command: Parser) -> None:
     add_images(command)
     default, *_ = METHODS
     width = max(map(len, METHODS))
+    # the usage that argparse makes is wider than a terminal, and names options twice
+    command.usage = f"{command.prog} [options] IMAGE ...\n       {command.prog} --experiment NAME"
     command.description = COMPRESS_HELP
     methods = "\n".join(f"  {name:<{width}}  {what}" for name, what in METHODS.items())
     command.epilog = f"methods:\n{methods}\n\n{command.epilog}"

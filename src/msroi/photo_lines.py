@@ -16,16 +16,11 @@ def line(result: Result) -> str:
     """Say what has become of a photo, and what that saved and gained."""
     image, output = result["image"], result["output"]
     original, encoded = (f"{result[key]:,}" for key in ("original_bytes", "encoded_bytes"))
+    no_less = f"it would have {encoded} bytes, no less than its {original}"
     if result["outcome"] == LEFT:
-        return (
-            f"{image}: nothing written, for as a JPEG it would have {encoded} bytes, no less than "
-            f"its {original}; --allow-larger writes it"
-        )
+        return f"{image}: nothing written: as a JPEG {no_less} (--allow-larger writes it)"
     if result["outcome"] == COPIED:
-        return (
-            f"{image}: {output}, a copy of its {original} bytes, for compressed it would have "
-            f"{encoded}, no less"
-        )
+        return f"{image}: {output}, a copy: compressed {no_less}"
     share = percent(result["encoded_bytes"], result["original_bytes"])
     return f"{image}: {output}, {encoded} bytes, {share} of the original{reached(result)}" + (
         "" if result["gain_db"] is None else gained(result["gain_measure"], result["gain_db"])
