@@ -7,7 +7,7 @@ import argparse
 import re
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from msroi import __version__, distributed
 
@@ -36,7 +36,7 @@ AGREEMENT = {
 
 # those of msroi.encoders, whose import takes longer than --help may
 METHODS = {
-    "roi-trellis": "this project's own: trellis quantisation, guided by a saliency map",
+    "roi-trellis": "our own trellis quantisation, guided by a saliency map",
     "trellis": "the same without the map",
     "msroi": "the paper's two passes",
     "jpeg": "plain JPEG",
@@ -80,11 +80,11 @@ Without IMAGE this is a stage of an experiment."""
 DECIMAL = re.compile(r"[0-9]+([.][0-9]*)?|[.][0-9]+")
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one sentence, and whose texts keep their lines."""
+RAW = argparse.RawDescriptionHelpFormatter  # for texts that have lines of their own
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one sentence."""
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong and where help is, and exit with status 2."""
@@ -95,6 +95,7 @@ def build_parser() -> Parser:
     """Build the parser of all commands."""
     parser = Parser(
         prog="msroi",
+        formatter_class=RAW,
         description="Content-aware JPEG compression, reproduced and audited.\n\n"
         f"For your own photos: {', '.join(EXAMPLES)}.\n"
         "The other commands are the stages of an experiment, in their order.",
@@ -119,6 +120,7 @@ def build_parser() -> Parser:
     completion = add_command(
         commands, COMPLETION, "print a script for your shell", f"msroi {COMPLETION} bash"
     )
+    completion.formatter_class = RAW
     completion.description = COMPLETION_HELP
     completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
     return parser
@@ -218,6 +220,7 @@ def add_compress_options(command: Parser) -> None:
     width = max(map(len, METHODS))
     # the usage that argparse makes is wider than a terminal, and names options twice
     command.usage = f"{command.prog} [options] IMAGE ...\n       {command.prog} --experiment NAME"
+    command.formatter_class = RAW
     command.description = COMPRESS_HELP
     methods = "\n".join(f"  {name:<{width}}  {what}" for name, what in METHODS.items())
     command.epilog = f"methods:\n{methods}\n\n{command.epilog}"

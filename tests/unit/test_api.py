@@ -134,7 +134,8 @@ def test_threads_give_the_same_bytes():
         (
             {},
             ParameterError,
-            "The method roi-trellis follows a saliency map; give a model, `Model()`, or saliency=….",
+            "The method roi-trellis follows a saliency map; give a model, `Model()`, or "
+            "saliency=….",
         ),
         (
             {"method": "jpeg", "match_quality": 0},

@@ -237,10 +237,10 @@ def test_jobs_change_nothing(photo, tmp_path):
     for number in range(5):
         side = 60 + 16 * number
         Image.fromarray(read_rgb(photo)[:side, :side]).save(tmp_path / f"{number}.png")
-    (tmp_path / "3.jpg").write_bytes(b"no image")
+    (tmp_path / "33.jpg").write_bytes(b"no image")
     given, goal = [tmp_path], MatchQuality(50)
-    alone = list(compress(given, Path("alone"), "mozjpeg", goal))
-    together = list(compress(given, Path("together"), "mozjpeg", goal, jobs=4))
+    alone = list(compress(given, tmp_path / "alone", "trellis", goal))
+    together = list(compress(given, tmp_path / "together", "trellis", goal, jobs=4))
     assert len(alone) == 7
     for one, other in zip(alone, together, strict=True):
         if isinstance(one, ImageError):
