@@ -11,12 +11,12 @@ import jax
 
 from benchmarks.comparison import Comparison, seconds, side_by_side, speed_ratios
 from benchmarks.setting import HEIGHT_PX, WIDTH_PX, photographs
-from msroi import heatmap, packaged
+from msroi import Model, heatmap
 from msroi.heatmap import Wanted
 from msroi.images import Pixels, read_rgb, to_8_bit, write_image
 from msroi.layout import Layout
 from msroi.plots import overlay
-from msroi.saliency import OWN, Model, full_size
+from msroi.saliency import OWN, full_size
 from msroi.saliency_quality import Marked
 
 IMAGES = 8
@@ -25,7 +25,8 @@ UNKNOWN = Marked({}, {}, {})  # the quality of maps belongs to the experiment, n
 
 def measure(repeats: int) -> list[Comparison]:
     """Time the maps of 8 photographs of 640x480 px."""
-    model, experiment = packaged.model(), packaged.experiment()
+    model = Model()
+    experiment = model.experiment
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         layout = Layout(experiment.name)
         items = written(layout)

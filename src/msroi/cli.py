@@ -1,250 +1,24 @@
 """The program `msroi`: the stages of an experiment, and the same methods on own photos.
 
 A user's mistake is one sentence on stderr and exit status 2. Heavy packages are imported
-by the command that needs them, so that `--help` answers at once.
+by the command that needs them, so that `--help` answers at once (`parser` has the options).
 """
 
 import argparse
 import json
 import math
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from msroi import __version__, distributed
+from msroi import distributed
 from msroi.errors import ParameterError, UserError
 from msroi.files import printable
+from msroi.parser import AGREEMENT, AUDIT, COMPLETION, EXAMPLES, build_parser
 
-# what each stage does, in the order of the pipeline
-STAGES = {
-    "download": "fetch the images and the pretrained VGG16 that data/sources.csv names",
-    "prepare": "index, split, convert and pack the images",
-    "augment": "draw the augmentation plan and show examples of it",
-    "train": "train VGG16-GAP by the plan",
-    "heatmap": "make saliency maps, of the test images or of your own photos",
-    "compress": "compress at matched file size, the test images or your own photos",
-    "metrics": "measure what compression cost, of the test images or of two files",
-    "judges": "judge some of the compressed images by perceptual measures",
-    "rate_distortion": "draw every method's rate-distortion curve; bits saved at equal quality",
-    "conventions": "measure jpeg and msroi in every way that the paper may mean",
-    "anova": "test whether the methods differ",
-    "audit": "check published numbers against themselves, statistics and this run",
-    "report": "write the paper's tables and figures with this run's numbers",
-}
-
-# what keeps Snakemake and DVC in step; the two call these themselves
-AGREEMENT = {
-    "record": "tell DVC what a full run by Snakemake made, unless something changed without cause",
-    "adopt": "tell Snakemake that what DVC ran or restored is up to date",
-}
-
-# those of msroi.encoders, whose import takes longer than --help may
-METHODS = {
-    "roi-trellis": "this project's own: trellis quantisation, guided by a saliency map",
-    "trellis": "the same without the map",
-    "msroi": "the paper's two passes",
-    "jpeg": "plain JPEG",
-    "jpeg-opt": "plain JPEG with optimised Huffman tables",
-    "mozjpeg": "mozjpeg",
-    "jpegli": "jpegli",
-}
-
-# the stages that Snakemake may run in parts, a job each
-CHUNKED = ("heatmap", "compress", "metrics")
-
-AUDIT = "audit"  # the one stage that also works without an experiment
-
-EXAMPLES = {
-    "heatmap": "msroi heatmap photo.jpg --out maps",
-    "compress": "msroi compress photo.jpg --out small --target-bytes 30000",
-    "metrics": "msroi metrics photo.png photo.jpg --saliency maps/photo.saliency.png --json",
-}
-
-DECIMAL = re.compile(r"[0-9]+([.][0-9]*)?|[.][0-9]+")
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print what is wrong and where help is, and exit with status 2."""
-        self.exit(2, f"{self.prog}: {message.rstrip('.')}; see `{self.prog} --help`.\n")
-
-
-def build_parser() -> Parser:
-    """Build the parser of all commands."""
-    parser = Parser(
-        prog="msroi",
-        description="Content-aware JPEG compression, reproduced and audited.",
-        epilog=f"Example: {EXAMPLES['compress']}",
-    )
-    parser.add_argument("--version", action="version", version=f"msroi {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, purpose in STAGES.items():
-        example = EXAMPLES.get(name, f"msroi {name} --experiment demo")
-        command = commands.add_parser(
-            name,
-            help=purpose,
-            description=f"{purpose[0].upper()}{purpose[1:]}.",
-            epilog=f"Example: {example}",
-        )
-        command.add_argument(
-            "--experiment",
-            metavar="NAME",
-            help="run the stage for config/NAME.yaml"
-            if name not in EXAMPLES
-            else "run the stage for config/NAME.yaml; with own photos, use its parameters and "
-            "model (default: those that come with msroi)",
-            required=name not in EXAMPLES and name != AUDIT,
-        )
-    commands.choices["train"].add_argument(
-        "--devices",
-        metavar="N",
-        type=device_count,
-        help="share every batch among N devices (default: as many as there are and as divide "
-        "train.batch_size)",
-    )
-    for name in CHUNKED:
-        add_chunk_options(commands.choices[name])
-    distributed.add_options(commands.choices["train"])
-    add_audit_options(commands.choices[AUDIT])
-    add_photo_options(commands.choices)
-    for name, purpose in AGREEMENT.items():
-        command = commands.add_parser(
-            name,
-            help=purpose,
-            description=f"{purpose[0].upper()}{purpose[1:]}.",
-            epilog=f"Example: msroi {name} --experiment demo",
-        )
-        command.add_argument("--experiment", metavar="NAME", required=True)
-    return parser
-
-
-def add_chunk_options(command: argparse.ArgumentParser) -> None:
-    """Add what a stage takes whose photographs may be shared among jobs."""
-    parts = command.add_argument_group("parts of a stage (Snakemake gives these itself)")
-    which = parts.add_mutually_exclusive_group()
-    which.add_argument("--chunk", metavar="N-of-M", help="only the Nth of M parts; add --into")
-    which.add_argument(
-        "--gather", metavar="DIR", type=Path, nargs="+", help="bring these parts, all, together"
-    )
-    parts.add_argument("--into", metavar="DIR", type=Path, help="folder for a part, named N-of-M")
-
-
-def add_audit_options(command: argparse.ArgumentParser) -> None:
-    """Add what `audit` takes: whose numbers, and whether doubt is a failure."""
-    command.add_argument(
-        "--own",
-        action="store_true",
-        help="check this project's own committed results instead (of every experiment, or of "
-        "--experiment): hashes against dvc.lock, derived numbers against those they derive from; "
-        "exit status 1 if anything differs",
-    )
-    command.add_argument(
-        "--strict",
-        action="store_true",
-        help="exit status 1 if a published number is not consistent",
-    )
-
-
-def add_photo_options(commands: Mapping[str, argparse.ArgumentParser]) -> None:
-    """Add what the commands take when they work on a user's own files."""
-    for name in ("heatmap", "compress"):
-        commands[name].add_argument(
-            "images",
-            metavar="IMAGE",
-            nargs="*",
-            type=Path,
-            help="a photo of your own, or a folder: all images directly in it",
-        )
-        commands[name].add_argument(
-            "--out", metavar="DIR", type=Path, help="folder for the results"
-        )
-    compress = commands["compress"]
-    default, *_ = METHODS
-    compress.add_argument(
-        "--method",
-        choices=METHODS,
-        default=default,
-        metavar="METHOD",
-        help=f"{'; '.join(f'{name}: {what}' for name, what in METHODS.items())} "
-        f"(default: {default})",
-    )
-    goal = compress.add_mutually_exclusive_group()
-    goal.add_argument(
-        "--match-quality",
-        metavar="Q",
-        type=quality,
-        help="make the file as large as plain JPEG of quality Q, 1 to 100 (default: 50)",
-    )
-    goal.add_argument(
-        "--target-bytes", metavar="N", type=byte_count, help="make the file at most N bytes"
-    )
-    goal.add_argument(
-        "--target-psnr",
-        metavar="DB",
-        type=decibels,
-        help="make the smallest file with a PSNR of DB or more, 0 to 100 dB",
-    )
-    goal.add_argument(
-        "--target-ssim",
-        metavar="S",
-        type=similarity,
-        help="make the smallest file with an SSIM of S or more, 0 to 1",
-    )
-    metrics = commands["metrics"]
-    metrics.add_argument("reference", metavar="REFERENCE", nargs="?", type=Path)
-    metrics.add_argument("distorted", metavar="DISTORTED", nargs="?", type=Path)
-    metrics.add_argument(
-        "--saliency", metavar="MAP", type=Path, help="grey image that weights the errors"
-    )
-    for name in EXAMPLES:
-        commands[name].add_argument(
-            "--json", action="store_true", help="print one JSON object an image"
-        )
-
-
-def quality(text: str) -> int:
-    """Parse a JPEG quality, 1 to 100."""
-    return whole_number(text, "a quality is a whole number from 1 to 100", 1, 100)
-
-
-def byte_count(text: str) -> int:
-    """Parse a file size in bytes."""
-    return whole_number(text, "a size is a whole number of bytes, at least 1", 1, sys.maxsize)
-
-
-def device_count(text: str) -> int:
-    """Parse a number of devices."""
-    return whole_number(text, "devices are a whole number, at least 1", 1, sys.maxsize)
-
-
-def decibels(text: str) -> float:
-    """Parse a PSNR in dB."""
-    return number(text, "a PSNR is a number of dB from 0 to 100", 0, 100)
-
-
-def similarity(text: str) -> float:
-    """Parse an SSIM."""
-    return number(text, "an SSIM is a number from 0 to 1", 0, 1)
-
-
-def number(text: str, rule: str, low: float, high: float) -> float:
-    """Parse a decimal number within bounds; the error states the rule."""
-    if not DECIMAL.fullmatch(text) or not low <= float(text) <= high:
-        raise argparse.ArgumentTypeError(f"{rule}, got {text!r}")
-    return float(text)
-
-
-def whole_number(text: str, rule: str, low: int, high: int) -> int:
-    """Parse a whole number within bounds; the error states the rule."""
-    if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
-        raise argparse.ArgumentTypeError(f"{rule}, got {text!r}")
-    return int(text)
+Result = Mapping[str, Any]
 
 
 def run_stage(name: str, experiment: str, **options: Any) -> None:
@@ -281,40 +55,48 @@ def run_agreement(arguments: argparse.Namespace) -> None:
     {"record": record.record, "adopt": record.adopt}[arguments.command](arguments.experiment)
 
 
+def run_completion(arguments: argparse.Namespace) -> int:
+    """Print the script that completes in a shell."""
+    from msroi import completion
+
+    print(completion.script(arguments.shell))
+    return 0
+
+
 def run_heatmap(arguments: argparse.Namespace) -> int:
     """Make heatmaps of own photos."""
     from msroi import photos
 
-    insist_on_files(arguments)
+    insist_on_images(arguments)
+    if arguments.out is None:
+        raise ParameterError("heatmap needs a folder for its results: add --out DIR.")
     results = photos.heatmaps(arguments.images, arguments.out, arguments.experiment)
-    return show(results, "{image}: {saliency}, {overlay}", as_json=arguments.json)
+    _, failed = show(results, "{image}: {saliency}, {overlay}".format_map, as_json=arguments.json)
+    return 2 if failed else 0
 
 
 def run_compress(arguments: argparse.Namespace) -> int:
-    """Compress own photos."""
-    from msroi import photos
+    """Compress own photos; with several, sum up at the end."""
+    from msroi import photo_lines, photos, targets
 
-    insist_on_files(arguments)
-    goal, reached = goal_of(arguments)
-    results = photos.compressed(
-        arguments.images, arguments.out, arguments.method, goal, arguments.experiment
+    insist_on_images(arguments)
+    goal = targets.goal(
+        arguments.match_quality,
+        arguments.target_bytes,
+        arguments.target_psnr,
+        arguments.target_ssim,
     )
-    line = f"{{image}}: {{output}}, {{bytes}} bytes ({reached})"
-    return show(results, line, as_json=arguments.json)
-
-
-def goal_of(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """Return the goal that the options set, and how a result says what it has reached."""
-    from msroi import targets
-
-    if arguments.target_psnr is not None:
-        return targets.TargetMeasure(targets.PSNR, arguments.target_psnr), "{psnr_rgb_db:.2f} dB"
-    if arguments.target_ssim is not None:
-        return targets.TargetMeasure(targets.SSIM, arguments.target_ssim), "SSIM {ssim_luma:.4f}"
-    by_size = "{size_error_pct:+.2f} % from {target_bytes}"
-    if arguments.target_bytes is not None:
-        return targets.TargetBytes(arguments.target_bytes), by_size
-    return targets.MatchQuality(arguments.match_quality or 50), by_size
+    writing = photos.Writing(arguments.out, arguments.force, arguments.allow_larger)
+    results = photos.compress_all(
+        arguments.images, arguments.method, goal, arguments.experiment, writing, arguments.jobs
+    )
+    done, failed = show(results, photo_lines.line, as_json=arguments.json)
+    if len(done) > 1 and not arguments.json:
+        print(photo_lines.total(done))
+    if failed and done:
+        number = f"{failed} of {failed + len(done)} photos"
+        print(f"msroi: {number} could not be compressed; the others are done.", file=sys.stderr)
+    return 2 if failed else 0
 
 
 def run_metrics(arguments: argparse.Namespace) -> int:
@@ -323,12 +105,14 @@ def run_metrics(arguments: argparse.Namespace) -> int:
 
     if arguments.distorted is None:
         raise ParameterError("metrics takes two files, REFERENCE and DISTORTED; got one.")
+
+    def lines(result: Result) -> str:
+        values = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in result.items()}
+        return "\n".join(f"{key:<16}{value}" for key, value in values.items())
+
     result = photos.measured(arguments.reference, arguments.distorted, arguments.saliency)
-    line = "\n".join(
-        f"{key:<16}{{{key}{':.6g' if isinstance(value, float) else ''}}}"
-        for key, value in result.items()
-    )
-    return show([result], line, as_json=arguments.json)
+    show([result], lines, as_json=arguments.json)
+    return 0
 
 
 def run_audit(arguments: argparse.Namespace) -> int:
@@ -355,34 +139,36 @@ def run_audit(arguments: argparse.Namespace) -> int:
     return 1 if arguments.strict and doubtful else 0
 
 
-def insist_on_files(arguments: argparse.Namespace) -> None:
-    """Insist on images and on a folder for the results."""
+def insist_on_images(arguments: argparse.Namespace) -> None:
+    """Insist on images to work on."""
     if not arguments.images:
         raise ParameterError(
             f"{arguments.command} --out needs images; for example: {EXAMPLES[arguments.command]}"
         )
-    if arguments.out is None:
-        raise ParameterError(f"{arguments.command} needs a folder for its results: add --out DIR.")
 
 
-def show(results: Iterable[Mapping[str, Any] | UserError], line: str, *, as_json: bool) -> int:
+def show(
+    results: Iterable[Result | UserError], text: Callable[[Result], str], *, as_json: bool
+) -> tuple[list[Result], int]:
     """Print each result as soon as it is there, and on stderr what is wrong with an image.
 
-    JSON has null where a value is infinite. Returns 2 if anything was wrong, else 0.
+    JSON has null where a value is infinite. Returns the results, and how many had none.
     """
     from tqdm import tqdm
 
-    status = 0
+    done: list[Result] = []
+    failed = 0
     for result in results:
         with tqdm.external_write_mode():  # a progress bar makes room for the line
             if isinstance(result, UserError):
                 print(f"msroi: {printable(str(result))}", file=sys.stderr)
-                status = 2
+                failed += 1
                 continue
+            done.append(result)
             finite = {key: None if value == math.inf else value for key, value in result.items()}
-            text = {k: printable(v) if isinstance(v, str) else v for k, v in result.items()}
-            print(json.dumps(finite) if as_json else line.format(**text), flush=True)
-    return status
+            shown = {k: printable(v) if isinstance(v, str) else v for k, v in result.items()}
+            print(json.dumps(finite) if as_json else text(shown), flush=True)
+    return done, failed
 
 
 def own_files(arguments: argparse.Namespace) -> bool:
@@ -402,6 +188,8 @@ def run(arguments: argparse.Namespace) -> int:
         run_agreement(arguments)
     elif arguments.command == AUDIT:
         return run_audit(arguments)
+    elif arguments.command == COMPLETION:
+        return run_completion(arguments)
     elif getattr(arguments, "chunk", None) or getattr(arguments, "gather", None):
         run_chunk(arguments)
     elif own_files(arguments):

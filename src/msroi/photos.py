@@ -5,234 +5,232 @@ those that the package carries (`packaged`), which serve in any folder.
 """
 
 import errno
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
 from tqdm import tqdm
 
-from msroi import metadata, packaged, params
+from msroi import packaged, photo_files
 from msroi.encoders import WITH_SALIENCY, encoder
-from msroi.errors import ImageError, ParameterError
+from msroi.errors import ImageError
 from msroi.files import printable, write_bytes
-from msroi.images import (
-    open_image,
-    read_grey,
-    read_rgb,
-    suffixes,
-    to_8_bit,
-    to_rgb,
-    write_image,
-)
-from msroi.layout import Layout
-from msroi.metadata import Metadata
-from msroi.params import Experiment
+from msroi.images import read_grey, read_rgb, to_8_bit, write_image
+from msroi.photo import compressed, gain_db, opened
 from msroi.targets import Goal
 
 if TYPE_CHECKING:
-    from msroi.saliency import Model
-
-JPEG_MAX_SIDE = 65500  # libjpeg's JPEG_MAX_DIMENSION
+    from msroi.model import Model
 
 # of one photo; or why there is none
 Result = dict[str, Any] | ImageError
 
-
-def image_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files among `paths`, and in place of a folder the images directly in it.
-
-    Those are the files with a suffix of a format that is read, in the order of their
-    names, but for hidden ones.
-
-    Raises
-    ------
-    ParameterError
-        If there are none in a folder.
-    """
-    files = []
-    for path in paths:
-        inside = _images_in(path) if path.is_dir() else [path]
-        if not inside:
-            raise ParameterError(
-                f"{path} is a folder without images; name a folder that has some directly in it."
-            )
-        files += inside
-    return files
-
-
-def _images_in(folder: Path) -> list[Path]:
-    readable = suffixes()
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in readable and not path.name.startswith(".") and path.is_file()
-    )
-
-
-def output_paths(
-    images: Sequence[Path], out: Path, suffixes: Sequence[str]
-) -> dict[Path, list[Path]]:
-    """Name each image's results in `out`: the image's name with other suffixes.
-
-    Raises
-    ------
-    ParameterError
-        If a result would overwrite one of the images, or two results would share a name.
-    """
-    paths = {image: [out / f"{image.stem}{suffix}" for suffix in suffixes] for image in images}
-    sources = {os.path.realpath(image) for image in images}  # `resolve` raises on a loop of links
-    makers: dict[Path, Path] = {}
-    for image, results in paths.items():
-        for path in results:
-            if os.path.realpath(path) in sources:
-                raise ParameterError(
-                    f"{path}, a result for {image}, would overwrite one of the images; "
-                    "choose another --out folder."
-                )
-            if path in makers:
-                raise ParameterError(
-                    f"{makers[path]} and {image} would both be written to {path}; rename one."
-                )
-            makers[path] = image
-    return paths
-
-
-def parameters(experiment: str | None) -> Experiment:
-    """Return an experiment's parameters, or the package's."""
-    if experiment is None:
-        return packaged.experiment()
-    if not params.SCHEMA.exists():
-        raise ParameterError(
-            f"There is no {params.SCHEMA} here; run msroi in the folder of the project that has "
-            f"the experiment, or leave out --experiment for the model that comes with msroi."
-        )
-    return params.load(experiment)
+# what has become of a photo: the method's file, a copy of the original, or no file
+COMPRESSED, COPIED, LEFT = "compressed", "copied", "left"
 
 
 def load_model(experiment: str | None) -> "Model":
     """Load an experiment's trained network, or the package's."""
-    if experiment is None:
-        return packaged.model()
-    described = parameters(experiment)
-    from msroi import vgg
-    from msroi.saliency import Model
+    from msroi.model import Model  # needs JAX, which takes a second
 
-    layout = Layout(described.name)
-    return Model(layout.model, vgg.read_weights(layout.vgg16), described.heatmap)
+    return Model(experiment=experiment)
 
 
 def each(
-    paths: dict[Path, list[Path]], what: str, one: Callable[[Path], dict[str, Any]]
+    images: Sequence[Path], what: str, one: Callable[[Path], dict[str, Any]], jobs: int = 1
 ) -> Iterator[Result]:
-    """Go through images, with a progress bar on stderr if there are several.
+    """Go through images, `jobs` at a time, and yield the results in the images' order.
 
-    What is wrong with one image is yielded in the place of its result; the others go on.
+    With several images there is a progress bar on stderr, if that is a terminal. What is
+    wrong with one image is yielded in the place of its result; the others go on.
+
+    Jobs are threads: they share the model, and all that takes long (JAX, NumPy, Pillow)
+    lets other threads run meanwhile.
     """
-    for image in tqdm(paths, desc=what, unit="image", disable=len(paths) < 2):
+
+    def tried(image: Path) -> Result:
         try:
-            yield one(image)
+            return one(image)
         except ImageError as error:
-            yield error
+            return error
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise
-            yield ImageError(f"{image} has too long a name for its results; shorten it.")
+            return ImageError(f"{image} has too long a name for its results; shorten it.")
+
+    hidden = None if len(images) > 1 else True  # None: where stderr is no terminal
+    with (
+        tqdm(total=len(images), desc=what, unit="image", disable=hidden) as bar,
+        pooled(jobs) as go,
+    ):
+        for result in go(tried, images):
+            bar.update()
+            yield result
+
+
+@contextmanager
+def pooled(jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """Yield a `map` that works on so many items at a time; what has not begun at the end never is.
+
+    One job is the thread that asks, which an interrupt ends at once.
+    """
+    if jobs == 1:
+        yield map
+        return
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def heatmaps(images: Sequence[Path], out: Path, experiment: str | None) -> Iterator[Result]:
     """Write `<image>.saliency.png` and `<image>.overlay.png` for each image."""
     from msroi.plots import overlay
 
-    paths = output_paths(image_files(images), out, [".saliency.png", ".overlay.png"])
+    names = {
+        image: [
+            photo_files.in_folder(out, image, suffix)
+            for suffix in (".saliency.png", ".overlay.png")
+        ]
+        for image in photo_files.image_files(images)
+    }
+    photo_files.insist_on_names_of_their_own(names)
     model = load_model(experiment)
 
     def heatmap_one(image: Path) -> dict[str, Any]:
         pixels = read_rgb(image)
         saliency = model.saliency(pixels)
-        map_path, overlay_path = paths[image]
+        map_path, overlay_path = names[image]
         write_image(map_path, to_8_bit(saliency))
         write_image(overlay_path, overlay(pixels, saliency))
         return {"image": str(image), "saliency": str(map_path), "overlay": str(overlay_path)}
 
-    yield from each(paths, "heatmap", heatmap_one)
+    yield from each(list(names), "heatmap", heatmap_one)
 
 
-def compressed(
-    images: Sequence[Path], out: Path, method: str, goal: Goal, experiment: str | None
+@dataclass(frozen=True)
+class Writing:
+    """Where compressed photos go, and what may happen to files.
+
+    Attributes
+    ----------
+    out
+        The folder; None is beside each photo.
+    force
+        Overwrite results that are there.
+    allow_larger
+        Write a result even if it is no smaller than its photo.
+    """
+
+    out: Path | None = None
+    force: bool = False
+    allow_larger: bool = False
+
+    def names(self, images: Sequence[Path]) -> dict[Path, Path]:
+        """Name each image's result.
+
+        Raises
+        ------
+        ParameterError
+            If a result would overwrite an image or another result, or, without `force`, is
+            there already; or the images are nothing but results.
+        """
+        names = {
+            image: photo_files.beside(image)
+            if self.out is None
+            else photo_files.in_folder(self.out, image, ".jpg")
+            for image in photo_files.without_results(images)
+        }
+        photo_files.insist_on_names_of_their_own({image: [to] for image, to in names.items()})
+        if not self.force:
+            photo_files.insist_on_new_files(names.values())
+        return names
+
+
+def compress_all(
+    images: Sequence[Path],
+    method: str,
+    goal: Goal,
+    experiment: str | None = None,
+    writing: Writing = Writing(),
+    jobs: int = 1,
 ) -> Iterator[Result]:
     """Write each image as a JPEG that reaches a goal, with the metadata of its source.
 
     Parameters
     ----------
-    images, out
-        What to compress, files or folders of them, and into which folder.
+    images
+        What to compress: files, folders of them, or patterns.
     method
         One of `encoders.METHODS`.
     goal
         How small or how good the file is to be.
     experiment
         Whose parameters are taken and, for the methods `WITH_SALIENCY`, whose model.
+    writing
+        Where results go.
+    jobs
+        How many images at a time. It changes no result.
 
     Yields
     ------
     dict or ImageError
-        What was written; or what is wrong with an image, for which nothing was written: it
-        can't be read, is too large for JPEG, or can't reach the goal. Sizes are those of
-        files with their metadata.
+        What has become of an image (docs/own-data.md explains every key); or what is wrong
+        with it, and nothing was written: it can't be read, is too large for JPEG, or can't
+        reach the goal.
     """
-    paths = output_paths(image_files(images), out, [".jpg"])
-    made_by = encoder(method, parameters(experiment).compress)
+    names = writing.names(photo_files.image_files(images))
+    made_by = encoder(method, packaged.parameters(experiment).compress)
     model = load_model(experiment) if method in WITH_SALIENCY else None
 
     def compress_one(image: Path) -> dict[str, Any]:
-        opened = open_jpeg_sized(image)
-        kept = kept_metadata(opened, image)
-        pixels = to_rgb(opened)
-        saliency = None if model is None else model.saliency(pixels)
-        encode = made_by.prepare(pixels, saliency)
-        finished = partial(metadata.inserted, metadata=kept)
-        found = goal.search(str(image), pixels, encode, finished)
-        data = finished(found.data)
-        (output,) = paths[image]
-        write_bytes(output, data)
+        photo = opened(image)
+        tell(image, photo.left_out)
+        saliency = None if model is None else model.saliency(photo.pixels)
+        data, found = compressed(photo, made_by.prepare(photo.pixels, saliency), goal)
+        original_bytes = image.stat().st_size
+        output: Path | None = names[image]
+        if len(data) < original_bytes or writing.allow_larger:
+            outcome, size_bytes = COMPRESSED, len(data)
+            write_bytes(names[image], data)
+        elif photo.is_jpeg:
+            outcome, size_bytes = COPIED, original_bytes
+            write_bytes(names[image], image.read_bytes())
+        else:
+            outcome, size_bytes, output = LEFT, None, None
         target = found.target_bytes
+        error_pct = target and round(100 * (len(data) - target) / target, 4)
+        gain = None if method == "jpeg" else gain_db(photo.pixels, found.data, saliency)
         return {
             "image": str(image),
-            "output": str(output),
+            "output": output and str(output),
+            "outcome": outcome,
             "method": made_by.name,
             "q_final": round(found.quality, 3),
-            "bytes": len(data),
+            "bytes": size_bytes,
+            "original_bytes": original_bytes,
+            "encoded_bytes": len(data),
             "target_bytes": target,
-            "size_error_pct": target and round(100 * (len(data) - target) / target, 4),
+            "size_error_pct": error_pct,
             **{name: round(value, 6) for name, value in found.values.items()},
+            "gain_measure": "psnr_rgb_db" if saliency is None else "wpsnr_rgb_db",
+            "gain_db": gain and round(gain, 4),
             "encoder": made_by.version,
         }
 
-    yield from each(paths, "compress", compress_one)
+    yield from each(list(names), "compress", compress_one, jobs)
 
 
-def open_jpeg_sized(path: Path) -> Image.Image:
-    """Open an image that is not too large for JPEG."""
-    image = open_image(path)
-    if max(image.size) > JPEG_MAX_SIDE:
-        width, height = image.size
-        raise ImageError(
-            f"{path} has {width}x{height} pixels; a JPEG has at most {JPEG_MAX_SIDE} a side."
-        )
-    return image
-
-
-def kept_metadata(image: Image.Image, path: Path) -> Metadata:
-    """Return the metadata of an image that a JPEG can hold; say on stderr what it can't."""
-    kept, left_out = metadata.fitting(metadata.of(image))
+def tell(image: Path, left_out: Sequence[str]) -> None:
+    """Say on stderr which metadata of an image a JPEG can't hold."""
     for what in left_out:
-        sentence = f"msroi: {path}: left out {what}, more than a JPEG can hold."
+        sentence = f"msroi: {image}: left out {what}, more than a JPEG can hold."
         tqdm.write(printable(sentence), file=sys.stderr)
-    return kept
 
 
 def measured(reference: Path, distorted: Path, saliency: Path | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from msroi import jpeg, measures
-from msroi.errors import ImageError
+from msroi.errors import ImageError, ParameterError
 from msroi.images import Pixels
 from msroi.jpeg import Try
 
@@ -165,6 +165,57 @@ class TargetMeasure:
                 f"the highest quality gives {text.format(reached.value)}."
             )
         return Found(reached.quality, reached.data, None, {self.measure.name: reached.value})
+
+
+DEFAULT_QUALITY = 50
+
+
+def goal(
+    match_quality: int | None = None,
+    target_bytes: int | None = None,
+    target_psnr: float | None = None,
+    target_ssim: float | None = None,
+) -> Goal:
+    """Return the goal that one option sets; without any, the size of JPEG of quality 50.
+
+    Parameters
+    ----------
+    match_quality
+        As large as plain JPEG of this quality, 1 to 100.
+    target_bytes
+        At most so many bytes, 1 or more.
+    target_psnr
+        The smallest file with this PSNR of RGB or a higher one, 0 to 100 dB.
+    target_ssim
+        The smallest file with this SSIM of luma or a higher one, 0 to 1.
+
+    Raises
+    ------
+    ParameterError
+        If several are given, or one out of its range.
+    """
+    goals: dict[str, Goal] = {}
+    if match_quality is not None:
+        insist("match_quality is from 1 to 100", 1 <= match_quality <= 100, match_quality)
+        goals["match_quality"] = MatchQuality(match_quality)
+    if target_bytes is not None:
+        insist("target_bytes is at least 1", target_bytes >= 1, target_bytes)
+        goals["target_bytes"] = TargetBytes(target_bytes)
+    if target_psnr is not None:
+        insist("target_psnr is from 0 to 100 dB", 0 <= target_psnr <= 100, target_psnr)
+        goals["target_psnr"] = TargetMeasure(PSNR, target_psnr)
+    if target_ssim is not None:
+        insist("target_ssim is from 0 to 1", 0 <= target_ssim <= 1, target_ssim)
+        goals["target_ssim"] = TargetMeasure(SSIM, target_ssim)
+    if len(goals) > 1:
+        raise ParameterError(f"A photo has one goal, got {' and '.join(goals)}; give one of them.")
+    return next(iter(goals.values()), MatchQuality(DEFAULT_QUALITY))
+
+
+def insist(rule: str, kept: bool, value: float) -> None:
+    """Raise `ParameterError` if a value does not keep to a rule."""
+    if not kept:
+        raise ParameterError(f"{rule}, got {value!r}.")
 
 
 START = 75.0

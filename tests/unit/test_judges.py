@@ -12,7 +12,8 @@ import pytest
 import skimage.data
 import yaml
 
-from msroi import compress, images, jpeg, judges, measures, params, perceptual
+from msroi import images, jpeg, judges, measures, params, perceptual
+from msroi.compress import COLUMNS as COMPRESSED
 from msroi.errors import ImageError, MissingError, ParameterError
 from msroi.files import write_bytes, write_csv
 from msroi.layout import Layout
@@ -56,8 +57,8 @@ def laid_out():
                 row = {"dataset": dataset, "image": image, "method": method}
                 row |= {"match_quality": quality, "bytes": len(data), "size_error_pct": "0.1000"}
                 row |= {"matched": "false" if missed else "true"}
-                rows.append(dict.fromkeys(compress.COLUMNS, "") | row)
-    write_csv(layout.jpeg / "index.csv", compress.COLUMNS, rows)
+                rows.append(dict.fromkeys(COMPRESSED, "") | row)
+    write_csv(layout.jpeg / "index.csv", COMPRESSED, rows)
     return layout
 
 

@@ -1,7 +1,8 @@
-"""The methods on own photos: names, sizes, and what each writes."""
+"""The methods on own photos: sizes, and what each writes; their names are `test_photo_files`'."""
 
 import io
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import skimage.data
 from PIL import ExifTags, Image, ImageCms
 from stand_in import carry
 
-from msroi import jpeg, packaged, photos
+from msroi import jpeg, measures, packaged, photos
 from msroi.encoders import METHODS, encoder
 from msroi.errors import ImageError, MissingError, ParameterError
 from msroi.images import read_grey, read_rgb
@@ -59,76 +60,16 @@ def reopened(result):
     return Image.open(io.BytesIO(Path(result["output"]).read_bytes()))
 
 
-def plain(photo, out, goal):
-    return one(photos.compressed([photo], out, "jpeg", goal, None))
-
-
-# names
-
-
-def test_outputs_take_the_images_names():
-    paths = photos.output_paths([Path("a/x.y.png"), Path("b/z.bmp")], Path("out"), [".jpg", ".txt"])
-    assert paths == {
-        Path("a/x.y.png"): [Path("out/x.y.jpg"), Path("out/x.y.txt")],
-        Path("b/z.bmp"): [Path("out/z.jpg"), Path("out/z.txt")],
-    }
-
-
-def test_two_images_of_one_name():
-    expected = "a/x.png and b/x.bmp would both be written to out/x.jpg; rename one."
-    with pytest.raises(ParameterError, match=f"^{re.escape(expected)}$"):
-        photos.output_paths([Path("a/x.png"), Path("b/x.bmp")], Path("out"), [".jpg"])
-
-
-def test_the_same_image_twice_is_one():
-    twice = [Path("x.png"), Path("./x.png")]
-    assert photos.output_paths(twice, Path("out"), [".jpg"]) == {Path("x.png"): [Path("out/x.jpg")]}
-
-
-def test_no_image_is_overwritten(tmp_path):
-    (tmp_path / "link").symlink_to(tmp_path)
-    image = tmp_path / "x.jpg"
-    for out in (tmp_path, tmp_path / "link", tmp_path / "link" / ".." / tmp_path.name):
-        with pytest.raises(ParameterError, match="would overwrite one of the images; choose"):
-            photos.output_paths([image], out, [".jpg"])
-    # nor any other than its own
-    pair = [tmp_path / "x.png", tmp_path / "x.overlay.png"]
-    expected = (
-        f"{pair[1]}, a result for {pair[0]}, would overwrite one of the images; "
-        "choose another --out folder."
+def compress(images, out, method, goal, experiment=None, jobs=1, **writing):
+    """Compress into a folder, over what is there."""
+    options = {"force": True, "allow_larger": True} | writing
+    return photos.compress_all(
+        images, method, goal, experiment, photos.Writing(out, **options), jobs
     )
-    with pytest.raises(ParameterError, match=f"^{re.escape(expected)}$"):
-        photos.output_paths(pair, tmp_path, [".saliency.png", ".overlay.png"])
 
 
-# folders
-
-
-def test_a_folder_stands_for_the_images_directly_in_it(tmp_path):
-    folder = tmp_path / "many"
-    (folder / "sub.png").mkdir(parents=True)
-    for name in ("b.JPG", "a.png", "c.tiff", ".hidden.png", "._a.png", "film.mpg", "data.h5"):
-        (folder / name).touch()
-    for name in ("notes.txt", "sub.png/d.png", "none", "drawing.eps"):
-        (folder / name).touch()
-    inside = [folder / name for name in ("a.png", "b.JPG", "c.tiff")]
-    assert photos.image_files([folder]) == inside
-    # what is named itself is taken as it is
-    named = [folder / "notes.txt", tmp_path / "no.png"]
-    assert photos.image_files([named[0], folder, named[1]]) == [named[0], *inside, named[1]]
-
-
-@pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.tif", "x.webp", "x.bmp", "x.gif", "x.avif"])
-def test_formats_that_a_folder_may_hold(tmp_path, name):
-    Image.new("RGB", (16, 16)).save(tmp_path / name)
-    assert photos.image_files([tmp_path]) == [tmp_path / name]
-
-
-def test_a_folder_without_images(tmp_path):
-    (tmp_path / "notes.txt").touch()
-    expected = f"{tmp_path} is a folder without images; name a folder that has some directly in it."
-    with pytest.raises(ParameterError, match=f"^{re.escape(expected)}$"):
-        photos.image_files([tmp_path])
+def plain(photo, out, goal, **writing):
+    return one(compress([photo], out, "jpeg", goal, **writing))
 
 
 # without a saliency map
@@ -142,20 +83,25 @@ def test_jpeg_of_a_quality_is_pillows(photo, tmp_path, quality):
     assert result == {
         "image": str(photo),
         "output": str(tmp_path / "out" / "Straße am Fluß.jpg"),
+        "outcome": "compressed",
         "method": "jpeg",
         "q_final": quality,
         "bytes": len(data),
+        "original_bytes": photo.stat().st_size,
+        "encoded_bytes": len(data),
         "target_bytes": len(data),
         "size_error_pct": 0,
+        "gain_measure": "psnr_rgb_db",
+        "gain_db": None,  # it is plain JPEG
         "encoder": f"pillow {jpeg.encoder_version()}",
     }
 
 
 @pytest.mark.parametrize("method", WITHOUT)
 def test_every_method_that_needs_no_map_needs_no_model(photo, tmp_path, monkeypatch, method):
-    monkeypatch.delattr(packaged, "model")
+    monkeypatch.delattr(photos, "load_model")
     goal = MatchQuality(60)
-    result = one(photos.compressed([photo], tmp_path / "out", method, goal, None))
+    result = one(compress([photo], tmp_path / "out", method, goal, None))
     made_by = encoder(method, packaged.experiment().compress)
     pixels = read_rgb(photo)
     plain_bytes = len(pillow(pixels, 60))
@@ -195,7 +141,6 @@ def test_a_target_of_quality(photo, tmp_path):
     measured = photos.measured(photo, Path(result["output"]), None)["psnr_rgb_db"]
     assert result["psnr_rgb_db"] == pytest.approx(measured, abs=1e-5)
     assert 33 <= measured < 33.1
-    assert list(result)[-2:] == ["psnr_rgb_db", "encoder"]
 
     with pytest.raises(ImageError, match=r"can't be made to reach a PSNR of 99\.00 dB"):
         plain(photo, tmp_path / "none", TargetMeasure(PSNR, 99.0))
@@ -216,12 +161,117 @@ def test_one_that_fails_does_not_stop_the_others(photo, tmp_path):
     other = tmp_path / "other.png"
     other.write_bytes(photo.read_bytes())
     given = [photo, bad, tmp_path / "no.png", other]
-    results = list(photos.compressed(given, tmp_path / "out", "jpeg", MatchQuality(50), None))
+    results = list(compress(given, tmp_path / "out", "jpeg", MatchQuality(50), None))
     assert [isinstance(result, ImageError) for result in results] == [False, True, True, False]
     assert str(results[1]).startswith(f"{bad} can't be read as an image")
     assert str(results[2]) == f"{tmp_path / 'no.png'} is not there; check its name."
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert written == ["Straße am Fluß.jpg", "other.jpg"]
+
+
+# never larger than the photo
+
+
+def test_a_jpeg_that_would_grow_is_copied(photo, tmp_path):
+    small = tmp_path / "small.jpg"
+    small.write_bytes(pillow(read_rgb(photo), 20))
+    original = small.read_bytes()
+    result = plain(small, tmp_path / "out", MatchQuality(60), allow_larger=False)
+    assert (tmp_path / "out/small.jpg").read_bytes() == original == small.read_bytes()
+    assert (result["outcome"], result["bytes"]) == ("copied", len(original))
+    assert result["encoded_bytes"] > result["original_bytes"] == len(original)
+    # unless it may
+    result = plain(small, tmp_path / "out", MatchQuality(60))
+    assert (tmp_path / "out/small.jpg").stat().st_size == result["encoded_bytes"]
+    assert result["outcome"] == "compressed"
+
+
+def test_a_jpeg_of_the_same_size_is_copied(photo, tmp_path):
+    """Its pixels would be those of one compression more, for nothing."""
+    once = tmp_path / "once.jpg"
+    once.write_bytes(pillow(np.full((64, 64, 3), 90, np.uint8), 50))
+    result = plain(once, tmp_path / "out", MatchQuality(50), allow_larger=False)
+    assert result["encoded_bytes"] == result["original_bytes"]
+    assert result["outcome"] == "copied"
+
+
+def test_of_another_format_nothing_larger_is_written(tmp_path):
+    icon = tmp_path / "icon.png"
+    Image.new("RGB", (40, 30), "red").save(icon)
+    before = icon.read_bytes()
+    result = plain(icon, tmp_path / "out", MatchQuality(90), allow_larger=False)
+    assert not (tmp_path / "out").exists()
+    assert (result["outcome"], result["output"], result["bytes"]) == ("left", None, None)
+    assert result["encoded_bytes"] >= result["original_bytes"] == len(before)
+    result = plain(icon, tmp_path / "out", MatchQuality(90))
+    assert (tmp_path / "out/icon.jpg").stat().st_size == result["encoded_bytes"]
+
+
+def test_what_is_smaller_is_written(photo, tmp_path):
+    large = tmp_path / "large.jpg"
+    large.write_bytes(pillow(read_rgb(photo), 95))
+    result = plain(large, tmp_path / "out", MatchQuality(60), allow_larger=False)
+    assert result["outcome"] == "compressed"
+    assert (tmp_path / "out/large.jpg").stat().st_size < large.stat().st_size
+
+
+# beside the photo, never over anything
+
+
+def test_results_lie_beside_their_photos_and_are_no_photos(photo):
+    folder = photo.parent
+    (first,) = compress([folder], None, "jpeg", MatchQuality(50), force=False)
+    assert first["output"] == str(folder / "Straße am Fluß.msroi.jpg")
+    with pytest.raises(ParameterError, match="is there already; add --force to overwrite it"):
+        list(compress([folder], None, "jpeg", MatchQuality(20), force=False))
+    before = Path(first["output"]).read_bytes()
+    (again,) = compress([folder], None, "jpeg", MatchQuality(20))
+    assert again["image"] == str(photo)
+    assert Path(again["output"]).read_bytes() != before
+
+
+# several at a time
+
+
+def test_jobs_change_nothing(photo, tmp_path):
+    for number in range(5):
+        side = 60 + 16 * number
+        Image.fromarray(read_rgb(photo)[:side, :side]).save(tmp_path / f"{number}.png")
+    (tmp_path / "33.jpg").write_bytes(b"no image")
+    given, goal = [tmp_path], MatchQuality(50)
+    alone = list(compress(given, tmp_path / "alone", "trellis", goal))
+    together = list(compress(given, tmp_path / "together", "trellis", goal, jobs=4))
+    assert len(alone) == 7
+    for one, other in zip(alone, together, strict=True):
+        if isinstance(one, ImageError):
+            assert str(one) == str(other)
+            continue
+        one_file, other_file = Path(one.pop("output")), Path(other.pop("output"))
+        assert one == other
+        assert one_file.read_bytes() == other_file.read_bytes()
+
+
+def test_jobs_begin_nothing_more_when_nobody_listens(tmp_path):
+    begun = []
+    images = [Path(str(number)) for number in range(50)]
+
+    def one(image):
+        begun.append(image)
+        time.sleep(0.01)
+        return {}
+
+    results = photos.each(images, "test", one, jobs=2)
+    next(results)
+    results.close()
+    assert len(begun) < 10
+
+
+def test_a_defect_in_a_job_is_not_hidden(photo):
+    def one(image):
+        raise ValueError("a defect")
+
+    with pytest.raises(ValueError, match="a defect"):
+        list(photos.each([photo, photo], "test", one, jobs=2))
 
 
 # metadata
@@ -230,7 +280,7 @@ def test_one_that_fails_does_not_stop_the_others(photo, tmp_path):
 @pytest.mark.parametrize("method", WITHOUT)
 def test_metadata_survive(photo, tagged, tmp_path, method):
     goal = MatchQuality(50)
-    results = list(photos.compressed([photo, tagged], tmp_path / "out", method, goal, None))
+    results = list(compress([photo, tagged], tmp_path / "out", method, goal, None))
     without, with_them = (reopened(result) for result in results)
     assert with_them.info["icc_profile"] == SRGB
     assert with_them.info["dpi"] == (300, 300)
@@ -300,7 +350,7 @@ def test_heatmaps_and_methods_with_a_map(made, photo):
 
     target = len(pillow(pixels, 70))
     for method in photos.WITH_SALIENCY:
-        result = one(photos.compressed([photo], out, method, MatchQuality(70), "tiny"))
+        result = one(compress([photo], out, method, MatchQuality(70), "tiny"))
         made_by = encoder(method, experiment.compress)
         match = jpeg.match_size(made_by.prepare(pixels, saliency), target, start=70)
         assert Path(result["output"]).read_bytes() == match.data
@@ -310,18 +360,28 @@ def test_heatmaps_and_methods_with_a_map(made, photo):
         alike = jpeg.match_size(made_by.prepare(pixels, None), target, start=70)
         assert match.data != alike.data
 
-    fitted = one(photos.compressed([photo], out, "msroi", TargetBytes(4000), "tiny"))
+    fitted = one(compress([photo], out, "msroi", TargetBytes(4000), "tiny"))
     assert 3500 < fitted["bytes"] <= 4000
 
 
 def test_the_packages_model_is_the_default(made, photo, tmp_path, monkeypatch):
-    named = one(photos.compressed([photo], Path("a"), "roi-trellis", MatchQuality(50), "tiny"))
+    named = one(compress([photo], Path("a"), "roi-trellis", MatchQuality(50), "tiny"))
     expected = Path(named["output"]).read_bytes()
     carry(made, tmp_path / "carried", monkeypatch)
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
-    result = one(photos.compressed([photo], Path("a"), "roi-trellis", MatchQuality(50), None))
+    result = one(compress([photo], Path("a"), "roi-trellis", MatchQuality(50), None))
     assert Path(result["output"]).read_bytes() == expected
+    # and what it says of its gain is measured
+    pixels = read_rgb(photo)
+    saliency = photos.load_model(None).saliency(pixels)
+    match = jpeg.match_size(lambda q: jpeg.encode(pixels, q), len(expected))
+    gain = [
+        measures.wpsnr_rgb_db(pixels, jpeg.decode(data), saliency)
+        for data in (expected, match.data)
+    ]
+    assert result["gain_measure"] == "wpsnr_rgb_db"
+    assert result["gain_db"] == pytest.approx(gain[0] - gain[1], abs=1e-4)
     names = one(photos.heatmaps([photo], Path("maps"), None))
     assert read_grey(Path(names["saliency"])).shape == (121, 170)
 
@@ -330,7 +390,7 @@ def test_without_a_model(project, photo):
     project()
     for results in (
         photos.heatmaps([photo], Path("out"), "tiny"),
-        photos.compressed([photo], Path("out"), "msroi", MatchQuality(50), "tiny"),
+        compress([photo], Path("out"), "msroi", MatchQuality(50), "tiny"),
     ):
         with pytest.raises(MissingError, match=r"^results/tiny/model/weights\.safetensors is miss"):
             one(results)
