@@ -100,9 +100,9 @@ def commands() -> str:
 
 def parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """Yield the program's parser and those of its commands, by name."""
-    from msroi.parser import parser
+    from msroi.parser import build_parser
 
-    whole = parser()
+    whole = build_parser()
     yield "", whole
     for action in whole._actions:  # argparse has no public way to list them
         if isinstance(action, argparse._SubParsersAction):

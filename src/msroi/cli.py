@@ -9,14 +9,16 @@ import json
 import math
 import os
 import sys
+import webbrowser
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from msroi import distributed
 from msroi.errors import ParameterError, UserError
 from msroi.files import printable
-from msroi.parser import AGREEMENT, AUDIT, COMPLETION, EXAMPLES, build_parser
+from msroi.parser import AGREEMENT, AUDIT, COMPLETION, EXAMPLES, EXPLAIN, PUBLISH, build_parser
 
 Result = Mapping[str, Any]
 
@@ -25,27 +27,34 @@ def run_stage(name: str, experiment: str, **options: Any) -> None:
     """Run one stage of an experiment; `options` say how and never change its result."""
     from msroi import params
     from msroi.layout import Layout
+    from msroi.publish import noted
 
     module = import_module(f"msroi.{name}")
-    module.run(params.load(experiment), Layout(experiment), **options)
+    values, layout = params.load(experiment), Layout(experiment)
+    with noted(layout, name):
+        module.run(values, layout, **options)
 
 
 def run_chunk(arguments: argparse.Namespace) -> None:
     """Run one chunk of a stage of an experiment, or gather all of them."""
     from msroi import chunks, params
     from msroi.layout import Layout
+    from msroi.publish import noted
 
     if arguments.experiment is None:
         raise ParameterError("--chunk and --gather are parts of a stage: add --experiment NAME.")
     module = import_module(f"msroi.{arguments.command}")
     experiment, layout = params.load(arguments.experiment), Layout(arguments.experiment)
     if arguments.gather is not None:
-        module.gather(experiment, layout, chunks.parts(layout, arguments.gather))
+        parts = chunks.parts(layout, arguments.gather)
+        with noted(layout, arguments.command, f"gather-of-{len(parts)}"):
+            module.gather(experiment, layout, parts)
         return
     if arguments.into is None:
         raise ParameterError("--chunk needs a folder for its files: add --into DIR.")
     chunk = chunks.chunk(arguments.chunk)
-    module.run_chunk(experiment, layout, chunk, chunks.part(layout, arguments.into))
+    with noted(layout, arguments.command, str(chunk)):
+        module.run_chunk(experiment, layout, chunk, chunks.part(layout, arguments.into))
 
 
 def run_agreement(arguments: argparse.Namespace) -> None:
@@ -99,6 +108,32 @@ def run_compress(arguments: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
+def run_explain(arguments: argparse.Namespace) -> int:
+    """Write the page of each of one's own photos."""
+    from msroi import photos
+
+    insist_on_images(arguments)
+    writing = photos.Writing(arguments.out, arguments.force)
+    results = photos.explain_all(
+        arguments.images, arguments.match_quality, arguments.experiment, writing
+    )
+    done, failed = show(results, "{image}: {page}".format_map, as_json=arguments.json)
+    if arguments.open:
+        for result in done:
+            webbrowser.open(Path(result["page"]).absolute().as_uri())
+    return 2 if failed else 0
+
+
+def run_publish(arguments: argparse.Namespace) -> int:
+    """Copy the report's page with what is known of its run."""
+    from msroi.layout import Layout
+    from msroi.publish import publish
+
+    publish(Layout(arguments.experiment), arguments.out)
+    print(arguments.out)
+    return 0
+
+
 def run_metrics(arguments: argparse.Namespace) -> int:
     """Measure one file against another."""
     from msroi import photos
@@ -143,7 +178,7 @@ def insist_on_images(arguments: argparse.Namespace) -> None:
     """Insist on images to work on."""
     if not arguments.images:
         raise ParameterError(
-            f"{arguments.command} --out needs images; for example: {EXAMPLES[arguments.command]}"
+            f"{arguments.command} needs images; for example: {EXAMPLES[arguments.command]}"
         )
 
 
@@ -184,12 +219,13 @@ def run(arguments: argparse.Namespace) -> int:
         "compress": run_compress,
         "metrics": run_metrics,
     }
+    others = {EXPLAIN: run_explain, PUBLISH: run_publish, COMPLETION: run_completion}
     if arguments.command in AGREEMENT:
         run_agreement(arguments)
     elif arguments.command == AUDIT:
         return run_audit(arguments)
-    elif arguments.command == COMPLETION:
-        return run_completion(arguments)
+    elif arguments.command in others:
+        return others[arguments.command](arguments)
     elif getattr(arguments, "chunk", None) or getattr(arguments, "gather", None):
         run_chunk(arguments)
     elif own_files(arguments):

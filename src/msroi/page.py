@@ -78,7 +78,7 @@ class Page:
         """The sections that the page has, by id, with their titles."""
         every = {
             "summary": ("What each method gains", self.summary),
-            "gallery": ("Photographs", True),
+            "gallery": ("Photographs" if len(self.photographs) > 1 else "The photograph", True),
             "tables": ("Tables", self.tables),
             "curves": ("Quality against file size", "rate_distortion" in self.charts),
             "statistics": ("Statistics", self.statistics),

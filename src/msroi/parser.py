@@ -50,6 +50,8 @@ CHUNKED = ("heatmap", "compress", "metrics")
 
 AUDIT = "audit"  # the one stage that also works without an experiment
 
+EXPLAIN = "explain"  # works on own photos alone
+PUBLISH = "publish"
 COMPLETION = "completion"
 SHELLS = ("bash", "zsh", "fish")
 COMPLETION_HELP = """\
@@ -66,6 +68,7 @@ EXAMPLES = {
     "compress": "msroi compress photo.jpg",
     "heatmap": "msroi heatmap photo.jpg --out maps",
     "metrics": "msroi metrics photo.png photo.jpg --saliency maps/photo.saliency.png --json",
+    EXPLAIN: "msroi explain photo.jpg --open",
 }
 
 COMPRESS_HELP = """\
@@ -105,7 +108,10 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     ordered = [*EXAMPLES, *(name for name in STAGES if name not in EXAMPLES)]
     for name in ordered:
-        add_stage(commands, name)
+        if name == EXPLAIN:
+            add_explain(commands)
+        else:
+            add_stage(commands, name)
     add_devices_option(commands.choices["train"])
     distributed.add_options(commands.choices["train"])
     add_audit_options(commands.choices[AUDIT])
@@ -117,6 +123,14 @@ def build_parser() -> Parser:
     for name, purpose in AGREEMENT.items():
         command = add_command(commands, name, purpose, f"msroi {name} --experiment demo")
         command.add_argument("--experiment", metavar="NAME", required=True)
+    publish = add_command(
+        commands,
+        PUBLISH,
+        "copy the report's page to hand it out, with the commit and the time of each stage",
+        f"msroi {PUBLISH} --experiment demo --out demo.html",
+    )
+    publish.add_argument("--experiment", metavar="NAME", required=True)
+    publish.add_argument("--out", metavar="FILE", type=Path, required=True)
     completion = add_command(
         commands, COMPLETION, "print a script for your shell", f"msroi {COMPLETION} bash"
     )
@@ -150,6 +164,34 @@ def add_stage(commands: "argparse._SubParsersAction[Parser]", name: str) -> None
         "come with msroi); without: run the stage for config/NAME.yaml",
         required=name not in EXAMPLES and name != AUDIT,
     )
+
+
+def add_explain(commands: "argparse._SubParsersAction[Parser]") -> None:
+    """Add the command that explains a photo."""
+    purpose = "show a photo by several methods at the same size, on a page with a slider"
+    command = add_command(commands, EXPLAIN, purpose, EXAMPLES[EXPLAIN])
+    add_images(command)
+    command.add_argument(
+        "--match-quality",
+        metavar="Q",
+        type=quality,
+        default=50,
+        help="all files are as large as plain JPEG of quality Q, 1 to 100 (default: 50)",
+    )
+    command.add_argument(
+        "--experiment",
+        metavar="NAME",
+        help="use this experiment's parameters and model (default: those that come with msroi)",
+    )
+    command.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="write DIR/photo.html (default: photo.msroi.html beside the photo)",
+    )
+    command.add_argument("--force", action="store_true", help="overwrite pages that are there")
+    command.add_argument("--open", action="store_true", help="open the page in the browser")
+    add_json_option(command)
 
 
 def add_devices_option(command: Parser) -> None:

@@ -9,6 +9,7 @@ from msroi.errors import ParameterError
 from msroi.images import suffixes
 
 RESULT = ".msroi.jpg"  # how a compressed photo's name ends that lies beside its source
+PAGE = ".msroi.html"  # and that of the page which explains it
 PATTERN_CHARACTERS = set("*?[")
 
 
@@ -79,9 +80,9 @@ def without_results(files: Sequence[Path]) -> list[Path]:
     return sources
 
 
-def beside(image: Path) -> Path:
-    """Name the compressed photo beside its source."""
-    return image.with_name(f"{image.stem}{RESULT}")
+def beside(image: Path, suffix: str = RESULT) -> Path:
+    """Name a photo's result beside its source, such as the compressed photo."""
+    return image.with_name(f"{image.stem}{suffix}")
 
 
 def in_folder(out: Path, image: Path, suffix: str) -> Path:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from msroi import packaged, photo_files
 from msroi.encoders import WITH_SALIENCY, encoder
 from msroi.errors import ImageError
-from msroi.files import printable, write_bytes
+from msroi.files import printable, write_bytes, write_text
 from msroi.images import read_grey, read_rgb, to_8_bit, write_image
 from msroi.photo import compressed, gain_db, opened
 from msroi.targets import Goal
@@ -131,8 +131,10 @@ class Writing:
     force: bool = False
     allow_larger: bool = False
 
-    def names(self, images: Sequence[Path]) -> dict[Path, Path]:
-        """Name each image's result.
+    def names(
+        self, images: Sequence[Path], beside: str = photo_files.RESULT, suffix: str = ".jpg"
+    ) -> dict[Path, Path]:
+        """Name each image's result: by how the names end beside the images, and in a folder.
 
         Raises
         ------
@@ -141,9 +143,9 @@ class Writing:
             there already; or the images are nothing but results.
         """
         names = {
-            image: photo_files.beside(image)
+            image: photo_files.beside(image, beside)
             if self.out is None
-            else photo_files.in_folder(self.out, image, ".jpg")
+            else photo_files.in_folder(self.out, image, suffix)
             for image in photo_files.without_results(images)
         }
         photo_files.insist_on_names_of_their_own({image: [to] for image, to in names.items()})
@@ -224,6 +226,37 @@ def compress_all(
         }
 
     yield from each(list(names), "compress", compress_one, jobs)
+
+
+def explain_all(
+    images: Sequence[Path], quality: int, experiment: str | None, writing: Writing
+) -> Iterator[Result]:
+    """Write for each image a page that shows it by several methods at the same size.
+
+    Parameters
+    ----------
+    images, experiment, writing
+        As for `compress_all`.
+    quality
+        That of plain JPEG, whose size all files have.
+    """
+    from msroi.explain import explained
+    from msroi.page import render
+
+    names = writing.names(photo_files.image_files(images), photo_files.PAGE, ".html")
+    params = packaged.parameters(experiment).compress
+    model = load_model(experiment)
+
+    def explain_one(image: Path) -> dict[str, Any]:
+        pixels = read_rgb(image)
+        try:
+            page = explained(image.name, pixels, model.saliency(pixels), params, quality)
+        except ImageError as error:  # too small to be measured
+            raise ImageError(f"{image}: {error}") from None
+        write_text(names[image], render(page))
+        return {"image": str(image), "page": str(names[image])}
+
+    yield from each(list(names), "explain", explain_one)
 
 
 def tell(image: Path, left_out: Sequence[str]) -> None:

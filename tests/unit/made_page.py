@@ -12,13 +12,14 @@ from msroi.page import Figure, Page, Table
 
 HOSTILE = """<script>alert('x')</script>&"name\"</script>"""
 METHODS = ("jpeg", "msroi", "roi-trellis")
+PARAMS = params.load("demo").compress
 
 
 def one_photograph() -> Page:
     """Return the page that `msroi explain` writes."""
     image = data.chelsea()[:200, 100:340]
     saliency = np.tile(np.linspace(0, 1, 240, dtype=np.float32), (200, 1))
-    return explained("chelsea.png", image, saliency, params.load("demo").compress, 50)
+    return explained("chelsea.png", image, saliency, PARAMS, 50)
 
 
 def made_page(names: Sequence[str] = ("cat", "dog", HOSTILE)) -> Page:
