@@ -8,6 +8,7 @@ import pty
 import re
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -545,6 +546,7 @@ def test_process(photo):
 
 def test_progress_where_stderr_is_a_terminal(photo):
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
     arguments = ("compress", *photo, "--out", "out", "--method", "jpeg")
     command = [sys.executable, "-m", "msroi", *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs) as running:
