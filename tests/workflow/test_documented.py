@@ -1,0 +1,142 @@
+"""Every command in the documentation is run here or by the test that is named, or says why not."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from skimage import data
+from skimage.io import imsave
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", *sorted((ROOT / "docs").glob("*.md")))
+WRITTEN = {"commands.md", "parameters.md"}  # by docs/reference.py, from what tests run
+PROGRAMS = "msroi|snakemake|dvc|make|pytest|python|git|pip|pip-audit|srun|apt-get|uv"
+COMMAND = re.compile(rf"(?:[A-Z_]+=\S+ )*(?:{PROGRAMS})(?: |$)|\. \.venv")
+
+# run here in this order, in a folder with photo.jpg, photo.png and a folder of two photos
+OWN_PHOTOS = (
+    "msroi compress photo.jpg",
+    "msroi explain photo.jpg --open",
+    "msroi compress photo.jpg --out small --target-bytes 30000",
+    "msroi compress photo.jpg --out small --target-bytes 20000",
+    "msroi compress photo.jpg --out good --target-ssim 0.95",
+    "msroi compress holiday --out holiday-small --match-quality 60 --jobs 2",
+)
+
+RUNS, UNIT = "tests/workflow/test_runs.py::", "tests/unit/"
+CHANGED_BY_DVC = RUNS + "test_a_changed_alpha_reruns_anova_and_report_by_dvc"
+CHANGED = RUNS + "test_a_changed_alpha_reruns_anova_and_report_by_snakemake"
+PULLED = RUNS + "test_a_clone_that_pulls_is_up_to_date_without_a_run"
+TRIED = RUNS + "test_an_experiment_can_be_tried_and_compared"
+SLURM = "tests/workflow/test_slurm.py::test_every_rule_that_computes_was_a_job_of_its_own"
+REMOTE = "tests/workflow/test_remote.py::test_a_worker_trains_what_home_prepared"
+NEWCOMER = "tests/workflow/test_newcomer.py::test_make_demo_in_a_fresh_clone_with_an_empty_home"
+DISTRIBUTED = UNIT + "test_distributed.py::test_the_command_writes_the_files_of_one_process"
+OWN = UNIT + "test_cli_audit.py::test_a_clone_knows_that_its_own_results_are_whole"
+DEVICES = UNIT + "test_devices.py::test_the_program_takes_devices_for_train_alone"
+LOCKED = "tests/unit/test_packaged.py"
+
+CI = "not run: this is what runs the tests"
+LONG = "not run: takes an hour or more"
+HARDWARE = "not run: needs a GPU or several hosts"
+SETS_UP = "not run: changes the environment that the tests run in"
+
+# a command as the documentation has it -> the test that runs it, in other words if need be
+ELSEWHERE: dict[str, str] = {}
+
+
+def commands(page: Path) -> set[str]:
+    """Return the commands of a page, from blocks and from code in the text, without comments.
+
+    Code of two words or fewer, such as the name of a subcommand, is a mention.
+    """
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.splitlines()]
+    outside = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    lines += [line for line in outside.splitlines() if line.startswith("    ")]
+    told = re.findall(r"`([^`\n]+)`", outside)
+    lines += [one for one in told if len(one.split()) > 2 and not re.search("[<…]", one)]
+    found = {line.partition(" #")[0].strip() for line in lines}
+    return {line for line in found if COMMAND.match(line)}
+
+
+def documented() -> dict[str, list[str]]:
+    """Return the pages on which each command stands."""
+    found: dict[str, list[str]] = {}
+    for page in (ROOT / name for name in PAGES):
+        if page.name not in WRITTEN:
+            for command in commands(page):
+                found.setdefault(command, []).append(page.name)
+    return found
+
+
+def accounted(command: str) -> bool:
+    """Say whether a command is run here or elsewhere; pytest's and make's name what they run."""
+    words = shlex.split(command)
+    if words[0] == "pytest":
+        files = [word for word in words if word.startswith("tests/")]
+        return bool(files) and all((ROOT / file).is_file() for file in files)
+    return command in OWN_PHOTOS or command in ELSEWHERE
+
+
+def test_every_command_is_run_by_a_test_or_says_why_not() -> None:
+    missing = {command: on for command, on in documented().items() if not accounted(command)}
+    assert missing == {}, "add to OWN_PHOTOS or ELSEWHERE"
+
+
+def test_no_command_is_accounted_for_that_stands_nowhere() -> None:
+    assert {*OWN_PHOTOS, *ELSEWHERE} <= set(documented())
+
+
+@pytest.mark.parametrize("where", sorted(set(ELSEWHERE.values())))
+def test_the_test_that_is_named_is_there(where: str) -> None:
+    if where.startswith("not run: "):
+        return
+    file, _, name = where.partition("::")
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert not name or re.search(rf"^def {name}\(", text, re.MULTILINE)
+
+
+def test_targets_of_make_are_there() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))
+    told = set()
+    for page in (ROOT / name for name in PAGES):
+        told |= set(re.findall(r"\bmake ([a-z][a-z-]+)`", page.read_text(encoding="utf-8")))
+    assert told <= targets
+
+
+def test_commands_for_own_photos(tmp_path: Path) -> None:
+    photo = data.coffee()[:240, :320]
+    (tmp_path / "holiday").mkdir()
+    for name in ("photo.jpg", "photo.png", "holiday/a.png", "holiday/b.png"):
+        imsave(tmp_path / name, photo, check_contrast=False)
+    for command in OWN_PHOTOS:
+        program, *arguments = shlex.split(command)
+        assert program == "msroi"
+        done = subprocess.run(
+            # the second time, results of the first are there; a browser is not
+            [sys.executable, "-m", "msroi", *(a for a in arguments if a != "--open")]
+            + ["--force"] * ("--out" in arguments),
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), command
+        assert done.stdout
+    made = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
+    assert {"photo.msroi.jpg", "photo.msroi.html", "small/photo.jpg", "good/photo.jpg"} <= made
+    assert {"holiday-small/a.jpg", "holiday-small/b.jpg"} <= made
+
+
+def test_the_python_of_the_tutorial(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    imsave(tmp_path / "photo.jpg", data.coffee()[:240, :320], check_contrast=False)
+    code = f"{block}\nassert 0 < len(data) <= 20_000 and data[:2] == bytes([255, 216])\n"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
