@@ -40,7 +40,7 @@ def pillow(pixels, quality):
 def test_examples_in_docstrings(module):
     result = doctest.testmod(import_module(module))
     assert result.failed == 0
-    assert result.attempted > 1
+    assert result.attempted > 0
 
 
 def test_the_package_is_light_until_it_is_used():
