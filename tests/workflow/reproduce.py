@@ -176,13 +176,14 @@ def compare(first: Path, second: Path, out: str) -> Out:
     )
 
 
-def reproduce(experiment: str, settings: Sequence[Setting]) -> list[Out]:
+def twice(experiment: str, settings: Sequence[Setting]) -> list[Out]:
     """Run an experiment in each of two settings, and compare all outs."""
     with tempfile.TemporaryDirectory(prefix="msroi-reproduce-") as scratch:
         clones = [Path(scratch) / name for name in ("first", "second")]
+        for folder in clones:
+            clone(folder, experiment)
         for folder, setting in zip(clones, settings, strict=True):
             sys.stderr.write(f"reproduce: {experiment}, {setting}\n")
-            clone(folder, experiment)
             run(folder, experiment, setting)
         first, second = clones
         return [compare(first, second, out) for out in outs_of(first, experiment)]
@@ -206,11 +207,14 @@ def verdict(experiment: str, outs: Sequence[Out]) -> str:
     return f"{experiment}: all {files} files of {len(outs)} outs are identical in both runs."
 
 
-def write(experiment: str, settings: Sequence[Setting], outs: Sequence[Out]) -> None:
+def head() -> str:
+    """Return the short name of the commit that is run."""
+    command = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def write(experiment: str, commit: str, settings: Sequence[Setting], outs: Sequence[Out]) -> None:
     """Write what was found to results/reproduce, and the page's table anew."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
     about = {"commit": commit, "machine": machine(), "runs": [str(s) for s in settings]}
     write_json(RESULTS / f"{experiment}.json", about | {"outs": [asdict(out) for out in outs]})
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
@@ -248,13 +252,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (value := getattr(given, name)) is not None and value < 1:
             parser.error(f"--{name}: {value} is less than 1")
     settings = (Setting(), Setting(given.threads, given.chunks))
+    commit = head()
     try:
-        outs = reproduce(given.experiment, settings)
+        outs = twice(given.experiment, settings)
     except UserError as error:
         sys.stderr.write(f"reproduce: {error}\n")
         return 2
     if given.write:
-        write(given.experiment, settings, outs)
+        write(given.experiment, commit, settings, outs)
     sys.stdout.write(f"{table(outs)}\n{verdict(given.experiment, outs)}\n")
     return 1 if any(out.differing for out in outs) else 0
 
