@@ -8,7 +8,7 @@ SETUP := .venv/ready
 BENCH := .venv/ready-bench
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo paper-cpu test test-slow report-test dag torture lint bench lock clean
+.PHONY: setup demo paper-cpu test test-slow report-test dag torture reproduce lint bench lock clean
 
 setup: $(SETUP)
 
@@ -50,6 +50,12 @@ dag: setup
 # faults: the pipeline killed at random moments, and worse
 torture: setup
 	pytest -m torture
+
+# the demo twice, each time in a clone of its own: as `make demo` runs it, then on one core and in
+# chunks; fails if a byte of any output differs. Others: make reproduce REPRODUCE="mine --threads 8"
+REPRODUCE := demo --threads 1 --chunks 3
+reproduce: setup
+	PYTHONPATH=.:src:tests/workflow python -m reproduce $(REPRODUCE)
 
 lint: setup
 	ruff check .

@@ -20,6 +20,8 @@ rule all:
     default_target: True
     input:
         expand(".msroi/{experiment}/agreed", experiment=EXPERIMENTS),
+        # and all that was recorded: Snakemake would not miss a file that nothing has to read
+        expand(STAGES[pipeline.ADOPT].deps, experiment=EXPERIMENTS),
 
 
 include: "workflow/rules/download.smk"

@@ -27,6 +27,7 @@ from msroi.layout import Layout
 from msroi.matched import BASELINE
 from msroi.own_checked import RECOMPUTED, Checked, differs, missing, named
 from msroi.own_tables import (
+    ROUNDED,
     Row,
     Summary,
     Table,
@@ -126,7 +127,7 @@ def of_heatmaps(experiment: Experiment, layout: Layout) -> Files:
     counts = {"images": len(photographs), "images_with_passes": len(drawn)}
     means = {"saliency_quality": saliency_quality.means(quality)} if quality else {}
     unknown = frozenset({"fixations_dropped", "boxes_skipped"})
-    summary = Summary(counts | spread.means(drawn) | means, unknown, unit=1e-6)
+    summary = Summary(counts | spread.means(drawn) | means, unknown, unit=ROUNDED)
     return {layout.heatmaps / "summary.json": summary}
 
 

@@ -21,6 +21,7 @@ from msroi.own_checked import RECOMPUTED, Checked, differs, intact, missing
 # The tables carry 8 significant digits, so that a unit of the last is far below this; what
 # only formats committed numbers must agree to the letter.
 RELATIVE = 1e-6
+ROUNDED = 1e-6  # a unit of the last decimal of means that are rounded to six
 SHOWN = 5  # differences that are told of one file
 
 # columns that are no real numbers, in all tables alike

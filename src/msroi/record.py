@@ -82,6 +82,9 @@ def tool(*command: str) -> str:
 def record(experiment: str) -> None:
     """Commit all outputs of one experiment to DVC, after the check, and leave the mark.
 
+    If the check fails there is no mark, so that `dvc repro`, which may then only bring back
+    files, has to tell Snakemake of them.
+
     Raises
     ------
     RecordError
@@ -92,6 +95,7 @@ def record(experiment: str) -> None:
     done = [stage.address(experiment) for stage in stages.values() if stage.name != ADOPT]
     found = unexplained(json.loads(tool("dvc", "status", "--json", *done)))
     if found:
+        Layout(experiment).agreed.unlink(missing_ok=True)
         raise RecordError(refusal(found))
     leave_mark(experiment)
     # without --no-relink DVC touches every file and Snakemake would run everything again

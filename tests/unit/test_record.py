@@ -1,11 +1,14 @@
 """What DVC may record, and what it must refuse."""
 
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from msroi import record
 from msroi.errors import RecordError
+from msroi.layout import Layout
 
 EDITED = {"metrics@demo": [{"changed outs": {"results/demo/metrics/per_image.csv": "modified"}}]}
 
@@ -72,7 +75,12 @@ def test_a_failing_tool_is_quoted() -> None:
         record.tool("sh", "-c", "echo no such stage >&2; exit 1")
 
 
-def test_nothing_is_committed_after_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_committed_after_a_refusal_and_the_mark_goes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copy2("dvc.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    record.leave_mark("demo")
     calls = []
 
     def run(command: tuple[str, ...], **_: object) -> subprocess.CompletedProcess[str]:
@@ -84,3 +92,4 @@ def test_nothing_is_committed_after_a_refusal(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(RecordError, match=r"metrics@demo: a"):
         record.record("demo")
     assert calls == ["status"]
+    assert not Layout("demo").agreed.exists()

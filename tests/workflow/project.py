@@ -124,12 +124,12 @@ def make_smallest(project: Project) -> None:
 
 
 def hashes(project: Project) -> dict[str, str]:
-    """Return the hash of every file that the stages wrote."""
+    """Return the hash of every file that the stages wrote, without Snakemake's marks in folders."""
     files = [
         path
         for top in ("data/tiny", "results/tiny")
         for path in (project.folder / top).rglob("*")
-        if path.is_file()
+        if path.is_file() and path.name != ".snakemake_timestamp"
     ]
     return {
         str(path.relative_to(project.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
