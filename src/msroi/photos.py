@@ -139,6 +139,7 @@ def each(
             yield error
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
+                error.filename = error.filename or str(paths[image][0])  # a full disk names none
                 raise
             yield ImageError(f"{image} has too long a name for its results; shorten it.")
 
