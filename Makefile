@@ -39,7 +39,7 @@ test: setup lint
 test-slow: setup
 	pytest -m slow
 
-# faults: the pipeline killed at random moments, and worse
+# faults: the pipeline killed at random moments, thousands of damaged files, no network; hours
 torture: setup
 	pytest -m torture
 
