@@ -47,7 +47,7 @@ report-test: setup
 dag: setup
 	snakemake --quiet all --rulegraph | tred | dot -Grankdir=LR -Nfillcolor=white -Nstyle=rounded,filled -Tsvg -o docs/images/dag.svg
 
-# faults: the pipeline killed at random moments, and worse
+# faults: the pipeline killed at random moments, thousands of damaged files, no network; hours
 torture: setup
 	pytest -m torture
 

@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from msroi import distributed
+from msroi import distributed, system_errors
 from msroi.errors import ParameterError, UserError
 from msroi.files import printable
 from msroi.parser import AGREEMENT, AUDIT, COMPLETION, EXAMPLES, EXPLAIN, PUBLISH, build_parser
@@ -243,6 +243,21 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def folders_written(arguments: argparse.Namespace) -> list[Path]:
+    """Return where a command writes, if it does."""
+    from msroi.layout import Layout
+
+    given = [getattr(arguments, name, None) for name in ("out", "into")]
+    if any(given):
+        return [folder for folder in given if folder]
+    if images := getattr(arguments, "images", None):
+        return [image.parent for image in images]
+    if not getattr(arguments, "experiment", None):
+        return []
+    layout = Layout(arguments.experiment)
+    return [layout.results, layout.data, layout.scratch]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return 0, 1 if an audit finds something, or 2 after a user's mistake."""
     arguments = build_parser().parse_args(argv)
@@ -255,9 +270,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # a folder that can't be written, a full disk
-        if error.errno is None:
+        refused = system_errors.sentence(error, folders_written(arguments))
+        if refused is None:
             raise
-        print(f"msroi: {printable(str(error))}.", file=sys.stderr)
+        print(f"msroi: {printable(refused)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("msroi: stopped.", file=sys.stderr)

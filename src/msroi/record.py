@@ -6,19 +6,29 @@ that of its last stage: where it is missing, the other tool has to be told.
 DVC decides by content what is up to date. If an output differs from what dvc.lock says
 although nothing that its stage depends on has changed, either someone edited the file by
 hand or the stage is not reproducible; recording it would hide that.
+
+Runs may be killed at any moment. DVC writes dvc.lock in place, so `record` keeps a copy while
+DVC does, from which the next `record` restores it; both commands sweep away what stages have
+left half-written.
 """
 
 import json
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from msroi import pipeline
 from msroi.errors import RecordError
-from msroi.files import write_text
+from msroi.files import write_bytes, write_text
 from msroi.layout import Layout
 from msroi.pipeline import ADOPT
+
+LOCK = Path("dvc.lock")
+LOCK_BEFORE = Path(".msroi/dvc.lock")  # the copy: there only while DVC writes, or after a kill
+
+HALF_WRITTEN = ".partial-*"  # as `files.written_whole` names it
 
 # entries of `dvc status --json`
 Status = Mapping[str, Sequence[Any]]
@@ -90,6 +100,7 @@ def record(experiment: str) -> None:
     RecordError
         If an output changed without a cause, or DVC fails.
     """
+    restore_lock()
     stages = pipeline.read_stages()
     addresses = [stage.address(experiment) for stage in stages.values()]
     done = [stage.address(experiment) for stage in stages.values() if stage.name != ADOPT]
@@ -97,9 +108,27 @@ def record(experiment: str) -> None:
     if found:
         Layout(experiment).agreed.unlink(missing_ok=True)
         raise RecordError(refusal(found))
-    leave_mark(experiment)
+    agree(experiment)
+    write_bytes(LOCK_BEFORE, LOCK.read_bytes() if LOCK.exists() else b"")
     # without --no-relink DVC touches every file and Snakemake would run everything again
     tool("dvc", "commit", "--force", "--no-relink", *addresses)
+    LOCK_BEFORE.unlink()
+
+
+def restore_lock() -> None:
+    """Bring dvc.lock back if the last `record` was killed, or failed, while DVC wrote it.
+
+    One that git has checked out since is left alone.
+    """
+    if not LOCK_BEFORE.exists():
+        return
+    if tool("git", "status", "--porcelain", "--", str(LOCK)):
+        before = LOCK_BEFORE.read_bytes()
+        if before:
+            write_bytes(LOCK, before)
+        else:
+            LOCK.unlink()
+    LOCK_BEFORE.unlink()
 
 
 def adopt(experiment: str) -> None:
@@ -110,10 +139,18 @@ def adopt(experiment: str) -> None:
     RecordError
         If Snakemake fails.
     """
-    leave_mark(experiment)
+    agree(experiment)
+    LOCK_BEFORE.unlink(missing_ok=True)
     tool("snakemake", "--touch", "--", str(Layout(experiment).agreed))
 
 
-def leave_mark(experiment: str) -> None:
-    """Write the mark; its content never changes, so that DVC sees no change in it."""
-    write_text(Layout(experiment).agreed, "Snakemake and DVC agree.\n")
+def agree(experiment: str) -> None:
+    """Sweep away what killed runs have left half-written, and write the mark.
+
+    Its content never changes, so that DVC sees no change in it.
+    """
+    layout = Layout(experiment)
+    for folder in (layout.data, layout.results):
+        for left in folder.rglob(HALF_WRITTEN):
+            left.unlink()
+    write_text(layout.agreed, "Snakemake and DVC agree.\n")

@@ -67,7 +67,7 @@ def test_stage_download(tmp_path, monkeypatch, capfd, archive):
     assert placed == {"x", "download", "images"}
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 @by_case(fuzzed(range(10, 500)))
 def test_many_more_flipped_bits(tmp_path, monkeypatch, capfd, archive):
     test_stage_download(tmp_path, monkeypatch, capfd, archive)

@@ -101,7 +101,7 @@ def test_compress_and_metrics(capfd, folder, photo):
     "cases",
     [
         [*sizes()[::2], *names()[::3], *QUIET[::12]],
-        pytest.param([*QUIET, *FUZZED], marks=pytest.mark.slow),
+        pytest.param([*QUIET, *FUZZED], marks=pytest.mark.torture),
     ],
     ids=["some", "all"],
 )
@@ -204,7 +204,7 @@ LARGEST = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 @pytest.mark.parametrize("kind", LARGEST)
 def test_the_largest_photo_is_read_in_1_gb(folder, kind):
     """And written as plain JPEG; what other methods do with so many pixels takes its own time."""
@@ -224,7 +224,7 @@ def test_the_largest_photo_is_read_in_1_gb(folder, kind):
     sys.stdout.write(f"{kind}: {done.seconds:.1f} s, {done.peak_bytes / 1e6:.0f} MB\n")
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 @by_case(fuzzed(range(8, 200)))
 def test_many_more_flipped_bits(capfd, folder, photo):
     test_compress_and_metrics(capfd, folder, photo)

@@ -71,7 +71,7 @@ def run_stages(stages, capfd):
         assert (stage, status) == (stage, 0), capfd.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.torture
 def test_no_stage_reaches_for_a_network(tiny, attempts, quick_compiler, capfd):
     run_stages(cli.STAGES, capfd)
     assert attempts == []

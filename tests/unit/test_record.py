@@ -8,6 +8,7 @@ import pytest
 
 from msroi import record
 from msroi.errors import RecordError
+from msroi.files import write_text, written_whole
 from msroi.layout import Layout
 
 EDITED = {"metrics@demo": [{"changed outs": {"results/demo/metrics/per_image.csv": "modified"}}]}
@@ -93,3 +94,55 @@ def test_nothing_is_committed_after_a_refusal_and_the_mark_goes(
         record.record("demo")
     assert calls == ["status"]
     assert not Layout("demo").agreed.exists()
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repository in the working folder that has dvc.lock."""
+    monkeypatch.chdir(tmp_path)
+    record.LOCK.write_text("whole\n", encoding="utf-8")
+    for command in (["init", "--quiet"], ["add", "dvc.lock"]):
+        subprocess.run(["git", *command], check=True)
+    name = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
+    subprocess.run(["git", *name, "commit", "--quiet", "--message", "lock"], check=True)
+    record.LOCK_BEFORE.parent.mkdir()
+
+
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize("half", ["", "wh"])
+def test_a_lock_that_a_kill_has_left_half_written_is_restored(half: str) -> None:
+    record.LOCK_BEFORE.write_text("before\n", encoding="utf-8")
+    record.LOCK.write_text(half, encoding="utf-8")
+    record.restore_lock()
+    assert record.LOCK.read_text(encoding="utf-8") == "before\n"
+    assert not record.LOCK_BEFORE.exists()
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_lock_that_was_not_there_before_is_removed() -> None:
+    record.LOCK_BEFORE.write_bytes(b"")
+    record.LOCK.write_text("wh", encoding="utf-8")
+    record.restore_lock()
+    assert not record.LOCK.exists()
+
+
+@pytest.mark.usefixtures("repository")
+def test_a_lock_that_git_has_checked_out_since_is_left_alone() -> None:
+    record.LOCK_BEFORE.write_text("before\n", encoding="utf-8")
+    record.restore_lock()
+    assert record.LOCK.read_text(encoding="utf-8") == "whole\n"
+    assert not record.LOCK_BEFORE.exists()
+
+
+def test_half_written_files_are_swept_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sound = Path("results/demo/model/history.csv")
+    write_text(sound, "epoch\n")
+    with written_whole(sound) as partial:
+        left = partial.with_name(f"{partial.name}.csv")  # as a killed run's, whose number differs
+        left.write_text("ep", encoding="utf-8")
+        partial.write_text("epoch\n", encoding="utf-8")
+    assert left.match(record.HALF_WRITTEN)
+    record.agree("demo")
+    assert [path for path in Path("results").rglob("*") if path.is_file()] == [sound]
+    assert Path(".msroi/demo/agreed").is_file()

@@ -33,6 +33,7 @@ SMALLEST = {
     "match_qualities: [30, 50, 70]": "match_qualities: [50]",
     "methods: [jpeg, msroi, roi-trellis]": "methods: [jpeg, roi-trellis]",
     "passes: 2": "passes: 1",
+    "resamples: 2000": "resamples: 100",
 }
 
 

@@ -1,6 +1,7 @@
 # What the rules share: the stage list of dvc.yaml, with parameters checked before anything runs.
 
 import json
+import os
 from pathlib import Path
 
 from msroi import pipeline
