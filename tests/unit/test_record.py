@@ -81,7 +81,7 @@ def test_nothing_is_committed_after_a_refusal_and_the_mark_goes(
 ) -> None:
     shutil.copy2("dvc.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
-    record.leave_mark("demo")
+    record.agree("demo")
     calls = []
 
     def run(command: tuple[str, ...], **_: object) -> subprocess.CompletedProcess[str]:
