@@ -27,25 +27,96 @@ OWN_PHOTOS = (
 )
 
 RUNS, UNIT = "tests/workflow/test_runs.py::", "tests/unit/"
-CHANGED_BY_DVC = RUNS + "test_a_changed_alpha_reruns_anova_and_report_by_dvc"
-CHANGED = RUNS + "test_a_changed_alpha_reruns_anova_and_report_by_snakemake"
-PULLED = RUNS + "test_a_clone_that_pulls_is_up_to_date_without_a_run"
-TRIED = RUNS + "test_an_experiment_can_be_tried_and_compared"
-SLURM = "tests/workflow/test_slurm.py::test_every_rule_that_computes_was_a_job_of_its_own"
-REMOTE = "tests/workflow/test_remote.py::test_a_worker_trains_what_home_prepared"
 NEWCOMER = "tests/workflow/test_newcomer.py::test_make_demo_in_a_fresh_clone_with_an_empty_home"
+REMOTE = "tests/workflow/test_remote.py::test_a_worker_trains_what_home_prepared"
+SLURM = "tests/workflow/test_slurm.py::test_every_rule_that_computes_was_a_job_of_its_own"
 DISTRIBUTED = UNIT + "test_distributed.py::test_the_command_writes_the_files_of_one_process"
-OWN = UNIT + "test_cli_audit.py::test_a_clone_knows_that_its_own_results_are_whole"
-DEVICES = UNIT + "test_devices.py::test_the_program_takes_devices_for_train_alone"
-LOCKED = "tests/unit/test_packaged.py"
+REPRODUCE = "tests/workflow/test_reproduce.py::test_a_small_experiment_comes_out_the_same"
+COMPLETION = UNIT + "test_completion.py::test_a_script_is_one_of_its_shell"
+BY_DVC = RUNS + "test_a_changed_alpha_reruns_anova_and_report_by_dvc"
+TRIED = RUNS + "test_an_experiment_can_be_tried_and_compared"
+AUDITED = UNIT + "test_cli_audit.py::test_an_audit_reports_and_does_not_fail"
 
-CI = "not run: this is what runs the tests"
-LONG = "not run: takes an hour or more"
 HARDWARE = "not run: needs a GPU or several hosts"
-SETS_UP = "not run: changes the environment that the tests run in"
+HOURS = "not run: takes an hour or more, or data that are not here"
+OLDER = "not run: only where a worker has an older training"
+SETS_UP = "not run: would change the environment that the tests run in"
 
-# a command as the documentation has it -> the test that runs it, in other words if need be
-ELSEWHERE: dict[str, str] = {}
+# a command as the documentation has it -> a test that runs it, for another experiment if need be
+ELSEWHERE = {
+    ". .venv/bin/activate": "not run: `make` puts .venv on the path of the tests",
+    "make setup": NEWCOMER,
+    "make demo": NEWCOMER,
+    "make test": "not run: this is what runs the tests",
+    "make reproduce": REPRODUCE,
+    'make reproduce REPRODUCE="mine --threads 8 --chunks 2"': REPRODUCE,
+    "MSROI_MIRROR=/path/to/files make paper-cpu": HOURS,
+    "MSROI_MIRROR=/path/to/files snakemake": HOURS,
+    "snakemake --profile profiles/slurm": SLURM,
+    "SNAKEMAKE_PROFILE=profiles/slurm dvc repro": SLURM,
+    "snakemake --set-scatter heatmap=20 compress=40 metrics=20": RUNS
+    + "test_the_number_of_chunks_makes_nothing_outdated",
+    "snakemake --executor kubernetes": "not run: needs a Kubernetes",
+    "dvc repro": BY_DVC,
+    "dvc repro --force --single-item adopt": RUNS
+    + "test_a_wrong_parameter_stops_dvc_and_what_it_put_away_comes_back",
+    "dvc metrics diff": TRIED,
+    "dvc exp apply": "not run: `dvc exp run` leaves the same in the working folder",
+    "msroi audit --own": UNIT
+    + "test_cli_audit.py::test_a_clone_knows_that_its_own_results_are_whole",
+    "msroi audit --experiment demo": AUDITED,
+    "msroi audit --experiment paper-cpu": AUDITED,
+    "msroi audit --experiment paper-cpu --strict": UNIT
+    + "test_cli_audit.py::test_strict_fails_where_a_number_is_doubtful",
+    "msroi completion bash": COMPLETION,
+    "msroi completion --help": COMPLETION,
+    "msroi prepare --experiment x": UNIT + "test_hostile_parameters.py",
+    "PYTHONPATH=src:tests/unit python -m hostile": UNIT
+    + "test_hostile_page.py::test_the_page_shows_the_corpus",
+    "python -m benchmarks.plan": UNIT
+    + "test_plan.py::test_the_page_has_the_tables_that_the_command_prints",
+    "python -m benchmarks.encoders": UNIT
+    + "test_bench_encoders.py::test_one_row_a_method_with_every_column",
+    "python -m benchmarks.scale --counts 100 1000 20000": HOURS,
+    # scale.md: several machines
+    "pip install '.[s3]'": SETS_UP,
+    "pip install '.[s3]' 'moto[server]'": SETS_UP,
+    "pip install '.[slurm]'": SETS_UP,
+    "apt-get install slurm-wlm munge": "not run: .ci/run does",
+    "dvc remote add --default store s3://bucket/msroi": REMOTE,
+    "dvc remote modify store endpointurl https://…": REMOTE,
+    "dvc remote modify --local": "not run: holds what is secret",
+    "dvc repro augment@paper": REMOTE,
+    'git add --all && git commit -m "Ready to train" && git push && dvc push': REMOTE,
+    "dvc pull download@paper prepare@paper augment@paper": REMOTE,
+    "dvc repro --single-item train@paper": REMOTE,
+    'git add --all && git commit -m "Trained" && git push && dvc push train@paper': REMOTE,
+    "git pull && dvc pull train@paper": REMOTE,
+    "snakemake --touch --allowed-rules train -- results/paper/model/summary.json": OLDER,
+    "dvc commit --force train@paper": OLDER,
+    "srun --nodes 2 --ntasks-per-node 4 --gpus-per-node 4 --kill-on-bad-exit "
+    "msroi train --experiment paper --distributed": HARDWARE,
+    "srun --ntasks 2": HARDWARE,
+    **{
+        f"msroi train --experiment paper --coordinator node1:29400 --processes 2 --process {n}": (
+            DISTRIBUTED
+        )
+        for n in (0, 1)
+    },
+    # gpu.md
+    "python -m venv .venv": SETS_UP,
+    'python -c "import jax; print(jax.devices())"': HARDWARE,
+    "XLA_FLAGS=--xla_gpu_deterministic_ops=true msroi train --experiment paper": HARDWARE,
+    "msroi train --experiment paper --devices 4": HARDWARE,
+    "XLA_FLAGS=--xla_force_host_platform_device_count=4 "
+    "msroi train --experiment demo --devices 4": UNIT
+    + "test_devices.py::test_the_loss_curve_is_the_same_on_several_devices",
+    "python - float32 <<'END'": "not run: compiles the whole network for a minute",
+    # SECURITY.md
+    "pip install pip-audit": SETS_UP,
+    "pip-audit --strict --disable-pip --require-hashes -r requirements/lock.txt": "not run: asks a "
+    "service on the network",
+}
 
 
 def commands(page: Path) -> set[str]:
