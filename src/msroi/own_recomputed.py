@@ -72,6 +72,7 @@ def recomputations(experiment: Experiment, layout: Layout) -> dict[Compute, tupl
         of_audit: (layout.audit / "audit.csv",),
         image_tables: (images,),
         mean_tables: (summary,),
+        headline: (layout.model / "summary.json", summary),
     }
     if experiment.report.published != published.NONE:
         paper = published.FOLDER / experiment.report.published / "tables.csv"
@@ -207,6 +208,14 @@ def mean_tables(experiment: Experiment, layout: Layout) -> Files:
     """Write Tables 3 and 4."""
     summary = read_object(layout.metrics / "summary.json")
     return in_both_forms(layout, report.mean_tables(experiment, summary))
+
+
+def headline(experiment: Experiment, layout: Layout) -> Files:
+    """Take the few numbers that say how it went."""
+    model, summary = (
+        read_object(folder / "summary.json") for folder in (layout.model, layout.metrics)
+    )
+    return {layout.summary: Summary(report.headline(experiment, model, summary))}
 
 
 def beside_paper(experiment: Experiment, layout: Layout) -> Files:
