@@ -46,8 +46,8 @@ class Model(saliency.Model):
     Notes
     -----
     Loading takes about 2 s of processor time, the first map 4 s, each further one 2.5 s,
-    whatever the photo's size; the model needs 0.9 GB of memory. It may be used by several
-    threads at once.
+    whatever the photo's size. A process with a model needs 0.9 GB of memory. Several threads
+    may use it at once.
 
     Examples
     --------

@@ -300,7 +300,7 @@ def add_compress_options(command: Parser) -> None:
         metavar="N",
         type=job_count,
         default=1,
-        help="work on N photos at a time, with memory for each: about 2 GB for 12 million "
+        help="work on N photos at a time, with memory for each: about 1 GB for 12 million "
         "pixels (default: 1)",
     )
     results = command.add_argument_group("results")

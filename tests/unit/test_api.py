@@ -224,13 +224,14 @@ def made(project, quick_compiler):
 def test_a_model_of_an_experiment_a_folder_or_the_package(made, tmp_path, monkeypatch):
     carry(made, tmp_path / "carried", monkeypatch)
     named, folder, carried = Model(experiment="tiny"), Model(tmp_path / "carried"), Model()
-    expected = named.saliency(CAT)
-    assert expected.shape == CAT.shape[:2]
     for model in (folder, carried):
-        np.testing.assert_array_equal(model.saliency(CAT), expected)
         assert model.experiment.compress == named.experiment.compress
+        assert model.params == named.params
+        np.testing.assert_array_equal(model.class_weights, named.class_weights)
     assert named.classes == ["checks", "plain", "stripes"]
     # the model's map is what a photo is compressed by
+    expected = named.saliency(CAT)
+    assert expected.shape == CAT.shape[:2]
     assert compress(CAT, named) == compress(CAT, saliency=expected)
     # which is another where one is given
     assert compress(CAT, named, saliency=MAP) == compress(CAT, saliency=MAP)

@@ -8,7 +8,7 @@ import yaml
 from conftest import texture
 from PIL import Image
 
-from msroi import cli
+from msroi import cli, parser
 from msroi.layout import Layout
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ def run_stages(stages, capfd):
 
 @pytest.mark.torture
 def test_no_stage_reaches_for_a_network(tiny, attempts, quick_compiler, capfd):
-    run_stages(cli.STAGES, capfd)
+    run_stages(parser.STAGES, capfd)
     assert attempts == []
     assert (tiny.report / "report.md").is_file()
 

@@ -10,7 +10,7 @@ import yaml
 from safetensors import safe_open
 from stand_in import carry
 
-from msroi import lpips, packaged, params, photos
+from msroi import Model, lpips, packaged, params
 from msroi.errors import MissingError
 from msroi.files import file_hash
 
@@ -55,7 +55,7 @@ def test_weights_are_those_of_the_experiment():
 
 def test_the_model_finds_what_is_in_a_photo(quick_compiler, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    saliency = packaged.model().saliency(skimage.data.chelsea())
+    saliency = Model().saliency(skimage.data.chelsea())
     assert saliency.shape == (300, 451)
     assert saliency.min() == 0
     assert saliency.max() > 0.95  # the map's peak lies between pixels
@@ -68,17 +68,17 @@ def test_a_model_in_any_folder(project, quick_compiler, monkeypatch, tmp_path):
     made = project(side=64)
     made.write_model()
     photo = skimage.data.chelsea()[:121, :170]
-    expected = photos.load_model("tiny").saliency(photo)
+    expected = Model(experiment="tiny").saliency(photo)
     carry(made, tmp_path / "carried", monkeypatch)
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     assert packaged.experiment().heatmap == made.experiment.heatmap
-    np.testing.assert_array_equal(packaged.model().saliency(photo), expected)
+    np.testing.assert_array_equal(Model().saliency(photo), expected)
 
 
 @pytest.mark.parametrize(
     ("part", "needs"),
-    [("parameters.yaml", packaged.experiment), ("weights.safetensors", packaged.model)],
+    [("parameters.yaml", packaged.experiment), ("weights.safetensors", Model)],
 )
 def test_a_part_that_is_missing(monkeypatch, tmp_path, part, needs):
     monkeypatch.setattr(packaged, "FOLDER", tmp_path)

@@ -41,7 +41,9 @@ def test_an_image_too_wide_for_jpeg(tmp_path):
 
 @pytest.mark.parametrize("saliency", [None, LEFT_HALF], ids=["alike", "weighted"])
 def test_plain_jpeg_gains_nothing(saliency):
-    assert gain_db(CAT, jpeg.encode(CAT, 50), saliency) == pytest.approx(0, abs=0.02)
+    assert gain_db(CAT, jpeg.encode(CAT, 50), saliency) == pytest.approx(
+        0, abs=0.05
+    )  # of nearly the same size
 
 
 def test_the_gain_is_that_at_the_same_size():

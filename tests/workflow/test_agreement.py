@@ -8,7 +8,7 @@ import pytest
 import yaml
 from modules import PACKAGE, closure, deps
 
-from msroi import cli, params, pipeline
+from msroi import params, parser, pipeline
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +28,7 @@ def stages() -> list[pipeline.Stage]:
 
 def test_stages_rules_modules_and_commands_have_the_same_names_in_the_same_order() -> None:
     names = [stage.name for stage in stages()]
-    assert names == list(cli.STAGES)
+    assert names == list(parser.STAGES)
     snakefile = (ROOT / "Snakefile").read_text(encoding="utf-8")
     included = [
         line.split("/")[-1].removesuffix('.smk"')
@@ -50,7 +50,7 @@ def test_the_snakefile_is_a_table_of_contents() -> None:
     assert len((ROOT / "Snakefile").read_text(encoding="utf-8").splitlines()) <= 40
 
 
-@pytest.mark.parametrize("name", list(cli.STAGES))
+@pytest.mark.parametrize("name", list(parser.STAGES))
 def test_deps_name_every_module_that_the_stage_imports(name: str) -> None:
     stage = pipeline.read_stages()[name]
     expected = deps(name)
@@ -61,7 +61,7 @@ def test_deps_name_every_module_that_the_stage_imports(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", list(cli.STAGES))
+@pytest.mark.parametrize("name", list(parser.STAGES))
 def test_params_name_every_section_that_the_stage_reads(name: str) -> None:
     stage = pipeline.read_stages()[name]
     sections = set(params.Experiment.__dataclass_fields__) - {"name"}
@@ -106,7 +106,7 @@ def test_a_command_runs_only_its_own_rule() -> None:
     entries = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     for stage in stages():
         command = entries[stage.name]["cmd"]
-        rules = f"{stage.name} {stage.name}_chunk" if stage.name in cli.CHUNKED else stage.name
+        rules = f"{stage.name} {stage.name}_chunk" if stage.name in parser.CHUNKED else stage.name
         start = f"snakemake --allowed-rules {rules} -- "
         assert command.startswith(start)
         target = command.removeprefix(start).replace("${item.experiment}", "{experiment}")
@@ -118,7 +118,7 @@ def ignored(path: str) -> bool:
     return done.returncode == 0
 
 
-@pytest.mark.parametrize("name", list(cli.STAGES))
+@pytest.mark.parametrize("name", list(parser.STAGES))
 def test_git_ignores_exactly_what_dvc_caches(name: str) -> None:
     stage = pipeline.read_stages()[name]
     for out in stage.outs:
