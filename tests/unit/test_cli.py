@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+import termios
 from contextlib import suppress
 from pathlib import Path
 
@@ -545,6 +546,7 @@ def test_process(photo):
 
 def test_progress_where_stderr_is_a_terminal(photo):
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
     arguments = ("compress", *photo, "--out", "out", "--method", "jpeg")
     command = [sys.executable, "-m", "msroi", *map(str, arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=True)
