@@ -18,9 +18,7 @@ report: "workflow/report/workflow.rst"
 
 rule all:
     default_target: True
-    # the mark alone would do, but then a file that was deleted would not be missed
     input:
-        expand(STAGES[pipeline.ADOPT].deps, experiment=EXPERIMENTS),
         expand(".msroi/{experiment}/agreed", experiment=EXPERIMENTS),
         # and all that was recorded: Snakemake would not miss a file that nothing has to read
         expand(STAGES[pipeline.ADOPT].deps, experiment=EXPERIMENTS),
