@@ -199,7 +199,7 @@ class States(RuleBasedStateMachine):
             self.made[stage], self.values[stage] = keys[stage], values[stage]
 
     def agree(self, recorded: Iterable[str] = ()) -> None:
-        """Check that both tools say up to date, and commit; DVC now knows the runs of `recorded`."""
+        """Check that both tools say up to date, and commit; DVC knows the runs of `recorded`."""
         assert self.project.planned() == set()
         assert self.project.outdated() == set()
         self.now_made(self.model.parents)
