@@ -51,9 +51,9 @@ dag: setup
 torture: setup
 	pytest -m torture
 
-# the demo twice, each time in a clone of its own: as `make demo` runs it, then on one core and in
-# chunks; fails if a byte of any output differs. Others: make reproduce REPRODUCE="mine --threads 8"
-REPRODUCE := demo --threads 1 --chunks 3
+# the demo twice, each time in a clone of its own: as `make demo` runs it, then in chunks; fails if
+# a byte of any output differs. Others: make reproduce REPRODUCE="mine --threads 1 --chunks 2"
+REPRODUCE := demo --chunks 3
 reproduce: setup
 	PYTHONPATH=.:src:tests/workflow python -m reproduce $(REPRODUCE)
 

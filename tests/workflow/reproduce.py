@@ -201,8 +201,8 @@ def verdict(experiment: str, outs: Sequence[Out]) -> str:
     differing = [out.out for out in outs if out.differing]
     if differing:
         return (
-            f"{experiment}: {len(differing)} of {len(outs)} outs differ between the two runs: "
-            f"{', '.join(differing)}."
+            f"{experiment}: {len(differing)} of {len(outs)} outs differ between the two runs, the "
+            f"first of them {differing[0]}."
         )
     return f"{experiment}: all {files} files of {len(outs)} outs are identical in both runs."
 
