@@ -207,17 +207,20 @@ def headline(
     """
     quality = middle_quality(experiment.compress.match_qualities)
     methods = [one for one in METHODS if one in experiment.compress.methods and one != BASELINE]
-    gains = {
-        dataset: {
-            method: {
-                measure: of_set[method][f"q{quality}"]["minus_jpeg"][measure]
-                for measure in ("psnr_rgb_db", "wpsnr_rgb_db")
+
+    def gains(measure: str) -> dict[str, dict[str, float | None]]:
+        return {
+            dataset: {
+                method: of_set[method][f"q{quality}"]["minus_jpeg"][measure] for method in methods
             }
-            for method in methods
+            for dataset, of_set in metrics.items()
         }
-        for dataset, of_set in metrics.items()
+
+    return {
+        "val_top1": model["val_top1"],
+        "gain_psnr_db": gains("psnr_rgb_db"),
+        "gain_wpsnr_db": gains("wpsnr_rgb_db"),
     }
-    return {"val_top1": model["val_top1"], f"minus_jpeg_q{quality}": gains}
 
 
 def signed(value: float | None, decimals: int) -> str:

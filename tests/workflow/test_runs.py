@@ -204,7 +204,7 @@ def test_an_experiment_can_be_tried_and_compared(project: Project) -> None:
     project.run("dvc", "exp", "run", "--set-param", setting, "--name", "three")
     assert_up_to_date(project)
     compared = json.loads(project.run("dvc", "metrics", "diff", "--json", "HEAD", "three"))
-    gain = "minus_jpeg_q50.salient.msroi.psnr_rgb_db"
+    gain = "gain_psnr_db.salient.msroi"
     assert compared["results/tiny/summary.json"][gain]["diff"] != 0
     project.edit(CONFIG, "levels: 3", "levels: 5")
     assert ran_by_dvc(project.run("dvc", "repro")) == {"adopt"}

@@ -38,28 +38,27 @@ REPORTED = {
     "results/{experiment}/figures": ("figures", "Figures"),
     "results/{experiment}/report": ("report", "Page"),
 }
-# what is shown of a folder, and what its files are called there; a folder not named here has figures
+# what is shown of a folder, and by which labels its files are told apart there
 FOLDERS = {
     "results/{experiment}/jpeg/images": {
         "patterns": ["{set}/{method,jpeg|roi-trellis}/q{quality}/{name}.jpg"],
-        "labels": {
-            "photograph": "{set}/{name}",
-            "size of plain JPEG of quality": "{quality}",
-            "version": lambda wildcards: (
-                "before: jpeg" if wildcards.method == "jpeg" else "after: roi-trellis"
-            ),
+        "labels": lambda file: {
+            "photograph": f"{file.set}/{file.name}",
+            "size of plain JPEG of quality": file.quality,
+            "version": "before" if file.method == "jpeg" else "after",
+            "method": file.method,
         },
     },
     "results/{experiment}/heatmaps/overlay": {
         "patterns": ["{set}/{name}.png"],
-        "labels": {"photograph": "{set}/{name}"},
+        "labels": lambda file: {"photograph": f"{file.set}/{file.name}"},
     },
     "results/{experiment}/report": {
         "htmlindex": "index.html",
-        "labels": {"file": "the page"},
+        "labels": lambda _: {"file": "the page"},
     },
 }
-FIGURES = {"patterns": ["{name}.png"], "labels": {"file": "{name}"}}
+FIGURES = {"patterns": ["{name}.png"], "labels": lambda file: {"file": file.name}}
 
 
 # Stages of many photographs run in chunks, a job each, that the stage's own rule gathers. How
@@ -111,14 +110,16 @@ def marked(out):
     if out not in REPORTED:
         return file
     caption, category = REPORTED[out]
-    how = (
-        FOLDERS.get(out, FIGURES) if is_folder else {"labels": {"file": Path(out).name}}
-    )
+    if is_folder:
+        how = FOLDERS.get(out, FIGURES)
+    else:
+        how = {"labels": lambda _: {"file": Path(out).name}}
+    labels = how["labels"]
     return report(
         file,
         caption=f"../report/{caption}.rst",
         category=category,
-        **how | {"labels": {"experiment": "{experiment}", **how["labels"]}},
+        **how | {"labels": lambda w: {"experiment": w.experiment, **labels(w)}},
     )
 
 
