@@ -295,7 +295,7 @@ def frame(description: str, values: Sequence[Row]) -> Chart:
 def choice(field: str, options: Sequence[str]) -> dict[str, Any]:
     """Return a menu, whose choice is `<field>_is` in filters."""
     menu = {"input": "select", "options": list(options), "name": f"{field} "}
-    return {"name": f"{field}_is", "value": options[0], "bind": menu}
+    return {"name": f"{field}_is", "value": next(iter(options), None), "bind": menu}
 
 
 def colour(*, legend: bool = True) -> dict[str, Any]:

@@ -74,16 +74,21 @@ class Page:
     measures: Mapping[str, str] = field(default_factory=lambda: MEASURES)
 
     @property
+    def drawn(self) -> dict[str, Chart]:
+        """The charts that have anything to show: a set of one photograph has no intervals."""
+        return {name: chart for name, chart in self.charts.items() if chart["data"]["values"]}
+
+    @property
     def sections(self) -> dict[str, str]:
         """The sections that the page has, by id, with their titles."""
         every = {
             "summary": ("What each method gains", self.summary),
             "gallery": ("Photographs" if len(self.photographs) > 1 else "The photograph", True),
             "tables": ("Tables", self.tables),
-            "curves": ("Quality against file size", "rate_distortion" in self.charts),
+            "curves": ("Quality against file size", "rate_distortion" in self.drawn),
             "statistics": ("Statistics", self.statistics),
             "figures": ("Figures", self.figures),
-            "training": ("Training", "training" in self.charts),
+            "training": ("Training", "training" in self.drawn),
             "audit": ("Audit of published numbers", self.audit),
             "provenance": ("How this was made", True),
         }
@@ -101,7 +106,7 @@ def render(page: Page) -> str:
             run=RUN,
             style=own["css"],
             script=own["js"],
-            vega=vega() if page.charts else "",
+            vega=vega() if page.drawn else "",
         )
     )
 

@@ -1,13 +1,14 @@
 """The page needs nothing but itself, and takes nothing that a file says for HTML or script."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 import vl_convert
 from made_page import HOSTILE, made_page, one_photograph
 
-from msroi import page
+from msroi import charts, page
 from msroi.charts import COLOURS, METHODS
 
 
@@ -98,6 +99,21 @@ def test_charts_are_drawn(name):
     drawn = vl_convert.vegalite_to_svg(chart)
     assert len(re.findall(r"<path|<rect|<circle", drawn)) > 10
     assert chart["description"].endswith(".")
+
+
+def test_a_chart_of_nothing_is_left_out():
+    nothing = {
+        "intervals": charts.intervals([]),
+        "spread": charts.spread({}),
+        "verdicts": charts.verdicts([]),
+        "rate_distortion": charts.rate_distortion([]),
+        "training": charts.training([]),
+    }
+    html = page.render(replace(made_page(), charts=nothing))
+    ids = {attributes.get("id") for _, attributes in Outline(html).elements}
+    assert not {"curves", "training", *(f"chart-{name}" for name in nothing)} & ids
+    assert {"statistics", "audit"} <= ids
+    assert "vegaEmbed=" not in html
 
 
 def test_every_method_has_a_colour_of_its_own():
