@@ -18,12 +18,12 @@ from typing import Any
 
 from benchmarks.table import machine
 from msroi import params, pipeline
-from msroi.cli import CHUNKED
 from msroi.errors import UserError
 from msroi.files import file_hash, fresh_folder, read_json, write_json
 from msroi.layout import Layout
-from msroi.own_lock import IGNORED
+from msroi.parser import CHUNKED
 from msroi.report import markdown
+from msroi.version import IGNORED
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path("results/reproduce")

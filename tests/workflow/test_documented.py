@@ -49,7 +49,7 @@ ELSEWHERE = {
     "make demo": NEWCOMER,
     "make test": "not run: this is what runs the tests",
     "make reproduce": REPRODUCE,
-    'make reproduce REPRODUCE="mine --threads 8 --chunks 2"': REPRODUCE,
+    'make reproduce REPRODUCE="mine --threads 1 --chunks 2"': REPRODUCE,
     "MSROI_MIRROR=/path/to/files make paper-cpu": HOURS,
     "MSROI_MIRROR=/path/to/files snakemake": HOURS,
     "snakemake --profile profiles/slurm": SLURM,
@@ -61,6 +61,12 @@ ELSEWHERE = {
     "dvc repro --force --single-item adopt": RUNS
     + "test_a_wrong_parameter_stops_dvc_and_what_it_put_away_comes_back",
     "dvc metrics diff": TRIED,
+    "dvc metrics show": RUNS + "test_the_reports_of_both_tools_can_be_made",
+    "dvc exp show --only-changed": RUNS + "test_the_reports_of_both_tools_can_be_made",
+    "git diff dvc.lock": "not run: shows what a kill has left",
+    "git checkout dvc.lock": "tests/workflow/test_kills.py",
+    "uv venv /tmp/lowest && uv pip install --python /tmp/lowest --resolution lowest-direct "
+    "-r pyproject.toml": SETS_UP,
     "dvc exp apply": "not run: `dvc exp run` leaves the same in the working folder",
     "msroi audit --own": UNIT
     + "test_cli_audit.py::test_a_clone_knows_that_its_own_results_are_whole",

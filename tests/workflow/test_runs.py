@@ -217,6 +217,7 @@ def test_the_reports_of_both_tools_can_be_made(project: Project) -> None:
     said = project.run("dvc", "plots", "show", "--out", ".msroi/plots")
     assert "failed" not in said
     assert (project.folder / ".msroi/plots/index.html").exists()
+    project.run("dvc", "exp", "show", "--only-changed", "--csv")
     shown = json.loads(project.run("dvc", "metrics", "show", "--json"))
     assert list(shown[""]["data"]) == ["results/tiny/summary.json"]
 

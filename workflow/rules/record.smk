@@ -14,9 +14,9 @@ rule record:
 
 
 # A stage that DVC runs again may come out as it was. To DVC, which goes by content, there is then
-# nothing to adopt, but to Snakemake the files are new. So the mark goes, and `adopt` has to run.
+# nothing to adopt, but to Snakemake the files are new. So the mark goes, and `adopt` has to run,
+# whose own `snakemake --touch` must leave it.
 onstart:
-    run_by_dvc = os.environ.get("DVC_STAGE")
-    if run_by_dvc:
-        experiment = run_by_dvc.partition("@")[2]
+    stage, _, experiment = os.environ.get("DVC_STAGE", "").partition("@")
+    if stage not in ("", pipeline.ADOPT):
         Path(f".msroi/{experiment}/agreed").unlink(missing_ok=True)
