@@ -206,16 +206,20 @@ STEPS = ("least", "lower quarter", "median", "upper quarter", "most")
 
 def training(history: Iterable[Row]) -> Chart:
     """Draw loss and accuracy by epoch; rows of model/history.csv."""
-    panels = {"loss": ("train_loss", "val_loss"), "accuracy": ("train_top1", "val_top1")}
-    extra = {"val_top5": "validation, top 5"}
-    values = []
-    for row in history:
-        for panel, (train, validation) in panels.items():
-            for column, name in ((train, "training"), (validation, "validation")):
-                values.append(point(row, panel, name, column))
-        for column, name in extra.items():
-            if column in row:
-                values.append(point(row, "accuracy", name, column))
+    panels = {
+        "loss": {"training": "train_loss", "validation": "val_loss"},
+        "accuracy": {
+            "training": "train_top1",
+            "validation": "val_top1",
+            "validation, top 5": "val_top5",
+        },
+    }
+    values = [
+        {"epoch": int(row["epoch"]), "panel": panel, "of": name, "value": float(row[column])}
+        for row in history
+        for panel, columns in panels.items()
+        for name, column in columns.items()
+    ]
     return {
         **frame("Cross entropy and accuracy by epoch, in training and in validation.", values),
         "facet": {"column": {"field": "panel", "title": None, "sort": list(panels)}},
@@ -236,11 +240,6 @@ def training(history: Iterable[Row]) -> Chart:
             },
         },
     }
-
-
-def point(row: Row, panel: str, name: str, column: str) -> dict[str, Any]:
-    """Return one point of a training curve."""
-    return {"epoch": int(row["epoch"]), "panel": panel, "of": name, "value": float(row[column])}
 
 
 def verdicts(findings: Iterable[Row]) -> Chart:

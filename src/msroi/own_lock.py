@@ -12,10 +12,8 @@ from typing import Any
 from msroi import params, pipeline
 from msroi.errors import ParameterError
 from msroi.own_checked import CHAIN, HASH, MISSING, Checked, differs, intact, missing, named
-from msroi.pipeline import ADOPT, Stage
+from msroi.pipeline import ADOPT, LOCK, Stage
 from msroi.version import Version, version_of
-
-LOCK = Path("dvc.lock")
 
 
 @dataclass(frozen=True)

@@ -183,13 +183,7 @@ def add_explain(commands: "argparse._SubParsersAction[Parser]") -> None:
         metavar="NAME",
         help="use this experiment's parameters and model (default: those that come with msroi)",
     )
-    command.add_argument(
-        "--out",
-        metavar="DIR",
-        type=Path,
-        help="write DIR/photo.html (default: photo.msroi.html beside the photo)",
-    )
-    command.add_argument("--force", action="store_true", help="overwrite pages that are there")
+    add_results_options(command, "pages", "html")
     command.add_argument("--open", action="store_true", help="open the page in the browser")
     add_json_option(command)
 
@@ -241,6 +235,17 @@ def add_images(command: Parser) -> None:
         type=Path,
         help="a photo, a folder (all images directly in it) or a pattern such as '*.jpg'",
     )
+
+
+def add_results_options(to: "argparse._ActionsContainer", what: str, suffix: str) -> None:
+    """Add where results for own photos go, and whether they may replace files."""
+    to.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help=f"write DIR/photo.{suffix} (default: photo.msroi.{suffix} beside the photo)",
+    )
+    to.add_argument("--force", action="store_true", help=f"overwrite {what} that are there")
 
 
 def add_json_option(command: Parser) -> None:
@@ -304,13 +309,7 @@ def add_compress_options(command: Parser) -> None:
         "pixels (default: 1)",
     )
     results = command.add_argument_group("results")
-    results.add_argument(
-        "--out",
-        metavar="DIR",
-        type=Path,
-        help="write DIR/photo.jpg (default: photo.msroi.jpg beside the photo)",
-    )
-    results.add_argument("--force", action="store_true", help="overwrite results that are there")
+    add_results_options(results, "results", "jpg")
     results.add_argument(
         "--allow-larger",
         action="store_true",

@@ -13,6 +13,7 @@ from msroi.errors import ParameterError
 from msroi.params import config_path, load, read_yaml
 
 STAGES = Path("dvc.yaml")
+LOCK = Path("dvc.lock")
 EXPERIMENTS = Path("params.yaml")
 ADOPT = "adopt"
 

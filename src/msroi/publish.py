@@ -18,6 +18,7 @@ from msroi.errors import MissingError
 from msroi.files import existing, file_hash, write_text
 from msroi.layout import Layout
 from msroi.page import RUN, Table, as_html
+from msroi.pipeline import LOCK
 
 WHOLE = "1-of-1"
 
@@ -87,9 +88,8 @@ def origin() -> Table:
     """Return the commit and the hash of dvc.lock."""
     commit = git("rev-parse", "HEAD") or "not in a git repository"
     changed = " with changes that are not committed" if git("status", "--porcelain") else ""
-    lock = Path("dvc.lock")
     rows = [["commit", commit + changed]]
-    rows += [["dvc.lock", f"sha256 {file_hash(lock)}"]] if lock.exists() else []
+    rows += [[str(LOCK), f"sha256 {file_hash(LOCK)}"]] if LOCK.exists() else []
     return Table("This run", ["what", "version"], rows)
 
 

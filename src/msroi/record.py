@@ -23,12 +23,10 @@ from msroi import pipeline
 from msroi.errors import RecordError
 from msroi.files import write_bytes, write_text
 from msroi.layout import Layout
-from msroi.pipeline import ADOPT
+from msroi.pipeline import ADOPT, LOCK
+from msroi.version import HALF_WRITTEN
 
-LOCK = Path("dvc.lock")
 LOCK_BEFORE = Path(".msroi/dvc.lock")  # the copy: there only while DVC writes, or after a kill
-
-HALF_WRITTEN = ".partial-*"  # as `files.written_whole` names it
 
 # entries of `dvc status --json`
 Status = Mapping[str, Sequence[Any]]

@@ -16,7 +16,7 @@ from msroi.layout import Layout
 from msroi.matched import BASELINE
 from msroi.page import render
 from msroi.params import Experiment
-from msroi.report_page import report_page
+from msroi.report_page import report_page, signed
 from msroi.selection import Photograph, first_by_name
 
 IMAGE_COLUMNS = ("image", "method", "mse_rgb", "psnr_rgb_db", "ssim_luma", "ms_ssim_luma", "bytes")
@@ -221,11 +221,6 @@ def headline(
         "gain_psnr_db": gains("psnr_rgb_db"),
         "gain_wpsnr_db": gains("wpsnr_rgb_db"),
     }
-
-
-def signed(value: float | None, decimals: int) -> str:
-    """Format a difference with its sign, or a dash if there is none."""
-    return "–" if value is None else f"{value:+.{decimals}f}"
 
 
 def conventions(experiment: Experiment, layout: Layout, made_by: Mapping[str, str]) -> list[str]:

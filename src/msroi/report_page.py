@@ -1,6 +1,5 @@
 """What the page of stage report shows: the experiment's tables, photographs and figures."""
 
-import io
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -9,9 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
-from PIL import Image
 
 from msroi import charts, gallery, pipeline, published
 from msroi.files import read_csv, read_json
@@ -75,6 +72,7 @@ TITLES = {
     "check": "check",
     "evidence": "evidence",
 }
+DECIMALS = {"psnr_rgb_db": 2, "ssim_luma": 4, "wpsnr_rgb_db": 2}
 SHORT = {"psnr_rgb_db": "PSNR", "ssim_luma": "SSIM", "wpsnr_rgb_db": "wPSNR"}
 STATISTICS = (
     *("dataset", "metric", "match_quality", "method", "n", "mean_jpeg", "mean_method"),
@@ -256,8 +254,8 @@ def gains_table(experiment: Experiment, summary: Mapping[str, Any]) -> Table:
             counts = sorted({cell["n"] for cell in cells})
             n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
             values = [
-                "–" if cell[name] is None else f"{cell[name]:+.{4 if 'ssim' in name else 2}f}"
-                for name in SHORT
+                signed(cell[name], decimals)
+                for name, decimals in DECIMALS.items()
                 for cell in cells
             ]
             rows.append([dataset, method, n, *(value.replace("-", "−") for value in values)])
@@ -266,6 +264,11 @@ def gains_table(experiment: Experiment, summary: Mapping[str, Any]) -> Table:
         "plain JPEG; PSNR in dB; wPSNR is PSNR weighted by saliency."
     )
     return Table("Gain over plain JPEG of the same size", columns, rows, note)
+
+
+def signed(value: float | None, decimals: int) -> str:
+    """Format a difference with its sign, or a dash if there is none."""
+    return "–" if value is None else f"{value:+.{decimals}f}"
 
 
 def report_tables(
@@ -318,10 +321,7 @@ def bd_rates(layout: Layout) -> list[dict[str, str]]:
 
 def picture(path: Path) -> str:
     """Return a figure as a data URI, smaller than its file."""
-    pixels = gallery.smaller(read_rgb(path), FIGURE_PX)
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "WEBP", quality=FIGURE_QUALITY)
-    return gallery.data_uri("image/webp", file.getvalue())
+    return gallery.webp(gallery.smaller(read_rgb(path), FIGURE_PX), FIGURE_QUALITY)
 
 
 def inputs(experiment: Experiment) -> Table:

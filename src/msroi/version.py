@@ -9,7 +9,8 @@ from pathlib import Path
 from msroi.files import file_hash
 
 # what .dvcignore leaves out of a folder's hash; a test holds the two together
-IGNORED = (".snakemake_timestamp", ".partial-*")
+HALF_WRITTEN = ".partial-*"  # as `files.written_whole` names it
+IGNORED = (".snakemake_timestamp", HALF_WRITTEN)
 
 
 @dataclass(frozen=True)
