@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from numpy.typing import NDArray
@@ -21,6 +19,7 @@ from msroi.images import Pixels, write_image
 from msroi.index import rows_of
 from msroi.layout import Layout
 from msroi.params import Augment, Experiment
+from msroi.xla import jax, jnp
 
 COLUMNS = ("view", "row", "rotation_deg", "scale", "flip_horizontal", "flip_vertical")
 AS_IT_IS = (0.0, 1.0, 0.0, 0.0)  # no rotation, no scaling, no flips

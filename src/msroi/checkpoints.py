@@ -15,7 +15,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 import optax
 import orbax.checkpoint as ocp
@@ -25,6 +24,7 @@ from msroi.errors import TrainingError
 from msroi.files import digest, file_hash
 from msroi.layout import Layout
 from msroi.params import Experiment
+from msroi.xla import jax
 
 KEPT = 2
 # what shapes a training beside its inputs, whose key covers the network and the images

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
@@ -19,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from msroi.errors import ParameterError, TrainingError
 from msroi.files import digest
+from msroi.xla import jax
 
 # how long processes wait for the first, in ms: it may have hours of features to compute. If
 # it ends before, JAX ends them within two minutes.

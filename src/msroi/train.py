@@ -12,7 +12,6 @@ from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
-import jax
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
@@ -36,6 +35,7 @@ from msroi.layout import Layout
 from msroi.params import Experiment
 from msroi.plots import plot_history
 from msroi.steps import Samples, Totals, Trainer
+from msroi.xla import jax
 
 WORST = 10
 WORST_COLUMNS = ("class", "val_images", "val_top1", "confused_with", "confused")

@@ -9,12 +9,11 @@ few times. Any JPEG decoder reads the result: only the encoder's choice of level
 from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from msroi import huffman
+from msroi.xla import jax, jnp
 
 # row by row index of the coefficient at each place of the zigzag (ITU-T T.81, Figure A.6)
 ZIGZAG = np.array(

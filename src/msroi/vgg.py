@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from numpy.typing import NDArray
@@ -21,6 +19,7 @@ from safetensors.numpy import load_file
 from msroi.errors import MissingError
 from msroi.files import existing
 from msroi.params import Train
+from msroi.xla import jax, jnp
 
 CONVOLUTIONS = (2, 2, 3, 3, 3)
 WIDTHS = (64, 128, 256, 512, 512)
