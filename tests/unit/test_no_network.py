@@ -36,7 +36,8 @@ def attempts(monkeypatch):
 def tiny(tmp_path, monkeypatch):
     """A project with four small photographs in a local folder."""
     monkeypatch.chdir(tmp_path)
-    Path("workflow").symlink_to(ROOT / "workflow")
+    for name in ("workflow", "dvc.yaml"):
+        Path(name).symlink_to(ROOT / name)
     Path("data/local/photos").mkdir(parents=True)
     Path("data/published").symlink_to(ROOT / "data/published")
     names = [name for of_set in SETS.values() for name in of_set]
