@@ -49,7 +49,7 @@ def test_sums_have_the_same_bits_by_one_thread_and_by_many():
 
 def test_left_to_itself_xla_adds_in_another_order():
     """So the test above sees what it is there for; if this fails, the flag has lost its use."""
-    itself = f"{xla.FLAG}=LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
+    itself = f"{xla.SUMS_BY}=LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"
     assert len({summed(threads, itself) for threads in (1, 2, 8)}) == 3
 
 
