@@ -4,6 +4,7 @@ The disks are mounted in memory, which takes root; where it is refused, tests sa
 """
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -122,16 +123,38 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return made
 
 
+@pytest.mark.torture
+@pytest.mark.timeout(1800)
+def test_a_clock_that_was_set_back(project: Project) -> None:
+    """What was made before then comes from the future."""
+    expected = hashes(project)
+    for top in ("data/tiny", "results/tiny", ".msroi"):
+        for path in (project.folder / top).rglob("*"):
+            tomorrow = path.stat().st_mtime + 86400
+            os.utime(path, (tomorrow, tomorrow))
+    assert project.planned() == set()
+    assert project.outdated() == set()
+    for old, new in (("images: 5", "images: 4"), ("images: 4", "images: 5")):
+        project.edit("config/tiny.yaml", f"{old}\n", f"{new}\n")
+        assert project.outdated() >= {"report"}
+        project.run("snakemake")
+        assert project.planned() == set()
+        assert project.outdated() == set()
+    assert hashes(project) == expected
+
+
 @contextmanager
 def results_on_a_disk(project: Project) -> Iterator[Path]:
     """Let the results lie on a small disk of their own for the length of a block."""
     results = project.folder / "results/tiny"
     kept = results.rename(results.with_name("kept"))
-    with disk(results, 64 << 20):
-        shutil.copytree(kept, results, dirs_exist_ok=True)
-        yield results
-    results.rmdir()
-    kept.rename(results)
+    try:
+        with disk(results, 64 << 20):
+            shutil.copytree(kept, results, dirs_exist_ok=True)
+            yield results
+    finally:
+        results.rmdir()
+        kept.rename(results)
 
 
 @pytest.mark.torture
@@ -144,7 +167,7 @@ def test_a_stage_on_a_full_disk(project: Project, folder: str) -> None:
         filler = results / "filler"
         filler.write_bytes(bytes(shutil.disk_usage(results).free))
         said = project.run("snakemake", status=1)
-        assert "the disk is full; free some space, then run the same command again." in said
+        assert re.search(r"[Tt]he disk is full.*; free some space,? (and|then) run", said), said
         assert "Traceback" not in said
         filler.unlink()
         project.run("snakemake")
@@ -164,23 +187,3 @@ def test_a_stage_on_a_disk_that_can_only_be_read(project: Project) -> None:
         mount("-o", "remount,rw", str(results))
         project.run("snakemake")
         assert hashes(project) == expected
-
-
-@pytest.mark.torture
-@pytest.mark.timeout(1800)
-def test_a_clock_that_was_set_back(project: Project) -> None:
-    """What was made before then comes from the future."""
-    expected = hashes(project)
-    for top in ("data/tiny", "results/tiny", ".msroi"):
-        for path in (project.folder / top).rglob("*"):
-            tomorrow = path.stat().st_mtime + 86400
-            os.utime(path, (tomorrow, tomorrow))
-    assert project.planned() == set()
-    assert project.outdated() == set()
-    for old, new in (("images: 5", "images: 4"), ("images: 4", "images: 5")):
-        project.edit("config/tiny.yaml", f"{old}\n", f"{new}\n")
-        assert project.outdated() >= {"report"}
-        project.run("snakemake")
-        assert project.planned() == set()
-        assert project.outdated() == set()
-    assert hashes(project) == expected
