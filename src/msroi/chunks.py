@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from msroi.errors import ParameterError
-from msroi.files import csv_rows, existing, fresh_folder
+from msroi.files import csv_rows, existing, fresh_folder, written_whole
 from msroi.layout import Layout
 
 NAME = re.compile(r"([1-9][0-9]*)-of-([1-9][0-9]*)")  # as Snakemake's scattergather writes it
@@ -132,7 +132,8 @@ def link_files(sources: Iterable[Path], destination: Path) -> None:
             try:
                 os.link(path, target)
             except OSError:
-                shutil.copyfile(path, target)
+                with written_whole(target) as partly:
+                    shutil.copyfile(path, partly)
 
 
 def rows(tables: Iterable[Path]) -> Iterator[dict[str, str]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.format import open_memmap
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 from tqdm import tqdm
 
@@ -20,7 +20,7 @@ from msroi.augment import transform
 from msroi.files import digest, file_hash, written_whole
 from msroi.images import Pixels
 from msroi.layout import Layout
-from msroi.xla import jax
+from msroi.xla import FLAGS, jax
 
 # (view, indices of the chosen images, number of rows to return) -> inputs of the
 # trainable part, the last repeated so that one compiled shape serves every batch
@@ -111,21 +111,23 @@ def compute_features(
     features_shape = vgg.features_shape(side, frozen_blocks)
     with (
         written_whole(file) as partly,
+        partly.open("wb") as out,  # not mapped into memory: a full disk would end the process
         tqdm(total=count, desc=f"features {file.stem}", unit="image") as bar,
     ):
-        out = open_memmap(partly, "w+", np.float32, (count, *features_shape))
+        whole = {"descr": "<f4", "fortran_order": False, "shape": (count, *features_shape)}
+        npy.write_array_header_1_0(out, whole)
         for part in batches(count, FEATURE_BATCH):
             chosen = np.arange(part.start, part.stop)
-            out[part] = apply(images(chosen, FEATURE_BATCH))[: len(chosen)]
+            features = np.asarray(apply(images(chosen, FEATURE_BATCH))[: len(chosen)], "<f4")
+            out.write(features.tobytes())
             bar.update(len(chosen))
-        out.flush()
 
 
 def frozen_key(layout: Layout, trainable: str, weights: vgg.Weights, shape: tuple[int, ...]) -> str:
     """Return a key of all that features depend on but the choice of images and their view.
 
-    The computation enters as XLA is given it, so that an edit that leaves it as it is does
-    not throw away an hour of work. `shape` is that of an image, `(H, W, 3)`.
+    The computation enters as XLA is given it, with XLA's flags, so that an edit that leaves
+    both as they are does not throw away an hour of work. `shape` is that of an image, `(H, W, 3)`.
     """
 
     def features(weights: vgg.Weights, images: jax.Array, draws: jax.Array) -> Any:
@@ -136,7 +138,7 @@ def frozen_key(layout: Layout, trainable: str, weights: vgg.Weights, shape: tupl
     draws = np.zeros((FEATURE_BATCH, 4), np.float32)
     computation = jax.jit(features).lower(dict(weights), images, draws).as_text()
     hashes = map(file_hash, (layout.vgg16, layout.packed))
-    return digest(jax.__version__, jax.default_backend(), computation, *hashes)
+    return digest(jax.__version__, jax.default_backend(), FLAGS, computation, *hashes)
 
 
 def feature_files(

@@ -16,8 +16,11 @@ import json
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from msroi import pipeline
 from msroi.errors import RecordError
@@ -26,6 +29,7 @@ from msroi.layout import Layout
 from msroi.pipeline import ADOPT, LOCK
 from msroi.version import HALF_WRITTEN
 
+DVC_NOTES = Path(".dvc/tmp/rwlock")  # what each dvc reads and writes, and its process
 LOCK_BEFORE = Path(".msroi/dvc.lock")  # the copy: there only while DVC writes, or after a kill
 
 # entries of `dvc status --json`
@@ -111,6 +115,22 @@ def record(experiment: str) -> None:
     # without --no-relink DVC touches every file and Snakemake would run everything again
     tool("dvc", "commit", "--force", "--no-relink", *addresses)
     LOCK_BEFORE.unlink()
+
+
+def dvc_at_work() -> int | None:
+    """Return the process of a `dvc` that writes outputs here, if there is one.
+
+    DVC notes who writes what, and leaves the notes of those that were killed.
+    """
+    try:
+        notes = json.loads(DVC_NOTES.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):  # DVC never ran, or writes at this moment
+        return None
+    for note in notes.get("write", {}).values():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if any("dvc" in word for word in psutil.Process(note["pid"]).cmdline()):
+                return int(note["pid"])
+    return None
 
 
 def restore_lock() -> None:

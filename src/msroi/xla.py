@@ -12,14 +12,14 @@ imports msroi gets other bits; so does one whose XLA_FLAGS name the same flag.
 
 import os
 
-FLAG = "--xla_cpu_experimental_ynn_fusion_type"
-ONE_ORDER = f"{FLAG}=-LIBRARY_FUSION_TYPE_REDUCE"
+SUMS_BY = "--xla_cpu_experimental_ynn_fusion_type"
+ONE_ORDER = f"{SUMS_BY}=-LIBRARY_FUSION_TYPE_REDUCE"
 
-given = os.environ.get("XLA_FLAGS", "")
-if FLAG not in given:
-    os.environ["XLA_FLAGS"] = f"{ONE_ORDER} {given}".strip()
+FLAGS = os.environ.get("XLA_FLAGS", "")
+if SUMS_BY not in FLAGS:
+    FLAGS = os.environ["XLA_FLAGS"] = f"{ONE_ORDER} {FLAGS}".strip()
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 
-__all__ = ["jax", "jnp"]
+__all__ = ["FLAGS", "jax", "jnp"]

@@ -1,7 +1,10 @@
 """What DVC may record, and what it must refuse."""
 
+import json
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,3 +149,25 @@ def test_half_written_files_are_swept_away(tmp_path: Path, monkeypatch: pytest.M
     record.agree("demo")
     assert [path for path in Path("results").rglob("*") if path.is_file()] == [sound]
     assert Path(".msroi/demo/agreed").is_file()
+
+
+def note(process: int) -> None:
+    """Write what DVC does of a process that writes an output."""
+    info = {"pid": process, "cmd": "dvc repro"}
+    write_text(record.DVC_NOTES, json.dumps({"write": {"results": info}, "read": {}}))
+
+
+def test_a_dvc_at_work_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert record.dvc_at_work() is None
+    write_text(record.DVC_NOTES, "")  # as it is for a moment
+    assert record.dvc_at_work() is None
+    write_text(record.DVC_NOTES, "{}")
+    assert record.dvc_at_work() is None
+    at_work = subprocess.Popen([sys.executable, "-c", "input()", "dvc"], stdin=subprocess.PIPE)
+    note(at_work.pid)
+    assert record.dvc_at_work() == at_work.pid
+    at_work.communicate()  # it ends, and its note stays
+    assert record.dvc_at_work() is None
+    note(os.getppid())  # another has its number now
+    assert record.dvc_at_work() is None

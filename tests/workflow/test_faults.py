@@ -1,18 +1,23 @@
-"""A disk that is full, that can only be read, or that belongs to someone else.
+"""A disk that is full, that can only be read or belongs to someone else; a clock set back.
 
 The disks are mounted in memory, which takes root; where it is refused, tests say so and skip.
 """
 
 import os
+import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
+from project import ROOT, Project, copy_of_project, hashes, make_smallest, rules_run
 
-from msroi import cli
+from msroi import cli, inputs
 
 COMPRESS = ["compress", "photo.png", "--out", "out", "--method", "jpeg"]
 AGAIN = ", then run the same command again.\n"
@@ -36,7 +41,7 @@ def mount(*options: str) -> None:
         pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     """Work in a folder with a photo; return what it is compressed to where nothing is amiss."""
     tmp_path.chmod(0o755)
@@ -64,6 +69,18 @@ def test_a_full_disk(capsys: pytest.CaptureFixture[str], expected: bytes) -> Non
         filler.unlink()
         assert cli.main(COMPRESS) == 0
         assert [path.read_bytes() for path in out.iterdir()] == [expected]
+
+
+def test_features_on_a_full_disk(tmp_path: Path) -> None:
+    """They are the largest file that a stage writes, and were mapped into memory."""
+
+    def images(chosen: NDArray[np.intp], size: int) -> NDArray[np.float32]:
+        return np.ones((size, 32, 32, 3), np.float32)
+
+    with disk(tmp_path / "full", 64 << 10):
+        with pytest.raises(OSError, match="No space left on device"):
+            inputs.compute_features(images, (100, 32), {}, 0, tmp_path / "full/features.npy")
+        assert list((tmp_path / "full").iterdir()) == []
 
 
 def test_a_disk_that_can_only_be_read(capsys: pytest.CaptureFixture[str], expected: bytes) -> None:
@@ -94,3 +111,84 @@ def test_a_folder_of_someone_else(capsys: pytest.CaptureFixture[str], expected: 
     out.chmod(0o755)
     assert cli.main(COMPRESS) == 0
     assert (out / "photo.jpg").read_bytes() == expected
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Make a small experiment that both tools find up to date."""
+    made = copy_of_project(tmp_path_factory.mktemp("faults"))
+    make_smallest(made)
+    made.run("snakemake")
+    made.commit("Results")
+    return made
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(1800)
+def test_a_clock_that_was_set_back(project: Project) -> None:
+    """What was made before then comes from the future."""
+    expected = hashes(project)
+    for top in ("data/tiny", "results/tiny", ".msroi"):
+        for path in (project.folder / top).rglob("*"):
+            tomorrow = path.stat().st_mtime + 86400
+            os.utime(path, (tomorrow, tomorrow))
+    assert project.planned() == set()
+    assert project.outdated() == set()
+    project.edit("config/tiny.yaml", "images: 5\n", "images: 4\n")
+    said = project.run("snakemake", status=1)
+    assert "This could indicate a clock skew problem" in said
+    remedy = 'find data results .msroi -newermt now -exec touch -d "$(date)" {} +'
+    assert remedy in (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
+    project.run("bash", "-c", remedy)
+    assert rules_run(project.run("snakemake")) == {"report", "record"}
+    assert project.planned() == set()
+    assert project.outdated() == set()
+    project.edit("config/tiny.yaml", "images: 4\n", "images: 5\n")
+    project.run("snakemake")
+    assert hashes(project) == expected
+
+
+@contextmanager
+def results_on_a_disk(project: Project) -> Iterator[Path]:
+    """Let the results lie on a small disk of their own for the length of a block."""
+    results = project.folder / "results/tiny"
+    kept = results.rename(results.with_name("kept"))
+    try:
+        with disk(results, 64 << 20):
+            shutil.copytree(kept, results, dirs_exist_ok=True)
+            yield results
+    finally:
+        results.rmdir()
+        kept.rename(results)
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("folder", ["model", "heatmaps", "jpeg", "metrics", "report"])
+def test_a_stage_on_a_full_disk(project: Project, folder: str) -> None:
+    expected = hashes(project)
+    with results_on_a_disk(project) as results:
+        shutil.rmtree(results / folder)
+        filler = results / "filler"
+        filler.write_bytes(bytes(shutil.disk_usage(results).free))
+        said = project.run("snakemake", status=1)
+        assert re.search(r"[Tt]he disk is full.*; free some space,? (and|then) run", said), said
+        assert "Traceback" not in said
+        filler.unlink()
+        project.run("snakemake")
+        assert hashes(project) == expected
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(1800)
+def test_a_stage_on_a_disk_that_can_only_be_read(project: Project) -> None:
+    expected = hashes(project)
+    with results_on_a_disk(project) as results:
+        shutil.rmtree(results / "anova")
+        mount("-o", "remount,ro", str(results))
+        said = project.run("snakemake", status=1)
+        assert "Read-only file system" in said
+        assert "Traceback" not in said
+        mount("-o", "remount,rw", str(results))
+        project.run("snakemake")
+        assert hashes(project) == expected

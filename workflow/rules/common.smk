@@ -7,6 +7,7 @@ from pathlib import Path
 from msroi import pipeline
 from msroi.errors import UserError
 from msroi.files import digest
+from msroi.record import dvc_at_work
 
 try:
     EXPERIMENTS = pipeline.experiments()

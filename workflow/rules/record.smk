@@ -13,10 +13,18 @@ rule record:
         "python -m msroi record --experiment {wildcards.experiment} 2>&1 | tee {log}"
 
 
+# DVC removes a stage's outputs before it starts it, so a Snakemake beside it could miss what it has
+# just made: it is refused, as it would be beside another Snakemake.
+#
 # A stage that DVC runs again may come out as it was. To DVC, which goes by content, there is then
 # nothing to adopt, but to Snakemake the files are new. So the mark goes, and `adopt` has to run,
 # whose own `snakemake --touch` must leave it.
 onstart:
     stage, _, experiment = os.environ.get("DVC_STAGE", "").partition("@")
+    if not stage and (process := dvc_at_work()):
+        raise WorkflowError(
+            f"A dvc, process {process}, is at work in this folder; wait until it has ended, then "
+            "run the same command again."
+        )
     if stage not in ("", pipeline.ADOPT):
         Path(f".msroi/{experiment}/agreed").unlink(missing_ok=True)

@@ -1,0 +1,121 @@
+"""Write the tables of results that stand in README.md and docs/encoder.md.
+
+`python docs/results.py`, after the experiment `paper-cpu` has run; a test compares them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from msroi.files import csv_rows, write_text
+from msroi.layout import Layout
+
+EXPERIMENT = Layout("paper-cpu")
+QUALITIES = ("30", "50", "70")
+SETS = {"3": "3 (SALICON)", "4": "4 (General-100)"}
+METHODS = {
+    "trellis": "`trellis`",
+    "roi-trellis": "`roi-trellis`",
+    "mozjpeg": "mozjpeg",
+    "jpegli": "jpegli",
+    "msroi": "`msroi`, the paper's",
+}
+PSNR, SSIM, WEIGHTED = "PSNR RGB, dB", "SSIM luma", "saliency-weighted PSNR, dB"
+MEASURES = {PSNR: ("psnr_rgb_db", 2), SSIM: ("ssim_luma", 4), WEIGHTED: ("wpsnr_rgb_db", 2)}
+# what docs/encoder.md shows: a method, what it is compared with, and the measure
+PAIRS = (
+    ("trellis", "jpeg", PSNR),
+    ("trellis", "jpeg", SSIM),
+    ("roi-trellis", "jpeg", PSNR),
+    ("roi-trellis", "jpeg", SSIM),
+    ("roi-trellis", "jpeg", WEIGHTED),
+    ("trellis", "mozjpeg", PSNR),
+    ("roi-trellis", "mozjpeg", WEIGHTED),
+    ("roi-trellis", "trellis", WEIGHTED),
+    ("roi-trellis", "trellis", PSNR),
+)
+
+
+def replication() -> Iterator[Sequence[str]]:
+    """Yield the rows of what the paper prints beside this run's means."""
+    of_measure = ("this run", "difference")
+    yield "table (set)", "Q", "method", "PSNR: paper", *of_measure, "SSIM: paper", *of_measure
+    found = {
+        (row["table"], row["match_quality"], row["method"], row["measure"]): row
+        for row in csv_rows(EXPERIMENT.tables / "comparison.csv")
+    }
+    for table, of_set in SETS.items():
+        for quality in QUALITIES:
+            for method, name in (("jpeg", "JPEG"), ("msroi", "MS-ROI")):
+                first = method == "jpeg"
+                rows = [found[table, quality, method, measure] for measure in ("psnr_db", "ssim")]
+                cells = [
+                    row[column].replace("-", "−")
+                    for row in rows
+                    for column in ("published", "this_run", "difference")
+                ]
+                shown = of_set if first and quality == QUALITIES[0] else ""
+                yield shown, quality if first else "", name, *cells
+
+
+def differences(method: str, against: str, measure: str, digits: int) -> list[str]:
+    """Return a method's mean differences from another, by quality, of all photographs."""
+    found = {
+        row["match_quality"]: float(row[measure])
+        for row in csv_rows(EXPERIMENT.metrics / "comparison.csv")
+        if (row["dataset"], row["method"], row["against"]) == ("all", method, against)
+    }
+    return [f"{found[quality]:+.{digits}f}".replace("-", "−") for quality in QUALITIES]
+
+
+def gains() -> Iterator[Sequence[str]]:
+    """Yield the rows of what each method gains over plain JPEG."""
+    yield "method", "PSNR dB at Q 30, 50, 70", "saliency-weighted PSNR dB", "SSIM"
+    columns = (("psnr_rgb_db", 2), ("wpsnr_rgb_db", 2), ("ssim_luma", 3))
+    for method, name in METHODS.items():
+        yield name, *(", ".join(differences(method, "jpeg", *column)) for column in columns)
+
+
+def encoder() -> Iterator[Sequence[str]]:
+    """Yield the rows of how our encoders differ from others."""
+    yield "", "measure", *QUALITIES
+    before = None
+    for method, against, measure in PAIRS:
+        pair = f"`{method}` − `{against}`"
+        yield (
+            "" if pair == before else pair,
+            measure,
+            *differences(method, against, *MEASURES[measure]),
+        )
+        before = pair
+
+
+def markdown(rows: Iterator[Sequence[str]]) -> str:
+    """Return rows, the first of which is the head, as a Markdown table."""
+    head, *body = rows
+    lines = [head, ["---"] * len(head), *body]
+    return "".join(
+        "|" + "".join(f" {cell} |".replace("  ", " ") for cell in line) + "\n" for line in lines
+    )
+
+
+TABLES: dict[str, tuple[Path, Callable[[], Iterator[Sequence[str]]]]] = {
+    "replication": (Path("README.md"), replication),
+    "gains": (Path("README.md"), gains),
+    "encoder": (Path("docs/encoder.md"), encoder),
+}
+
+
+def filled(page: Path) -> str:
+    """Return a page with its tables made anew."""
+    text = page.read_text(encoding="utf-8")
+    for name, (of_page, rows) in TABLES.items():
+        if of_page == page:
+            start, end = f"<!-- {name} -->\n\n", f"\n<!-- end of {name} -->"
+            before, rest = text.split(start)
+            text = before + start + markdown(rows()) + end + rest.split(end)[1]
+    return text
+
+
+if __name__ == "__main__":
+    for page in {page for page, _ in TABLES.values()}:
+        write_text(page, filled(page))
