@@ -13,7 +13,7 @@ from skimage.io import imsave
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", *sorted((ROOT / "docs").glob("*.md")))
 WRITTEN = {"commands.md", "parameters.md"}  # by docs/reference.py, from what tests run
-PROGRAMS = "msroi|snakemake|dvc|make|pytest|python|git|pip|pip-audit|srun|apt-get|uv"
+PROGRAMS = "msroi|snakemake|dvc|make|pytest|python|git|pip|pip-audit|srun|apt-get|uv|find"
 COMMAND = re.compile(rf"(?:[A-Z_]+=\S+ )*(?:{PROGRAMS})(?: |$)|\. \.venv")
 
 # run here in this order, in a folder with photo.jpg, photo.png and a folder of two photos
@@ -79,6 +79,7 @@ ELSEWHERE = {
     + "test_cli_audit.py::test_strict_fails_where_a_number_is_doubtful",
     "msroi completion bash": COMPLETION,
     "msroi completion --help": COMPLETION,
+    "msroi train --experiment demo": NEWCOMER,
     "msroi prepare --experiment x": UNIT + "test_hostile_parameters.py",
     "PYTHONPATH=src:tests/unit python -m hostile": UNIT
     + "test_hostile_page.py::test_the_page_shows_the_corpus",
