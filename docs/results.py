@@ -1,6 +1,7 @@
-"""Write the tables of results that stand in README.md and docs/encoder.md.
+"""Write the tables of results that stand in README.md, docs/encoder.md and docs/reliability.md.
 
-`python docs/results.py`, after the experiment `paper-cpu` has run; a test compares them.
+`python docs/results.py`, after the experiment `paper-cpu` or the kills have run; a test compares
+them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from msroi.files import csv_rows, write_text
 from msroi.layout import Layout
 
 EXPERIMENT = Layout("paper-cpu")
+KILLS = Path("results/torture/kills.csv")
 QUALITIES = ("30", "50", "70")
 SETS = {"3": "3 (SALICON)", "4": "4 (General-100)"}
 METHODS = {
@@ -89,6 +91,22 @@ def encoder() -> Iterator[Sequence[str]]:
         before = pair
 
 
+def kills() -> Iterator[Sequence[str]]:
+    """Yield the rows of the kills that tests/workflow/test_kills.py has recorded."""
+    yield "killed", "outputs removed of", "after s", "at work", "run next", "given before", "took s"
+    for row in csv_rows(KILLS):
+        at_work = [stage for stage in row["while_at"].split("+") if stage != "-"]
+        yield (
+            f"`{row['killed']}`",
+            f"`{row['stage']}`",
+            row["after_s"],
+            ", ".join(f"`{stage}`" for stage in at_work) or "no stage",
+            f"`{row['next']}`",
+            f"`{row['commands']}`" if row["commands"] else "",
+            row["next_s"],
+        )
+
+
 def markdown(rows: Iterator[Sequence[str]]) -> str:
     """Return rows, the first of which is the head, as a Markdown table."""
     head, *body = rows
@@ -102,6 +120,7 @@ TABLES: dict[str, tuple[Path, Callable[[], Iterator[Sequence[str]]]]] = {
     "replication": (Path("README.md"), replication),
     "gains": (Path("README.md"), gains),
     "encoder": (Path("docs/encoder.md"), encoder),
+    "kills": (Path("docs/reliability.md"), kills),
 }
 
 

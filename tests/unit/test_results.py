@@ -1,4 +1,4 @@
-"""The tables of results in README.md and docs/encoder.md are those of the experiment."""
+"""The tables of results on the pages are those in the files of results."""
 
 import sys
 from pathlib import Path
