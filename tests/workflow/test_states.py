@@ -31,8 +31,8 @@ from msroi.files import digest, fresh_folder
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(14400)]
 
 SETTINGS = settings(
-    max_examples=8,
-    stateful_step_count=8,
+    max_examples=16,
+    stateful_step_count=10,
     derandomize=True,
     deadline=None,
     phases=[Phase.generate],  # a step takes up to a minute: too long to shrink a sequence
