@@ -19,7 +19,7 @@ from statsmodels.stats.multitest import multipletests
 
 from msroi.files import read_csv, write_csv, write_json
 from msroi.layout import Layout
-from msroi.matched import BASELINE, significant
+from msroi.matched import BASELINE, significant, within
 from msroi.params import Experiment
 
 Values = NDArray[np.float64]
@@ -187,7 +187,7 @@ def pairs(
         {
             row["image"]: float(row[metric])
             for row in rows
-            if abs(float(row["size_error_pct"])) <= tolerance_pct
+            if within(float(row["size_error_pct"]), tolerance_pct)
             and math.isfinite(float(row[metric]))
         }
         for rows in (baseline, other)

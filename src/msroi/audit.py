@@ -14,7 +14,7 @@ from typing import Any
 
 from msroi import checks_internal, checks_replication, checks_statistical
 from msroi.audit_figures import distribution, verdicts
-from msroi.checks import CONSISTENT, FAMILIES, REGISTRY, Finding, Run, findings
+from msroi.checks import CONSISTENT, FAMILIES, REGISTRY, Finding, Run, findings, kind
 from msroi.conventions import MEASURES
 from msroi.files import fresh_folder, read_csv, read_json, write_csv, write_json, write_text
 from msroi.index import rows_of, test_images
@@ -126,11 +126,6 @@ def cell(value: float | str | None) -> Any:
     if value is None:
         return ""
     return significant(value) if isinstance(value, float) else value
-
-
-def kind(verdict: str) -> str:
-    """Return a verdict without what explains it."""
-    return "explained" if verdict.startswith("explained by") else verdict
 
 
 def summarise(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:

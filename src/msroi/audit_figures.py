@@ -5,16 +5,12 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from msroi.checks import KINDS
 from msroi.plots import save_figure
 
 BINS = 30
-COLOURS = {
-    "consistent": "tab:green",
-    "explained": "tab:blue",
-    "cannot tell": "0.7",
-    "not reproduced": "tab:orange",
-    "inconsistent": "tab:red",
-}
+OF_KINDS = ("tab:red", "tab:orange", "0.7", "tab:blue", "tab:green")
+COLOURS = dict(zip(KINDS[::-1], OF_KINDS[::-1], strict=True))
 
 
 def verdicts(path: Path, counts: Mapping[str, Mapping[str, int]]) -> None:

@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from msroi.checks import KINDS
 from msroi.matched import significant
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name: nothing is fetched
@@ -252,7 +253,6 @@ def verdicts(findings: Iterable[Row]) -> Chart:
         {"paper": paper, "family": family, "verdict": verdict, "numbers": count}
         for (paper, family, verdict), count in counts.items()
     ]
-    order = ["consistent", "explained", "cannot tell", "not reproduced", "inconsistent"]
     return {
         **frame("How many published numbers got which verdict, by paper and family.", values),
         "facet": {
@@ -273,9 +273,9 @@ def verdicts(findings: Iterable[Row]) -> Chart:
                     "field": "verdict",
                     "type": "nominal",
                     "title": None,
-                    "sort": order,
+                    "sort": KINDS[::-1],
                     "scale": {
-                        "domain": order,
+                        "domain": KINDS[::-1],
                         "range": [COLOURS[4], COLOURS[1], COLOURS[0], COLOURS[5], COLOURS[2]],
                     },
                 },

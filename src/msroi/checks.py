@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from msroi import matched
 from msroi.errors import ParameterError
 from msroi.published import Claim, Paper, Place
 
@@ -19,6 +20,8 @@ INCONSISTENT = "inconsistent"
 NOT_REPRODUCED = "not reproduced"
 CANNOT_TELL = "cannot tell"
 EXPLAINED = "explained by "
+# the kinds of verdicts, from the worst to the best
+KINDS = (INCONSISTENT, NOT_REPRODUCED, CANNOT_TELL, "explained", CONSISTENT)
 
 INTERNAL, STATISTICAL, REPLICATION = FAMILIES = ("internal", "statistical", "replication")
 
@@ -76,7 +79,7 @@ class Run:
         """The rows of `conventions` whose size matched, by set, protocol, method and quality."""
         cells: dict[tuple[str, str, str, int], list[Row]] = {}
         for row in self.conventions:
-            if abs(row["size_error_pct"]) <= self.tolerance_pct:
+            if matched.within(row["size_error_pct"], self.tolerance_pct):
                 key = (row["dataset"], row["protocol"], row["method"], int(row["match_quality"]))
                 cells.setdefault(key, []).append(row)
         return cells
@@ -206,6 +209,11 @@ def within(value: float, low: float, high: float) -> bool:
     """Tell whether a value lies within a range, but for the rounding of floats."""
     slack = 1e-9 * max(abs(low), abs(high), 1e-3)
     return low - slack <= value <= high + slack
+
+
+def kind(verdict: str) -> str:
+    """Return a verdict without the reading that explains the number: one of `KINDS`."""
+    return "explained" if verdict.startswith(EXPLAINED) else verdict
 
 
 def verdict_of(*, consistent: bool) -> str:

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from scipy import stats
 
 from msroi.checks import CONFIDENCE, INTERNAL, Finding, Run, check, verdict_of, within
-from msroi.published import BASELINE, METHOD, Paper, Place, Printed, difference
+from msroi.matched import BASELINE
+from msroi.published import METHOD, Paper, Place, Printed, difference
 
 PEAK = 255.0
 VGG16_CONVOLUTIONS = 13
-UP = ("psnr_db", "ssim", "ms_ssim")  # more is better
 
 
 @check(INTERNAL, "the printed numbers are whole and count the same things")

@@ -29,7 +29,8 @@ from msroi.checks import (
     nothing_measured,
 )
 from msroi.conventions import AS_RUN
-from msroi.published import BASELINE, METHOD, Paper, Place, Printed, difference
+from msroi.matched import BASELINE
+from msroi.published import METHOD, Paper, Place, Printed, difference
 from msroi.readings import (
     FEWEST,
     MEANINGS,

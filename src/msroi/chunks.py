@@ -22,6 +22,7 @@ from typing import TypeVar
 from msroi.errors import ParameterError
 from msroi.files import csv_rows, existing, fresh_folder, written_whole
 from msroi.layout import Layout
+from msroi.params import Experiment
 
 NAME = re.compile(r"([1-9][0-9]*)-of-([1-9][0-9]*)")  # as Snakemake's scattergather writes it
 
@@ -105,14 +106,15 @@ def parts(layout: Layout, folders: Iterable[Path]) -> list[Layout]:
 
 def run_whole(
     stage: str,
-    run_chunk: Callable[[Chunk, Layout], None],
-    gather: Callable[[Sequence[Layout]], None],
+    run_chunk: Callable[[Experiment, Layout, Chunk, Layout], None],
+    gather: Callable[[Experiment, Layout, Sequence[Layout]], None],
+    experiment: Experiment,
     layout: Layout,
 ) -> None:
     """Run a stage as one chunk, and gather it."""
     whole = part(layout, fresh_folder(layout.scratch / stage / str(ALL)))
-    run_chunk(ALL, whole)
-    gather([whole])
+    run_chunk(experiment, layout, ALL, whole)
+    gather(experiment, layout, [whole])
     shutil.rmtree(layout.scratch / stage)  # with what stopped runs may have left
 
 

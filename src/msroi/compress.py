@@ -21,6 +21,7 @@ from msroi.images import Pixels, read_grey, read_rgb
 from msroi.index import TestImage, test_images
 from msroi.jpeg import Match
 from msroi.layout import Layout
+from msroi.matched import flag
 from msroi.params import Compress, Experiment
 
 COLUMNS = (
@@ -61,12 +62,7 @@ def compress_image(
 
 def run(experiment: Experiment, layout: Layout) -> None:
     """Compress every test image; write the files and their index."""
-    chunks.run_whole(
-        "compress",
-        partial(run_chunk, experiment, layout),
-        partial(gather, experiment, layout),
-        layout,
-    )
+    chunks.run_whole("compress", run_chunk, gather, experiment, layout)
 
 
 def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout) -> None:
@@ -111,6 +107,6 @@ def index_row(
         "bytes": len(match.data),
         "target_bytes": match.target_bytes,
         "size_error_pct": f"{match.size_error_pct:.4f}",
-        "matched": "true" if match.within(params.size_tolerance_pct) else "false",
+        "matched": flag(match.size_error_pct, params.size_tolerance_pct),
         "encoder": made_by.version,
     }

@@ -25,13 +25,12 @@ from msroi.files import write_csv, write_json
 from msroi.images import Pixels, read_grey, read_rgb
 from msroi.index import TestImage, test_images
 from msroi.layout import Layout
-from msroi.matched import mean, sd, significant
+from msroi.matched import BASELINE, mean, sd, significant
 from msroi.params import Compress, Experiment
 from msroi.selection import first_by_name
-from msroi.two_pass import blend
+from msroi.two_pass import MsRoi, blend
 
 AS_RUN = "as run"
-BASELINE, TWO_PASS = "jpeg", "msroi"
 MEASURES = (
     *("psnr_rgb_db", "psnr_luma_db"),
     *("ssim_luma", "ssim_luma_uniform", "ssim_rgb", "ssim_rgb_uniform", "ms_ssim_luma"),
@@ -142,7 +141,7 @@ def arms(
         reference = final(image, quality)
         yield BASELINE, quality, jpeg.Match(quality, reference, len(reference))
         target = round(len(reference) * (1 + protocol.more_bytes_pct / 100))
-        yield TWO_PASS, quality, jpeg.match_size(partial(final, blended), target, start=quality)
+        yield MsRoi.name, quality, jpeg.match_size(partial(final, blended), target, start=quality)
 
 
 def photograph_rows(

@@ -10,6 +10,7 @@ from msroi import jpeg
 from msroi.compress import compress_image
 from msroi.gallery import METHODS, ORIGINAL_QUALITY, photograph
 from msroi.images import Pixels
+from msroi.matched import flag
 from msroi.metrics import measure
 from msroi.page import Page
 from msroi.params import Compress
@@ -46,7 +47,7 @@ def explained(
             {
                 "method": made_by.name,
                 "bytes": len(match.data),
-                "matched": "true" if match.within(params.size_tolerance_pct) else "false",
+                "matched": flag(match.size_error_pct, params.size_tolerance_pct),
                 **measure(image, jpeg.decode(match.data), saliency),
                 "encoder": made_by.version,
             }

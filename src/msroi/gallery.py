@@ -116,25 +116,25 @@ def gains(rows: Iterable[Row]) -> dict[tuple[str, int, str, str], list[float]]:
 
 
 def ranked(
-    rows: Iterable[Row], method: str, measure: str = "wpsnr_rgb_db"
+    photographs: Mapping[tuple[str, str], Sequence[Row]],
+    method: str,
+    measure: str = "wpsnr_rgb_db",
 ) -> list[tuple[str, str]]:
     """Return the photographs, from that which a method serves worst to that which it serves best.
 
     Parameters
     ----------
-    rows
-        Those of metrics/per_image.csv at one quality. A photograph without a gain comes last.
+    photographs
+        By data set and image the rows of metrics/per_image.csv at one quality, with `matched`. A
+        photograph without a gain comes last.
     """
-    by_photograph: dict[tuple[str, str], dict[str, Row]] = {}
-    for row in rows:
-        by_photograph.setdefault((row["dataset"], row["image"]), {})[row["method"]] = row
 
     def key(place: tuple[str, str]) -> tuple[bool, float, tuple[str, str]]:
-        of_place = by_photograph[place]
+        of_place = {row["method"]: row for row in photographs[place]}
         gained = gain(of_place[method], of_place[BASELINE], measure)
         return gained is None, gained or 0.0, place
 
-    return sorted(by_photograph, key=key)
+    return sorted(photographs, key=key)
 
 
 def evenly(items: Sequence[T], count: int) -> list[T]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,12 +101,7 @@ def is_test(row: Mapping[str, str]) -> bool:
 
 def run(experiment: Experiment, layout: Layout) -> None:
     """Make the maps of every test image, and measure how they differ and how good they are."""
-    chunks.run_whole(
-        "heatmap",
-        partial(run_chunk, experiment, layout),
-        partial(gather, experiment, layout),
-        layout,
-    )
+    chunks.run_whole("heatmap", run_chunk, gather, experiment, layout)
 
 
 def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout) -> None:

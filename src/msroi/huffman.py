@@ -42,7 +42,7 @@ def code_lengths(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
     The procedure of T.81, Annex K.2 (Figures K.1 to K.3): Huffman's, with one point kept
     free so that no code is all ones, and codes of more than 16 bits shortened. `counts` is
-    flat; among symbols of one length the more frequent never has the longer code.
+    flat. Where no code had to be shortened, a more frequent symbol never has the longer one.
     """
     frequency = np.append(counts, 1).astype(np.int64)
     reserved = frequency.size - 1

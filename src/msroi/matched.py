@@ -21,6 +21,16 @@ def significant(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 
+def within(size_error_pct: float, tolerance_pct: float) -> bool:
+    """Say whether a file's size is matched: off by at most the tolerance, either way."""
+    return abs(size_error_pct) <= tolerance_pct
+
+
+def flag(size_error_pct: float, tolerance_pct: float) -> str:
+    """Return what the column `matched` has of a file."""
+    return "true" if within(size_error_pct, tolerance_pct) else "false"
+
+
 def matched(rows: Iterable[Row]) -> list[Row]:
     """Return the rows whose file size was matched."""
     return [row for row in rows if is_matched(row)]

@@ -9,7 +9,6 @@ import os
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -100,12 +99,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
     ImageError
         If an image can't be read or the sizes differ; the message names the file.
     """
-    chunks.run_whole(
-        "metrics",
-        partial(run_chunk, experiment, layout),
-        partial(gather, experiment, layout),
-        layout,
-    )
+    chunks.run_whole("metrics", run_chunk, gather, experiment, layout)
 
 
 def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout) -> None:

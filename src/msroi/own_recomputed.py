@@ -24,7 +24,7 @@ from msroi import (
     spread,
 )
 from msroi.layout import Layout
-from msroi.matched import BASELINE
+from msroi.matched import BASELINE, flag
 from msroi.own_checked import RECOMPUTED, Checked, differs, missing, named
 from msroi.own_tables import (
     ROUNDED,
@@ -242,7 +242,7 @@ def per_image(experiment: Experiment, layout: Layout) -> list[Row]:
     rows = read_table(layout.metrics / "per_image.csv", metrics.COLUMNS)
     for row in rows:
         error = jpeg.size_error_pct(row["bytes"], row["target_bytes"])
-        row["matched"] = "true" if abs(error) <= tolerance else "false"
+        row["matched"] = flag(error, tolerance)
         row["ms_ssim_scales"] = len(measures.SCALE_WEIGHTS)
     return rows
 

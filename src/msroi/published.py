@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from msroi.errors import ParameterError
 from msroi.files import read_csv
+from msroi.matched import BASELINE
 from msroi.params import read_yaml
 
 NONE = "none"
@@ -25,7 +26,7 @@ Cell = tuple[str, str, int, str, str]
 TABLE_COLUMNS = ("table", "dataset", "image", "match_quality", "method", "measure", "value")
 PAPER_KEYS = frozenset({"title", "authors", "year", "licence", "made_up", "samples", "claims"})
 CLAIM_KEYS = frozenset({"id", "place", "quote", "check"})
-BASELINE, METHOD = "jpeg", "msroi"
+METHOD = "msroi"  # the paper's, which it compares with plain JPEG
 
 
 class Printed(str):

@@ -16,7 +16,7 @@ from msroi.layout import Layout
 from msroi.matched import BASELINE
 from msroi.page import render
 from msroi.params import Experiment
-from msroi.report_page import report_page, signed
+from msroi.report_page import GAINS, mean_gains, report_page
 from msroi.selection import Photograph, first_by_name
 
 IMAGE_COLUMNS = ("image", "method", "mse_rgb", "psnr_rgb_db", "ssim_luma", "ms_ssim_luma", "bytes")
@@ -163,30 +163,18 @@ def without_html(text: str) -> str:
 def summary_text(experiment: Experiment, layout: Layout, metrics: Mapping[str, Any]) -> str:
     """Return the short table that ends a run: what each method gained over plain JPEG."""
     qualities = experiment.compress.match_qualities
-    gains = {
-        "PSNR dB": ("psnr_rgb_db", 2),
-        "SSIM": ("ssim_luma", 4),
-        "wPSNR dB": ("wpsnr_rgb_db", 2),
-    }
+    titles = [short if short == "SSIM" else f"{short} dB" for short, _ in GAINS.values()]
     lines = [
         f"Experiment {experiment.name}: each method minus plain JPEG of the same size",
         "(means over the photographs whose size was matched; n at the quality that has the fewest)",
         "",
-        " " * 30 + "".join(f"{title:>{8 * len(qualities)}}" for title in gains),
+        " " * 30 + "".join(f"{title:>{8 * len(qualities)}}" for title in titles),
         f"{'set':<13}{'method':<13}{'n':>4}"
-        + "".join(f"{f'Q{q}':>8}" for q in qualities) * len(gains),
+        + "".join(f"{f'Q{q}':>8}" for q in qualities) * len(titles),
     ]
-    for dataset in metrics:
-        for method in experiment.compress.methods:
-            if method == BASELINE:
-                continue
-            cells = [metrics[dataset][method][f"q{quality}"]["minus_jpeg"] for quality in qualities]
-            values = "".join(
-                f"{signed(cell[measure], decimals):>8}"
-                for measure, decimals in gains.values()
-                for cell in cells
-            )
-            lines.append(f"{dataset:<13}{method:<13}{min(cell['n'] for cell in cells):>4}{values}")
+    for dataset, method, counts, values in mean_gains(experiment, metrics):
+        cells = "".join(f"{value:>8}" for value in values)
+        lines.append(f"{dataset:<13}{method:<13}{counts[0]:>4}{cells}")
     lines += [
         "",
         f"tables   {layout.tables}/table1.md … table4.md, {layout.metrics}/per_image.csv",

@@ -1,7 +1,7 @@
 """What the page of stage report shows: the experiment's tables, photographs and figures."""
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
@@ -11,11 +11,12 @@ from typing import Any
 import yaml
 
 from msroi import charts, gallery, pipeline, published
+from msroi.checks import KINDS, kind
 from msroi.files import read_csv, read_json
 from msroi.gallery import METHODS, photograph
 from msroi.images import read_grey, read_rgb
 from msroi.layout import Layout
-from msroi.matched import BASELINE
+from msroi.matched import BASELINE, flag
 from msroi.page import Figure, Page, Table, table
 from msroi.params import Experiment
 from msroi.version import version_of
@@ -72,15 +73,14 @@ TITLES = {
     "check": "check",
     "evidence": "evidence",
 }
-DECIMALS = {"psnr_rgb_db": 2, "ssim_luma": 4, "wpsnr_rgb_db": 2}
-SHORT = {"psnr_rgb_db": "PSNR", "ssim_luma": "SSIM", "wpsnr_rgb_db": "wPSNR"}
+# the measures whose gains are summed up: their short names and decimals
+GAINS = {"psnr_rgb_db": ("PSNR", 2), "ssim_luma": ("SSIM", 4), "wpsnr_rgb_db": ("wPSNR", 2)}
 STATISTICS = (
     *("dataset", "metric", "match_quality", "method", "n", "mean_jpeg", "mean_method"),
     *("difference", "difference_ci_low", "difference_ci_high", "oneway_p", "paired_p_holm", "note"),
 )
 FINDINGS = ("paper", "place", "published", "verdict", "evidence", "found", "range", "check")
 BD_RATES = ("dataset", "method", "against", "measure", "n", "bd_rate_pct", "sd")
-VERDICTS = ("inconsistent", "not reproduced", "explained", "cannot tell", "consistent")
 PACKAGES = (
     *("msroi", "jax", "flax", "optax", "numpy", "pillow", "scikit-image", "statsmodels"),
     *("jpeglib", "mozjpeg-lossless-optimization", "pyjpegli", "snakemake", "dvc"),
@@ -109,11 +109,12 @@ def report_page(
     conventions
         What numbers mean, a sentence each.
     """
-    judged = [{**row, "matched": matched(row, experiment)} for row in rows]
+    tolerance = experiment.compress.size_tolerance_pct
+    judged = [{**row, "matched": flag(float(row["size_error_pct"]), tolerance)} for row in rows]
     anova = read_csv(layout.anova / "anova.csv")
     curves = read_csv(layout.rate_distortion / "curves.csv")
     findings = [finding(row) for row in read_csv(layout.audit / "audit.csv")]
-    findings.sort(key=lambda row: VERDICTS.index(kind(row["verdict"])))
+    findings.sort(key=lambda row: KINDS.index(kind(row["verdict"])))
     model = read_json(layout.model / "summary.json")
     shown, note = photographs(experiment, layout, judged)
     return Page(
@@ -141,7 +142,7 @@ def report_page(
             f"{experiment.train.trainable}."
         ),
         audit=titled("Published numbers and their verdicts", FINDINGS, findings, id="findings"),
-        verdicts=[one for one in VERDICTS if one in {kind(row["verdict"]) for row in findings}],
+        verdicts=[one for one in KINDS if one in {kind(row["verdict"]) for row in findings}],
         conventions=[line.replace("`", "") for line in conventions],
         provenance=[inputs(experiment), packages()],
         parameters=yaml.safe_dump(asdict(experiment), sort_keys=False),
@@ -178,17 +179,6 @@ def rounded(text: str) -> str:
         return text
 
 
-def kind(verdict: str) -> str:
-    """Return a verdict without the reading that it names: explained by luma -> explained."""
-    return verdict.partition(" by ")[0]
-
-
-def matched(row: Mapping[str, str], experiment: Experiment) -> str:
-    """Say whether a file has the size of plain JPEG within the tolerance, "true" or "false"."""
-    error = abs(float(row["size_error_pct"]))
-    return "true" if error <= experiment.compress.size_tolerance_pct else "false"
-
-
 def photographs(
     experiment: Experiment, layout: Layout, rows: Sequence[Mapping[str, str]]
 ) -> tuple[list[dict[str, Any]], str]:
@@ -211,7 +201,7 @@ def photographs(
         return photograph(place, original, saliency, files, at_quality[place])
 
     by = methods[-1]
-    places = gallery.ranked([row for of_one in at_quality.values() for row in of_one], by)
+    places = gallery.ranked(at_quality, by)
     chosen = gallery.fitting(places, lambda place: picture_bytes(of(place)))
     what = (
         "All photographs"
@@ -243,27 +233,42 @@ def titled(
 
 def gains_table(experiment: Experiment, summary: Mapping[str, Any]) -> Table:
     """Return what each method gains over plain JPEG, by set; `summary` is metrics/summary.json."""
-    qualities = experiment.compress.match_qualities
     columns = ["set", "method", "n"] + [
-        f"{short} {quality}" for short in SHORT.values() for quality in qualities
+        f"{short} {quality}"
+        for short, _ in GAINS.values()
+        for quality in experiment.compress.match_qualities
     ]
     rows = []
-    for dataset, methods in summary.items():
-        for method in (name for name in experiment.compress.methods if name != BASELINE):
-            cells = [methods[method][f"q{quality}"]["minus_jpeg"] for quality in qualities]
-            counts = sorted({cell["n"] for cell in cells})
-            n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-            values = [
-                signed(cell[name], decimals)
-                for name, decimals in DECIMALS.items()
-                for cell in cells
-            ]
-            rows.append([dataset, method, n, *(value.replace("-", "−") for value in values)])
+    for dataset, method, counts, values in mean_gains(experiment, summary):
+        n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        rows.append([dataset, method, n, *(value.replace("-", "−") for value in values)])
     note = (
         "Mean differences over the photographs whose size both have matched, by the quality of "
         "plain JPEG; PSNR in dB; wPSNR is PSNR weighted by saliency."
     )
     return Table("Gain over plain JPEG of the same size", columns, rows, note)
+
+
+def mean_gains(
+    experiment: Experiment, summary: Mapping[str, Any]
+) -> Iterator[tuple[str, str, list[int], list[str]]]:
+    """Yield what each method gains over plain JPEG, by set; `summary` is metrics/summary.json.
+
+    That is set, method, how many photographs there are at the qualities, sorted, and the mean
+    differences as text: of each of `GAINS` at each quality.
+    """
+    for dataset, methods in summary.items():
+        for method in (name for name in experiment.compress.methods if name != BASELINE):
+            cells = [
+                methods[method][f"q{quality}"]["minus_jpeg"]
+                for quality in experiment.compress.match_qualities
+            ]
+            values = [
+                signed(cell[measure], decimals)
+                for measure, (_, decimals) in GAINS.items()
+                for cell in cells
+            ]
+            yield dataset, method, sorted({cell["n"] for cell in cells}), values
 
 
 def signed(value: float | None, decimals: int) -> str:

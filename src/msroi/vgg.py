@@ -25,6 +25,7 @@ CONVOLUTIONS = (2, 2, 3, 3, 3)
 WIDTHS = (64, 128, 256, 512, 512)
 HEAD = 3
 SMALLEST = 1e-6  # what is added to features before their root
+PATCHES_BYTES = 4 << 20  # of patches that are multiplied at once in `kernel_gradient`
 
 # How many of the five blocks keep their pretrained weights, by `train.trainable`
 FROZEN_BLOCKS = {"all": 0, "block5": 4, "head": 5}
@@ -87,10 +88,12 @@ def convolution(
 
 
 def kernel_gradient(x: jax.Array, out: jax.Array) -> jax.Array:
-    """Return the gradient of a 3x3 convolution with respect to its kernel, by nine products.
+    """Return the gradient of a 3x3 convolution with respect to its kernel.
 
-    XLA's own, a convolution with a kernel as large as the image, is several times slower on
-    CPUs (docs/performance.md).
+    It is the sum, over all places in all images, of what the kernel sees there times the
+    gradient at that place: a product of two matrices for a few rows of an image, whose
+    patches fit into a core's cache (`PATCHES_BYTES`). XLA's own, a convolution with a
+    kernel as large as the image, is several times slower on CPUs (docs/performance.md).
 
     Parameters
     ----------
@@ -103,11 +106,26 @@ def kernel_gradient(x: jax.Array, out: jax.Array) -> jax.Array:
     -------
     `(3, 3, n_in, n_out)`
     """
-    _, height, width, _ = x.shape
+    batch, height, width, n_in = x.shape
+    n_out = out.shape[-1]
+    row_bytes = width * 9 * n_in * x.dtype.itemsize
+    fitting = range(1, max(PATCHES_BYTES // row_bytes, 1) + 1)
+    rows = max(count for count in fitting if height % count == 0)
     edged = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    shifted = [edged[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
-    products = [jnp.einsum("bhwi,bhwo->io", part, out) for part in shifted]
-    return jnp.stack(products).reshape(3, 3, *products[0].shape)
+
+    def add(total: jax.Array, place: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+        image, top = place
+        seen = lax.dynamic_slice(edged, (image, top, 0, 0), (1, rows + 2, width + 2, n_in))
+        shifted = [seen[:, y : y + rows, z : z + width] for y in range(3) for z in range(3)]
+        patches = jnp.concatenate(shifted, axis=-1).reshape(rows * width, 9 * n_in)
+        of_rows = lax.dynamic_slice(out, (image, top, 0, 0), (1, rows, width, n_out))
+        of_rows = of_rows.reshape(rows * width, n_out)
+        product = jnp.matmul(of_rows.T, patches, preferred_element_type=jnp.float32)
+        return total + product, None
+
+    images, tops = jnp.asarray(np.mgrid[:batch, :height:rows].reshape(2, -1))
+    total, _ = lax.scan(add, jnp.zeros((n_out, 9 * n_in), jnp.float32), (images, tops))
+    return total.T.reshape(3, 3, n_in, n_out).astype(x.dtype)
 
 
 class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here

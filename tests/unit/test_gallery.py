@@ -67,7 +67,8 @@ def test_photographs_are_ranked_from_worst_to_best_and_missed_sizes_come_last():
     rows = [row("jpeg", 30, image=image) for image in "abc"]
     rows += [row("msroi", 31, image="a"), row("msroi", 29, image="b")]
     rows += [row("msroi", 99, "false", image="c")]
-    names = [image for _, image in gallery.ranked(rows, "msroi")]
+    photographs = {("set", name): [one for one in rows if one["image"] == name] for name in "abc"}
+    names = [image for _, image in gallery.ranked(photographs, "msroi")]
     assert names == ["b", "a", "c"]
 
 

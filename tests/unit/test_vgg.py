@@ -289,8 +289,10 @@ def test_rooted_features_of_an_image_without_any_are_finite_with_their_gradient(
 
 
 @pytest.mark.parametrize("shape", [(2, 6, 8, 3, 5), (1, 2, 2, 4, 1)])
-def test_the_gradient_of_a_kernel_is_xlas(shape):
-    """By nine products as by XLA's convolution, and the same bits each time."""
+@pytest.mark.parametrize("patches_bytes", [1, 2000, vgg.PATCHES_BYTES])
+def test_the_gradient_of_a_kernel_is_xlas(shape, patches_bytes, monkeypatch):
+    """Row by row, two rows or all at once as by XLA's convolution, and the same bits each time."""
+    monkeypatch.setattr(vgg, "PATCHES_BYTES", patches_bytes)
     batch, height, width, given, filters = shape
     rng = np.random.default_rng(0)
     x = rng.normal(size=(batch, height, width, given)).astype(np.float32)
