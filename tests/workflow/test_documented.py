@@ -50,6 +50,7 @@ ELSEWHERE = {
     "make test": "not run: this is what runs the tests",
     "make reproduce": REPRODUCE,
     'make reproduce REPRODUCE="mine --threads 1 --chunks 2"': REPRODUCE,
+    'make reproduce REPRODUCE="demo --threads 1 --chunks 3 --write"': REPRODUCE,
     "MSROI_MIRROR=/path/to/files make paper-cpu": HOURS,
     "MSROI_MIRROR=/path/to/files snakemake": HOURS,
     "snakemake --profile profiles/slurm": SLURM,
@@ -79,7 +80,6 @@ ELSEWHERE = {
     + "test_cli_audit.py::test_strict_fails_where_a_number_is_doubtful",
     "msroi completion bash": COMPLETION,
     "msroi completion --help": COMPLETION,
-    "msroi train --experiment demo": NEWCOMER,
     "msroi prepare --experiment x": UNIT + "test_hostile_parameters.py",
     "PYTHONPATH=src:tests/unit python -m hostile": UNIT
     + "test_hostile_page.py::test_the_page_shows_the_corpus",
