@@ -224,12 +224,13 @@ class States(RuleBasedStateMachine):
     def go_back(self, stage: str, out: str, before: Mapping[str, str]) -> None:
         """Do what the refusal says, and check that all is as before.
 
-        What DVC keeps comes back without a run, anything else by one.
+        What DVC keeps comes back without a run; anything else by one, unless DVC has the same
+        bytes from another run.
         """
         kept = self.keys[stage] in self.known[stage]
         self.project.run("rm", "-r", out)
         ran = ran_by_dvc(self.project.run("dvc", "repro"))
-        assert ran == ({pipeline.ADOPT} if kept else {pipeline.ADOPT, stage}), (ran, kept)
+        assert {pipeline.ADOPT} <= ran <= {pipeline.ADOPT} | (set() if kept else {stage}), ran
         assert hashes(self.project) == before
         self.agree(ran - {pipeline.ADOPT} - self.model.forgotten)
 
