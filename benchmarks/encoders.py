@@ -17,11 +17,12 @@ from typing import TypeVar
 
 from benchmarks.comparison import Comparison, side_by_side
 from benchmarks.setting import HEIGHT_PX, PHOTOS, WIDTH_PX, centred_map, on_one_core, photographs
-from msroi import jpeg, params
-from msroi.encoders import METHODS, Encoder, Saliency, encoder
+from msroi.encoders import jpeg
+from msroi.encoders.jpeg import Match
+from msroi.encoders.methods import METHODS, Encoder, Saliency, encoder
+from msroi.experiment import params
+from msroi.experiment.params import Compress
 from msroi.images import Pixels, read_rgb
-from msroi.jpeg import Match
-from msroi.params import Compress
 
 QUALITY = 50
 REPEATS = 5

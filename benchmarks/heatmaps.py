@@ -11,13 +11,14 @@ import jax
 
 from benchmarks.comparison import Comparison, seconds, side_by_side, speed_ratios
 from benchmarks.setting import HEIGHT_PX, WIDTH_PX, photographs
-from msroi import Model, heatmap
-from msroi.heatmap import Wanted
+from msroi import Model
+from msroi.experiment.layout import Layout
 from msroi.images import Pixels, read_rgb, to_8_bit, write_image
-from msroi.layout import Layout
+from msroi.measures.saliency_quality import Marked
+from msroi.network.saliency import OWN, full_size
 from msroi.plots import overlay
-from msroi.saliency import OWN, full_size
-from msroi.saliency_quality import Marked
+from msroi.stages import heatmap
+from msroi.stages.heatmap import Wanted
 
 IMAGES = 8
 UNKNOWN = Marked({}, {}, {})  # the quality of maps belongs to the experiment, not to the maps

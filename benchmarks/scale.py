@@ -29,11 +29,11 @@ from safetensors.numpy import save_file
 
 from benchmarks import table
 from benchmarks.comparison import Comparison
-from msroi import index, params
+from msroi.experiment import params, prepared_images
+from msroi.experiment.layout import Layout
+from msroi.experiment.params import Train
 from msroi.files import existing, write_csv, write_json
 from msroi.images import write_image
-from msroi.layout import Layout
-from msroi.params import Train
 
 COUNTS = (100, 1000, 5000, 20000)
 CHUNK_IMAGES = 1000
@@ -191,8 +191,8 @@ def write_photographs(folder: Path, count: int) -> None:
         write_image(folder / path, pixels.astype(np.uint8))
         row = {"row": number, "split": "test", "dataset": "small", "image": path.stem}
         size = {"path": path.as_posix(), "width": WIDTH_PX, "height": HEIGHT_PX}
-        rows.append(dict.fromkeys(index.COLUMNS, "") | row | size)
-    write_csv(folder / layout.index, index.COLUMNS, rows)
+        rows.append(dict.fromkeys(prepared_images.COLUMNS, "") | row | size)
+    write_csv(folder / layout.index, prepared_images.COLUMNS, rows)
 
 
 def write_maps(folder: Path, count: int) -> None:

@@ -6,7 +6,7 @@ import platform
 import numpy as np
 from PIL import Image, ImageOps
 
-from msroi.encoders import Saliency
+from msroi.encoders.methods import Saliency
 from msroi.images import Pixels
 
 PHOTOS = ("astronaut", "coffee", "chelsea")  # of skimage.data

@@ -9,9 +9,10 @@ from typing import TypeVar
 from benchmarks.comparison import Comparison, Work, seconds, side_by_side, speed_ratios
 from benchmarks.setting import PHOTOS, on_one_core, photographs
 from benchmarks.torch_vgg import needed
-from msroi import jpeg, measures
+from msroi.encoders import jpeg
 from msroi.images import Pixels
-from msroi.measures import Plane
+from msroi.measures import distortion
+from msroi.measures.distortion import Plane
 
 QUALITY = 50
 TOLERANCE = 1e-6
@@ -36,9 +37,9 @@ def measure(repeats: int) -> list[Comparison]:
         bound="at least",
     )
     what = f"of luma, {width}x{height} `{PHOTOS[0]}` and its JPEG {QUALITY}"
-    planes = measures.luma(pair[0]), measures.luma(pair[1])
+    planes = distortion.luma(pair[0]), distortion.luma(pair[1])
     ssim_s = timed(ssim, of_scikit_image, planes, repeats)
-    ms_ssim_s = timed(measures.ms_ssim_luma, of_pytorch, pair, repeats)
+    ms_ssim_s = timed(distortion.ms_ssim_luma, of_pytorch, pair, repeats)
     rows = [
         row(
             job="ssim",
@@ -83,7 +84,7 @@ def agree(ours: float, theirs: float) -> None:
 
 def ssim(reference: Plane, distorted: Plane) -> float:
     """Return our SSIM of luma planes."""
-    return measures.ssim(reference, distorted, measures.PEAK)
+    return distortion.ssim(reference, distorted, distortion.PEAK)
 
 
 def of_scikit_image(reference: Plane, distorted: Plane) -> float:
@@ -99,9 +100,9 @@ def of_scikit_image(reference: Plane, distorted: Plane) -> float:
             reference,
             distorted,
             gaussian_weights=True,
-            sigma=measures.WINDOW_SIGMA_PX,
+            sigma=distortion.WINDOW_SIGMA_PX,
             use_sample_covariance=False,
-            data_range=measures.PEAK,
+            data_range=distortion.PEAK,
         )
     )
 
@@ -120,18 +121,18 @@ def of_pytorch(reference: Pixels, distorted: Pixels) -> float:
     with needed("PyTorch and pytorch-msssim"):
         import pytorch_msssim  # type: ignore[import-not-found, unused-ignore]
         import torch  # type: ignore[import-not-found, unused-ignore]
-    planes = (measures.luma(image) for image in (reference, distorted))
+    planes = (distortion.luma(image) for image in (reference, distorted))
     tensors = (torch.from_numpy(plane).to(torch.float32)[None, None] for plane in planes)
     with torch.inference_mode():
-        return float(pytorch_msssim.ms_ssim(*tensors, data_range=measures.PEAK))
+        return float(pytorch_msssim.ms_ssim(*tensors, data_range=distortion.PEAK))
 
 
 def limit(row: Comparison, pair: tuple[Pixels, Pixels]) -> str:
     """Say how long the luma of both images and the windows of one scale take."""
-    planes = [measures.luma(image) for image in pair]
+    planes = [distortion.luma(image) for image in pair]
     parts: dict[str, Work] = {
-        "luma": lambda: [measures.luma(image) for image in pair],
-        "the windows": lambda: measures.ssim(planes[0], planes[1], measures.PEAK),
+        "luma": lambda: [distortion.luma(image) for image in pair],
+        "the windows": lambda: distortion.ssim(planes[0], planes[1], distortion.PEAK),
     }
     took = ", ".join(f"{name} {1000 * seconds(work):.1f} ms" for name, work in parts.items())
     return f"of our {1000 * min(row.seconds['ours']):.1f} ms: {took}"

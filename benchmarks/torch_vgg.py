@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msroi import vgg
 from msroi.errors import MissingError
+from msroi.network import vgg
 
 
 @contextmanager

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from benchmarks import torch_vgg
 from benchmarks.comparison import Comparison, seconds, side_by_side, speed_ratios
 from benchmarks.trunk import fastest, normalised, pretrained
-from msroi import params, vgg
-from msroi.params import Train
-from msroi.steps import Trainer
+from msroi.experiment import params
+from msroi.experiment.params import Train
+from msroi.network import vgg
+from msroi.network.training_step import Trainer
 
 EXPERIMENT = "paper"  # whose network and batch
 CLASSES = 102  # of Caltech-101 with its background

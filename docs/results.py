@@ -7,8 +7,8 @@ them.
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from msroi.experiment.layout import Layout
 from msroi.files import csv_rows, write_text
-from msroi.layout import Layout
 
 EXPERIMENT = Layout("paper-cpu")
 KILLS = Path("results/torture/kills.csv")

@@ -8,9 +8,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from PIL import Image
 
+from msroi.experiment.layout import Layout
 from msroi.files import csv_rows
 from msroi.images import Pixels, read_rgb
-from msroi.layout import Layout
 
 DATASET, IMAGE, QUALITY = "salient", "astronaut", 30
 CLOSE_PX = (120, 340, 230, 450)  # left, top, right, bottom: the patch on the suit

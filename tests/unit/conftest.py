@@ -14,13 +14,15 @@ import yaml
 from PIL import Image
 from safetensors.numpy import save_file
 
-from msroi import augment, index, inputs, params
-from msroi.fetch import fetch
+from msroi.experiment import params, prepared_images
+from msroi.experiment.layout import Layout
+from msroi.experiment.params import Experiment
 from msroi.files import write_csv
-from msroi.layout import Layout
-from msroi.params import Experiment
-from msroi.sources import TABLE, choose, read
-from msroi.weights import convert
+from msroi.network import features
+from msroi.sources.fetch import fetch
+from msroi.sources.table import TABLE, choose, read
+from msroi.sources.weights import convert
+from msroi.stages import augment
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ("checks", "plain", "stripes")
@@ -100,7 +102,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vgg16: Path) -> Cal
     """Make the tiny project with images of `side` pixels, and work in its folder."""
 
     def build(side: int = 32, folder: str = "project") -> Project:
-        monkeypatch.setattr(inputs, "FEATURE_BATCH", 6)
+        monkeypatch.setattr(features, "FEATURE_BATCH", 6)
         root = tmp_path / folder
         root.mkdir()
         monkeypatch.chdir(root)
@@ -140,9 +142,9 @@ def prepare(project: Project, side: int) -> None:
         photo.save(path)
         images.append(np.asarray(photo.resize((side, side), Image.Resampling.BILINEAR)))
         rows.append({"split": "test", "dataset": "photos", "image": name})
-    empty = dict.fromkeys(index.COLUMNS, "")
+    empty = dict.fromkeys(prepared_images.COLUMNS, "")
     table = [empty | row | {"row": number} for number, row in enumerate(rows)]
-    write_csv(layout.index, index.COLUMNS, table)
+    write_csv(layout.index, prepared_images.COLUMNS, table)
     np.save(layout.packed, np.stack(images))
     train = [row["row"] for row in table if row["split"] == "train"]
     write_csv(layout.plan, augment.COLUMNS, augment.plan_rows(project.experiment, train))

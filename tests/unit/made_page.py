@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 from skimage import data
 
-from msroi import charts, params
-from msroi.explain import explained
-from msroi.page import Figure, Page, Table
+from msroi.experiment import params
+from msroi.photos.explain import explained
+from msroi.report import charts
+from msroi.report.page import Figure, Page, Table
 
 HOSTILE = """<script>alert('x')</script>&"name\"</script>"""
 METHODS = ("jpeg", "msroi", "roi-trellis")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from msroi.published import Claim, Paper, Place, Printed, Sample
+from msroi.audit.published import Claim, Paper, Place, Printed, Sample
 
 Numbers = dict[Place, str]
 

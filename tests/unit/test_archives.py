@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from msroi import archives
-from msroi.archives import extract, is_archive, without_suffix
 from msroi.errors import SourceError
+from msroi.sources import archives
+from msroi.sources.archives import extract, is_archive, without_suffix
 
 Member = tuple[str, bytes]
 

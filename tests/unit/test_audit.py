@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from seeded import KINDS, Seeded
 
-from msroi import audit, checks
-from msroi.audit import Entry
-from msroi.checks import CONSISTENT, INCONSISTENT, REGISTRY, Run
-from msroi.checks_replication import NEAR_BYTES_PCT, NEAR_DB
+from msroi.audit import check as audit_check
+from msroi.audit.check import CONSISTENT, INCONSISTENT, REGISTRY, Run
+from msroi.audit.published import Paper, read_paper
+from msroi.audit.replication import NEAR_BYTES_PCT, NEAR_DB
+from msroi.experiment.layout import Layout
 from msroi.files import read_csv, read_json
-from msroi.layout import Layout
-from msroi.published import Paper, read_paper
+from msroi.stages import audit
+from msroi.stages.audit import Entry
 
 ROOT = Path(__file__).parents[2]
 LAYOUT = Layout("paper-cpu")
@@ -89,7 +90,7 @@ def test_every_row_has_a_verdict_and_evidence() -> None:
 
 def test_at_least_60_checks_of_three_families_run(found: list[Entry]) -> None:
     families = Counter(entry.family for entry in found)
-    assert families.keys() == set(checks.FAMILIES)
+    assert families.keys() == set(audit_check.FAMILIES)
     assert families.total() >= 60
     assert {entry.claim.check for entry in found} == set(REGISTRY)
 
@@ -153,7 +154,7 @@ def test_the_planted_errors_of_the_made_up_example_are_found(run: Run) -> None:
 
 def test_without_a_set_of_the_papers_kind_replication_can_not_tell(paper: Paper, run: Run) -> None:
     nothing = replace(run, sets={}, spread=[], images={}, classes={}, jpeg_sources={})
-    found = [e for e in audit.entries(paper, nothing) if e.family != checks.INTERNAL]
+    found = [e for e in audit.entries(paper, nothing) if e.family != audit_check.INTERNAL]
     assert {entry.finding.verdict for entry in found} == {"cannot tell"}
 
 
@@ -220,6 +221,6 @@ def test_the_documentation_lists_every_check_with_what_it_assumes() -> None:
 def test_the_documentation_names_the_committed_counts() -> None:
     summary = read_json(LAYOUT.audit / "summary.json")["selimovic-2018"]
     assert re.search(rf"\b{summary['checks']} checks\b", PAGE)
-    for family in checks.FAMILIES:
+    for family in audit_check.FAMILIES:
         for kind, count in summary[family].items():
             assert re.search(rf"\| {family} \|.*\b{count}\b", PAGE), (family, kind, count)

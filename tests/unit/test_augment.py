@@ -9,12 +9,14 @@ import skimage.data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msroi import augment, images, index, params
-from msroi.augment import draw_view, transform
+from msroi import images
 from msroi.errors import MissingError
+from msroi.experiment import params, prepared_images
+from msroi.experiment.layout import Layout
+from msroi.experiment.params import Augment
 from msroi.files import write_csv
-from msroi.layout import Layout
-from msroi.params import Augment
+from msroi.stages import augment
+from msroi.stages.augment import draw_view, transform
 
 ROOT = Path(__file__).parents[2]
 PAPER = Augment(views=3, plain_view=False, rotation_deg=30, scale_pct=30, flips=True)
@@ -193,7 +195,11 @@ def layout(tmp_path, monkeypatch):
     layout = Layout("tiny")
     splits = ["train" if row in TRAIN else "validate" for row in range(9)]
     rows = [{"row": row, "split": split} for row, split in enumerate([*splits, "train"])]
-    write_csv(layout.index, index.COLUMNS, [dict.fromkeys(index.COLUMNS, "") | r for r in rows])
+    write_csv(
+        layout.index,
+        prepared_images.COLUMNS,
+        [dict.fromkeys(prepared_images.COLUMNS, "") | r for r in rows],
+    )
     np.save(layout.packed, np.stack([CAT[i : i + 32, i : i + 32] for i in range(10)]))
     return layout
 

@@ -12,8 +12,9 @@ import skimage.data
 from PIL import Image
 
 from benchmarks import encoders, setting
-from msroi import jpeg, params
-from msroi.encoders import METHODS, PEERS, encoder
+from msroi.encoders import jpeg
+from msroi.encoders.methods import METHODS, PEERS, encoder
+from msroi.experiment import params
 
 ROOT = Path(__file__).parents[2]
 TINY = skimage.data.chelsea()[100:148, 100:164]

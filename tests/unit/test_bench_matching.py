@@ -9,7 +9,8 @@ import skimage.data
 
 from benchmarks import matching
 from benchmarks.setting import centred_map
-from msroi import jpeg, params, two_pass
+from msroi.encoders import jpeg, two_pass
+from msroi.experiment import params
 
 CAT = skimage.data.chelsea()[40:136, 100:228]
 MAP = centred_map(*CAT.shape[:2])

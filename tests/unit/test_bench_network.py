@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks import training, trunk
-from msroi import vgg
-from msroi.params import load
+from msroi.experiment.params import load
+from msroi.network import vgg
 
 
 def test_the_trunk_has_vgg16s_operations():

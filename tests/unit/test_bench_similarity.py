@@ -5,7 +5,8 @@ import pytest
 import skimage.data
 
 from benchmarks import similarity
-from msroi import jpeg, measures
+from msroi.encoders import jpeg
+from msroi.measures import distortion
 
 CAT = skimage.data.chelsea()[:176, :240]  # multiples of 16, and five scales
 PAIR = CAT, jpeg.decode(jpeg.encode(CAT, 40))
@@ -17,15 +18,15 @@ def needs_pytorch():
 
 
 def test_scikit_image_means_the_same_windows():
-    assert similarity.of_scikit_image(*map(measures.luma, PAIR)) == pytest.approx(
-        measures.ssim_luma(*PAIR), rel=1e-12
+    assert similarity.of_scikit_image(*map(distortion.luma, PAIR)) == pytest.approx(
+        distortion.ssim_luma(*PAIR), rel=1e-12
     )
 
 
 @pytest.mark.filterwarnings("ignore")  # PyTorch's own
 def test_pytorch_means_the_same_at_even_sides():
     needs_pytorch()
-    similarity.agree(measures.ms_ssim_luma(*PAIR), similarity.of_pytorch(*PAIR))
+    similarity.agree(distortion.ms_ssim_luma(*PAIR), similarity.of_pytorch(*PAIR))
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -33,7 +34,7 @@ def test_pytorch_means_something_else_at_odd_sides():
     needs_pytorch()
     odd = [image[:171, :173] for image in PAIR]
     with pytest.raises(ValueError, match="do not agree"):
-        similarity.agree(measures.ms_ssim_luma(*odd), similarity.of_pytorch(*odd))
+        similarity.agree(distortion.ms_ssim_luma(*odd), similarity.of_pytorch(*odd))
 
 
 @pytest.mark.parametrize("other", [0.5 + 2e-6, 0.5 - 2e-6, np.nan])
@@ -47,7 +48,7 @@ def test_rows_of_both(monkeypatch):
     """Without PyTorch: ours stands in for the peer."""
     monkeypatch.setattr(similarity, "on_one_core", lambda: None)
     monkeypatch.setattr(similarity, "photographs", lambda: [CAT])
-    monkeypatch.setattr(similarity, "of_pytorch", measures.ms_ssim_luma)
+    monkeypatch.setattr(similarity, "of_pytorch", distortion.ms_ssim_luma)
     monkeypatch.setattr(similarity.metadata, "version", lambda package: f"{package}'s")
     monkeypatch.setattr(similarity, "TIMES_SCIKIT_IMAGE", 1e9)
     rows = similarity.measure(2)

@@ -16,9 +16,11 @@ import optax
 import pytest
 import yaml
 
-from msroi import checkpoints, cli, inputs, train
-from msroi.checkpoints import Checkpoints, Progress
+from msroi.cli import main
 from msroi.errors import TrainingError
+from msroi.network import checkpoints, features
+from msroi.network.checkpoints import Checkpoints, Progress
+from msroi.stages import train
 
 
 def progress(epochs, size=50):
@@ -209,7 +211,7 @@ def test_killed_while_saving_the_last_whole_checkpoint_counts(folder, delay_s):
 def test_a_killed_run_resumes_and_ends_as_an_unbroken_one(project, monkeypatch):
     def build(name):
         made = project(folder=name)
-        monkeypatch.setattr(inputs, "FEATURE_BATCH", 16)  # as in the other process
+        monkeypatch.setattr(features, "FEATURE_BATCH", 16)  # as in the other process
         path = Path("config/tiny.yaml")
         values = yaml.safe_load(path.read_text())
         values["train"]["epochs"] = EPOCHS
@@ -230,10 +232,10 @@ def test_a_killed_run_resumes_and_ends_as_an_unbroken_one(project, monkeypatch):
 
     monkeypatch.setattr(Checkpoints, "resume", watched)
     folder = Path.cwd()
-    assert cli.main(command[3:]) == 0
+    assert main.main(command[3:]) == 0
     assert list(first.iterdir()) == []
     build("unbroken")
-    assert cli.main(command[3:]) == 0
+    assert main.main(command[3:]) == 0
     assert resumed[1] == 0
     assert 1 <= resumed[0] < EPOCHS
     for name in ("weights.safetensors", "history.csv", "summary.json"):

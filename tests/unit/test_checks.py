@@ -11,18 +11,13 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from msroi import (
-    checks,
-    checks_internal,
-    checks_replication,
-    checks_statistical,
-    readings,
-    vgg,
-)
-from msroi.checks import CANNOT_TELL, CONSISTENT, INCONSISTENT, NOT_REPRODUCED, Finding, Run
-from msroi.conventions import MEASURES
+from msroi.audit import check as audit_check
+from msroi.audit import internal, readings, replication, statistical
+from msroi.audit.check import CANNOT_TELL, CONSISTENT, INCONSISTENT, NOT_REPRODUCED, Finding, Run
+from msroi.audit.published import Claim, Paper, Place, Printed, Sample
 from msroi.errors import ParameterError
-from msroi.published import Claim, Paper, Place, Printed, Sample
+from msroi.network import vgg
+from msroi.stages.conventions import MEASURES
 
 NOTHING = Run("none", {}, [], [], {}, {}, {}, 0.5, 200, 1)
 
@@ -38,7 +33,7 @@ def at(measure: str, method: str = "jpeg", image: str = "", quality: int = 50) -
 
 def found(numbers: dict[Place, str], name: str, run: Run = NOTHING, **kw: Any) -> list[Finding]:
     claim = Claim("it", "somewhere", "words", name, kw)
-    return list(checks.findings(paper(numbers), run, claim))
+    return list(audit_check.findings(paper(numbers), run, claim))
 
 
 def verdict(numbers: dict[Place, str], name: str, run: Run = NOTHING, **kw: Any) -> str:
@@ -146,31 +141,29 @@ def test_the_largest_sd_is_that_at_which_scipys_anova_has_p_equal_to_alpha(
     rng = np.random.default_rng(n)
     one, other = rng.normal(size=(2, n))
     one, other = ((v - v.mean()) / v.std(ddof=1) for v in (one, other))
-    sd = checks_statistical.largest_sd(0.3, n, alpha)
+    sd = statistical.largest_sd(0.3, n, alpha)
     assert stats.f_oneway(one * sd, other * sd + 0.3).pvalue == pytest.approx(alpha, rel=1e-9)
 
 
 def test_the_largest_sd_of_the_papers_ssim_at_30() -> None:
     """Brief arithmetic: F of 3.86 on 1 and 398 degrees of freedom."""
-    assert checks_statistical.largest_sd(0.0030, 200, 0.05) == pytest.approx(0.01526, abs=1e-5)
+    assert statistical.largest_sd(0.0030, 200, 0.05) == pytest.approx(0.01526, abs=1e-5)
 
 
 def test_power_equals_a_simulation() -> None:
     rng = np.random.default_rng(1)
     one, other = rng.normal(size=(2, 20000, 25))
     p = stats.f_oneway(one, other + 0.6, axis=1).pvalue
-    assert checks_statistical.power_of(0.6, 1.0, 25, 0.05) == pytest.approx(
-        (p < 0.05).mean(), abs=0.01
-    )
+    assert statistical.power_of(0.6, 1.0, 25, 0.05) == pytest.approx((p < 0.05).mean(), abs=0.01)
     # without a difference it is the level
-    assert checks_statistical.power_of(0.0, 1.0, 25, 0.05) == pytest.approx(0.05)
+    assert statistical.power_of(0.0, 1.0, 25, 0.05) == pytest.approx(0.05)
 
 
 def test_images_needed_reach_the_power_and_one_fewer_does_not() -> None:
     for effect in (0.1, 0.3, 1.0):
         solved = TTestPower().solve_power(effect_size=effect, alpha=0.05, power=0.8, nobs=None)
-        assert checks_statistical.images_needed(effect, 0.05, 0.8) == math.ceil(solved)
-    assert checks_statistical.images_needed(50, 0.05, 0.8) == 2
+        assert statistical.images_needed(effect, 0.05, 0.8) == math.ceil(solved)
+    assert statistical.images_needed(50, 0.05, 0.8) == 2
 
 
 @pytest.mark.parametrize(
@@ -293,15 +286,15 @@ def test_passes_without_dropout_can_not_differ() -> None:
 
 
 def test_the_convolutions_of_vgg16_are_those_of_the_network() -> None:
-    assert sum(vgg.CONVOLUTIONS) == checks_internal.VGG16_CONVOLUTIONS
+    assert sum(vgg.CONVOLUTIONS) == internal.VGG16_CONVOLUTIONS
 
 
 def test_every_check_states_what_it_assumes_and_where_it_belongs() -> None:
-    for name, check in checks.REGISTRY.items():
-        assert check.family in checks.FAMILIES
+    for name, check in audit_check.REGISTRY.items():
+        assert check.family in audit_check.FAMILIES
         assert len(check.assumes) > 10, name
         assert check.function.__doc__, name
-    modules = (checks_internal, checks_statistical, checks_replication)
-    assert {c.function.__module__ for c in checks.REGISTRY.values()} == {
+    modules = (internal, statistical, replication)
+    assert {c.function.__module__ for c in audit_check.REGISTRY.values()} == {
         m.__name__ for m in modules
     }

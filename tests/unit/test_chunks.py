@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msroi import chunks
-from msroi.chunks import Chunk
 from msroi.errors import MissingError, ParameterError
-from msroi.layout import Layout
+from msroi.experiment import chunks
+from msroi.experiment.chunks import Chunk
+from msroi.experiment.layout import Layout
 
 
 @given(st.integers(0, 50), st.integers(1, 60))

@@ -16,7 +16,10 @@ import skimage.data
 from PIL import Image
 from stand_in import carry
 
-from msroi import __version__, cli, encoders, packaged, parser
+from msroi import __version__
+from msroi.cli import main, parser
+from msroi.encoders import methods
+from msroi.photos import packaged
 
 COMMANDS = [*parser.STAGES, *parser.AGREEMENT]
 
@@ -46,7 +49,7 @@ def pillow(path, quality):
 def run(capsys, *arguments):
     """Run the program in this process; return its status, stdout and stderr."""
     try:
-        status = cli.main([str(argument) for argument in arguments])
+        status = main.main([str(argument) for argument in arguments])
     except SystemExit as stop:
         status = stop.code
     captured = capsys.readouterr()
@@ -98,7 +101,7 @@ def test_version(capsys):
 
 
 def test_help_names_every_method(capsys):
-    assert sorted(parser.METHODS) == sorted(encoders.METHODS)
+    assert sorted(parser.METHODS) == sorted(methods.METHODS)
     _, out, _ = run(capsys, "compress", "--help")
     text = " ".join(out.split())
     assert all(f" {method} {what}" in text for method, what in parser.METHODS.items())
@@ -117,7 +120,7 @@ def test_methods_without_a_map_import_no_jax(photo, method):
     code = (
         "import sys; from msroi import cli; "
         f"cli.main(['compress', 'photo.png', '--out', 'out', '--method', '{method}']); "
-        "print([m for m in ('jax', 'flax', 'msroi.heatmap') if m in sys.modules])"
+        "print([m for m in ('jax', 'flax', 'msroi.stages.heatmap') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[1:] == ["[]"]
@@ -295,7 +298,7 @@ def test_a_stage_runs_with_the_experiment(capsys, monkeypatch, project, stage):
         def run(experiment, layout):
             seen.append((experiment, layout))
 
-    monkeypatch.setattr(cli, "import_module", {f"msroi.{stage}": Module}.__getitem__)
+    monkeypatch.setattr(main, "import_module", {f"msroi.{stage}": Module}.__getitem__)
     assert run(capsys, stage, "--experiment", "tiny") == (0, "", "")
     assert seen == [(made.experiment, made.layout)]
 
@@ -304,7 +307,7 @@ def test_interrupt(capsys, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "run_stage", interrupt)
+    monkeypatch.setattr(main, "run_stage", interrupt)
     assert run(capsys, "train", "--experiment", "demo") == (130, "", "msroi: stopped.\n")
 
 
@@ -520,9 +523,9 @@ def test_a_defect_is_not_hidden(monkeypatch):
     def broken(*_):
         raise ValueError("a defect")
 
-    monkeypatch.setattr(cli, "run_stage", broken)
+    monkeypatch.setattr(main, "run_stage", broken)
     with pytest.raises(ValueError, match="a defect"):
-        cli.main(["train", "--experiment", "demo"])
+        main.main(["train", "--experiment", "demo"])
 
 
 # as a process of its own

@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 
-from msroi import audit, cli, own
+from msroi.cli import main
+from msroi.experiment.layout import Layout
 from msroi.files import write_csv, write_json
-from msroi.layout import Layout
-from msroi.own import Checked
+from msroi.stages import audit
+from msroi.verify import committed
+from msroi.verify.committed import Checked
 
 ROW = dict.fromkeys(audit.COLUMNS, "x") | {"paper": "p", "verdict": "consistent"}
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    status = cli.main(["audit", *arguments])
+    status = main.main(["audit", *arguments])
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 
@@ -33,7 +35,7 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, str
         write_csv(folder / "audit.csv", audit.COLUMNS, rows)
         write_json(folder / "summary.json", {"p": {"checks": 1, "internal": {"consistent": 1}}})
 
-    monkeypatch.setattr(cli, "run_stage", run_stage)
+    monkeypatch.setattr(main, "run_stage", run_stage)
     return rows
 
 
@@ -86,8 +88,8 @@ def test_own_fails_where_anything_differs(
         seen.append(experiment)
         return [Checked(experiment, "hash", "file.csv", state, allowed, "why")]
 
-    monkeypatch.setattr(own, "experiments_with_results", lambda: ["one", "two"])
-    monkeypatch.setattr(own, "audit", checked)
+    monkeypatch.setattr(committed, "experiments_with_results", lambda: ["one", "two"])
+    monkeypatch.setattr(committed, "audit", checked)
     got, out, err = run(capsys, "--own")
     assert (got, err) == (status, "")
     assert seen == ["one", "two"]

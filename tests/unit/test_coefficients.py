@@ -8,7 +8,7 @@ import skimage.data
 from PIL import Image
 from scipy.fft import dctn
 
-from msroi import coefficients, trellis
+from msroi.encoders import coefficients, trellis
 
 RNG = np.random.default_rng(0)
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from msroi import cli, parser
+from msroi.cli import main, parser
 
 COMMANDS = [*parser.STAGES, *parser.AGREEMENT, parser.COMPLETION]
 
@@ -13,7 +13,7 @@ COMMANDS = [*parser.STAGES, *parser.AGREEMENT, parser.COMPLETION]
 @pytest.fixture(params=parser.SHELLS)
 def script(request, capsys, tmp_path):
     """The shell and a file with its script."""
-    assert cli.main(["completion", request.param]) == 0
+    assert main.main(["completion", request.param]) == 0
     file = tmp_path / "msroi"
     file.write_text(capsys.readouterr().out, encoding="utf-8")
     return request.param, file
@@ -44,7 +44,7 @@ def test_a_script_is_one_of_its_shell(script):
     ],
 )
 def test_bash_completes(capsys, tmp_path, monkeypatch, words, expected):
-    assert cli.main(["completion", "bash"]) == 0
+    assert main.main(["completion", "bash"]) == 0
     (tmp_path / "script").write_text(capsys.readouterr().out, encoding="utf-8")
     (tmp_path / "photo.jpg").touch()
     (tmp_path / "photos").mkdir()

@@ -11,15 +11,17 @@ import skimage.data
 import yaml
 from PIL import Image
 
-from msroi import images, index, jpeg, params, two_pass
-from msroi.chunks import Chunk, part, parts
-from msroi.encoders import METHODS, encoder
+from msroi import images
+from msroi.encoders import jpeg, two_pass
+from msroi.encoders.methods import METHODS, encoder
 from msroi.errors import ImageError, MissingError
+from msroi.experiment import params, prepared_images
+from msroi.experiment.chunks import Chunk, part, parts
+from msroi.experiment.layout import Layout
+from msroi.experiment.params import Compress, Trellis
 from msroi.files import write_csv
-from msroi.layout import Layout
-from msroi.params import Compress, Trellis
 
-compress = import_module("msroi.compress")  # `from msroi import compress` is the function
+compress = import_module("msroi.stages.compress")  # `from msroi import compress` is the function
 
 ROOT = Path(__file__).parents[2]
 DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
@@ -138,14 +140,16 @@ def layout(tmp_path, monkeypatch):
     """Lay out four test photographs and their maps as the stages before would."""
     monkeypatch.chdir(tmp_path)
     layout = Layout("tiny")
-    rows = [dict.fromkeys(index.COLUMNS, "") | {"row": 0, "split": "train", "dataset": "set"}]
+    rows = [
+        dict.fromkeys(prepared_images.COLUMNS, "") | {"row": 0, "split": "train", "dataset": "set"}
+    ]
     for number, ((dataset, image), photo) in enumerate(PHOTOS.items(), start=1):
         images.write_image(layout.test_images / dataset / f"{image}.png", photo)
         saliency = np.rint(bell(photo) * 255).astype(np.uint8)
         images.write_image(layout.heatmaps / "saliency" / dataset / f"{image}.png", saliency)
         row = {"row": number, "split": "test", "dataset": dataset, "image": image}
-        rows.append(dict.fromkeys(index.COLUMNS, "") | row)
-    write_csv(layout.index, index.COLUMNS, rows)
+        rows.append(dict.fromkeys(prepared_images.COLUMNS, "") | row)
+    write_csv(layout.index, prepared_images.COLUMNS, rows)
     return layout
 
 

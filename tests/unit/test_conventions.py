@@ -11,11 +11,14 @@ from conftest import ROOT, Project, changed
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from msroi import conventions, jpeg, measures, params
-from msroi.conventions import AS_RUN, PROTOCOLS, arms, measured
-from msroi.encoders import encoder
+from msroi.encoders import jpeg
+from msroi.encoders.methods import encoder
+from msroi.experiment import params
 from msroi.files import read_csv, read_json
 from msroi.images import write_image
+from msroi.measures import distortion
+from msroi.stages import conventions
+from msroi.stages.conventions import AS_RUN, PROTOCOLS, arms, measured
 
 BY_NAME = {protocol.name: protocol for protocol in PROTOCOLS}
 
@@ -63,8 +66,8 @@ def test_measures_equal_scikit_image(photo):
     assert got["ssim_luma_uniform"] == structural_similarity(grey, grey_other)
     assert got["ssim_rgb_uniform"] == structural_similarity(photo, other, channel_axis=2)
     assert got["ssim_rgb"] == pytest.approx(wang(photo, other, channel_axis=2), rel=1e-12)
-    assert got["ssim_luma"] == measures.ssim_luma(photo, other)
-    assert got["ms_ssim_luma"] == measures.ms_ssim_luma(photo, other)
+    assert got["ssim_luma"] == distortion.ssim_luma(photo, other)
+    assert got["ms_ssim_luma"] == distortion.ms_ssim_luma(photo, other)
 
 
 def test_an_image_measured_against_itself(photo):
@@ -110,7 +113,7 @@ def test_larger_files_are_a_fifth_larger_and_better(photo, saliency, compress):
         ratio = len(larger["msroi", quality].data) / len(plain["jpeg", quality].data)
         assert ratio == pytest.approx(1.2, rel=0.01)
         one, other = (
-            measures.mse_rgb(photo, jpeg.decode(of["msroi", quality].data))
+            distortion.mse_rgb(photo, jpeg.decode(of["msroi", quality].data))
             for of in (plain, larger)
         )
         assert other < one
@@ -119,8 +122,8 @@ def test_larger_files_are_a_fifth_larger_and_better(photo, saliency, compress):
 def test_a_source_that_was_jpeg_is_reproduced_better(photo):
     """Quantising twice at one quality loses almost nothing the second time."""
     stored = jpeg.decode(jpeg.encode(photo, 75))
-    again = measures.psnr_rgb_db(stored, jpeg.decode(jpeg.encode(stored, 75)))
-    assert again > measures.psnr_rgb_db(photo, jpeg.decode(jpeg.encode(photo, 75))) + 3
+    again = distortion.psnr_rgb_db(stored, jpeg.decode(jpeg.encode(stored, 75)))
+    assert again > distortion.psnr_rgb_db(photo, jpeg.decode(jpeg.encode(photo, 75))) + 3
 
 
 # the stage

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import jax
 import pytest
 
-from msroi import cli
-from msroi.devices import device_count
+from msroi.cli import main
 from msroi.errors import ParameterError
+from msroi.network.devices import device_count
 
 TRAINING = """
 import json, logging
@@ -115,10 +115,10 @@ def test_what_can_not_be_shared_is_one_sentence(four_devices, processes, asked, 
 
 def test_the_program_takes_devices_for_train_alone(project, capsys):
     project()
-    assert cli.main(["train", "--experiment", "tiny", "--devices", "64"]) == 2
+    assert main.main(["train", "--experiment", "tiny", "--devices", "64"]) == 2
     error = capsys.readouterr().err
     assert error == "msroi: --devices 64 is more than this machine has: JAX sees 1 (cpu).\n"
     for command in (["train", "--devices", "0"], ["anova", "--devices", "1"]):
         with pytest.raises(SystemExit, match="2"):
-            cli.main([*command, "--experiment", "tiny"])
+            main.main([*command, "--experiment", "tiny"])
         assert capsys.readouterr().err.count("\n") == 1

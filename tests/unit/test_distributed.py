@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
-from msroi import cli, distributed
+from msroi.cli import main
+from msroi.network import distributed
 
 # a head on random features; writes its weights and prints after which epoch it went on
 TRAINING = """
@@ -150,7 +151,7 @@ def test_the_command_writes_the_files_of_one_process(project):
 )
 def test_options_that_do_not_go_together_are_one_sentence(project, capsys, options, sentence):
     project()
-    assert cli.main(["train", "--experiment", "tiny", *options.split()]) == 2
+    assert main.main(["train", "--experiment", "tiny", *options.split()]) == 2
     assert capsys.readouterr().err == f"msroi: {sentence}\n"
 
 
@@ -171,7 +172,7 @@ def test_a_process_0_that_is_not_there_is_one_sentence(project, capsys, monkeypa
     monkeypatch.setattr(distributed, "PATIENCE_S", 0.1)
     address = free_address()
     options = f"--coordinator {address} --processes 2 --process 1".split()
-    assert cli.main(["train", "--experiment", "tiny", *options]) == 2
+    assert main.main(["train", "--experiment", "tiny", *options]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"msroi: Process 0 does not answer at {address} (")
     assert error.count("\n") == 1
@@ -182,7 +183,7 @@ def test_a_port_that_is_taken_is_one_sentence(project, capsys):
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]
         options = f"--coordinator 127.0.0.1:{port} --processes 2 --process 0".split()
-        assert cli.main(["train", "--experiment", "tiny", *options]) == 2
+        assert main.main(["train", "--experiment", "tiny", *options]) == 2
     assert capsys.readouterr().err == (
         f"msroi: Port {port} of --coordinator is taken or reserved on this machine; "
         "choose another.\n"
@@ -191,5 +192,5 @@ def test_a_port_that_is_taken_is_one_sentence(project, capsys):
 
 def test_only_train_takes_them(capsys):
     with pytest.raises(SystemExit, match="2"):
-        cli.main(["anova", "--experiment", "tiny", "--distributed"])
+        main.main(["anova", "--experiment", "tiny", "--distributed"])
     assert re.fullmatch("msroi: unrecognized arguments: .*\n", capsys.readouterr().err)

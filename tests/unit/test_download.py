@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from msroi import params
-from msroi.download import flatten, place, run
 from msroi.errors import SourceError
+from msroi.experiment import params
+from msroi.experiment.layout import Layout
+from msroi.experiment.params import Experiment
 from msroi.files import file_hash
-from msroi.layout import Layout
-from msroi.params import Experiment
-from msroi.sources import TABLE, Source
+from msroi.sources.table import TABLE, Source
+from msroi.stages.download import flatten, place, run
 
 PROJECT = Path(__file__).parents[2]
 SHARED = PROJECT.parent / "shared" / "data"

@@ -17,10 +17,11 @@ import skimage.data
 import yaml
 from PIL import Image
 
-from msroi import encoders, jpeg, libjpeg, params
-from msroi.encoders import METHODS, PEERS
-from msroi.jpeg import match_size
-from msroi.params import SCHEMA
+from msroi.encoders import jpeg, libjpeg, methods
+from msroi.encoders.jpeg import match_size
+from msroi.encoders.methods import METHODS, PEERS
+from msroi.experiment import params
+from msroi.experiment.params import SCHEMA
 
 ROOT = Path(__file__).parents[2]
 PHOTOS = {name: getattr(skimage.data, name)() for name in ("astronaut", "coffee", "chelsea")}
@@ -35,7 +36,7 @@ def made():
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
         compress = params.load("demo").compress
-    return functools.partial(encoders.encoder, params=compress)
+    return functools.partial(methods.encoder, params=compress)
 
 
 def bell(image):
@@ -253,7 +254,7 @@ def test_a_component_number_is_changed_in_headers_only():
     image = PHOTOS["astronaut"]
     for quality in (20, 80.5, 99):
         data = PEERS["mozjpeg"].prepare(image, None)(quality)
-        tables = np.reshape(jpeg.passing(quality, encoders._robidoux), (2, 8, 8))
+        tables = np.reshape(jpeg.passing(quality, methods._robidoux), (2, 8, 8))
         with libjpeg.using("mozjpeg403") as (library, path):
             library.from_spatial(image).write_spatial(path, qt=tables)
             raw = Path(path).read_bytes()

@@ -8,8 +8,12 @@ from made_page import one_photograph
 from PIL import Image
 from skimage import data
 
-from msroi import cli, jpeg, metrics, params, photos
-from msroi.explain import explained
+from msroi.cli import main
+from msroi.encoders import jpeg
+from msroi.experiment import params
+from msroi.photos import batch
+from msroi.photos.explain import explained
+from msroi.stages import metrics
 
 IMAGE = data.chelsea()[:120, 100:260]
 SALIENCY = np.tile(np.linspace(0, 1, 160, dtype=np.float32), (120, 1))
@@ -40,7 +44,7 @@ class Looks:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(photos, "load_model", lambda _: Looks())
+    monkeypatch.setattr(batch, "load_model", lambda _: Looks())
     monkeypatch.chdir(tmp_path)
     Image.fromarray(IMAGE).save("<cat>.png")
     return tmp_path
@@ -48,24 +52,24 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_page_lies_beside_the_photo_and_is_not_overwritten(folder, capsys, monkeypatch):
     opened: list[str] = []
-    monkeypatch.setattr(cli.webbrowser, "open", opened.append)
-    assert cli.main(["explain", "<cat>.png", "--open"]) == 0
+    monkeypatch.setattr(main.webbrowser, "open", opened.append)
+    assert main.main(["explain", "<cat>.png", "--open"]) == 0
     assert capsys.readouterr().out == "<cat>.png: <cat>.msroi.html\n"
     html = (folder / "<cat>.msroi.html").read_text(encoding="utf-8")
     assert "<title>MS-ROI: &lt;cat&gt;.png</title>" in html
     assert opened == [(folder / "<cat>.msroi.html").as_uri()]
-    assert cli.main(["explain", "<cat>.png"]) == 2
+    assert main.main(["explain", "<cat>.png"]) == 2
     assert capsys.readouterr().err == (
         "msroi: <cat>.msroi.html is there already; add --force to overwrite it, or choose "
         "another folder with --out DIR.\n"
     )
-    assert cli.main(["explain", "<cat>.png", "--force", "--out", "pages"]) == 0
+    assert main.main(["explain", "<cat>.png", "--force", "--out", "pages"]) == 0
     assert (folder / "pages" / "<cat>.html").read_text(encoding="utf-8") == html
 
 
 def test_a_photo_too_small_to_be_measured_is_named(folder, capsys):
     Image.fromarray(IMAGE[:7, :7]).save("small.png")
-    assert cli.main(["explain", "small.png", "<cat>.png"]) == 2
+    assert main.main(["explain", "small.png", "<cat>.png"]) == 2
     assert capsys.readouterr().err == (
         "msroi: small.png: The image has 7x7 pixels; SSIM and MS-SSIM need at least 11 a side.\n"
     )

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from loopback import DATA, Server, body, rest, status
 
-from msroi import fetch as module
 from msroi.errors import SourceError
-from msroi.fetch import fetch, with_mirror
-from msroi.sources import Source
+from msroi.sources import fetch as module
+from msroi.sources.fetch import fetch, with_mirror
+from msroi.sources.table import Source
 
 SHA256 = hashlib.sha256(DATA).hexdigest()
 MD5 = hashlib.md5(DATA).hexdigest()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from msroi import figures, index
+from msroi.experiment import prepared_images
+from msroi.report import figures
 
 
 def blobs(*corners: tuple[int, int]) -> np.ndarray:
@@ -31,8 +32,8 @@ def test_count_regions(saliency: np.ndarray, count: int) -> None:
     assert figures.count_regions(saliency) == count
 
 
-def item(name: str) -> index.TestImage:
-    return index.TestImage("set", name, 0, "")
+def item(name: str) -> prepared_images.TestImage:
+    return prepared_images.TestImage("set", name, 0, "")
 
 
 def test_figures_show_the_first_image_with_the_wanted_number_of_regions() -> None:

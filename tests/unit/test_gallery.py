@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from msroi import gallery, jpeg
+from msroi.encoders import jpeg
+from msroi.report import gallery
 
 RNG = np.random.default_rng(3)
 

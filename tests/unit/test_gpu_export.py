@@ -8,8 +8,8 @@ import pytest
 from jax import export
 from safetensors.numpy import load_file
 
-from msroi import saliency, steps, vgg
-from msroi.params import Train
+from msroi.experiment.params import Train
+from msroi.network import saliency, training_step, vgg
 
 SIDE, BATCH, CLASSES = 64, 4, 3
 
@@ -56,7 +56,7 @@ def exported_step(trainable, compute):
         0.01,
         compute,
     )
-    trainer = steps.Trainer(train, np.ones(CLASSES, int), 1)
+    trainer = training_step.Trainer(train, np.ones(CLASSES, int), 1)
     shape = vgg.features_shape(SIDE, trainer.first) if trainer.first else (SIDE, SIDE, 3)
     inputs = jax.ShapeDtypeStruct((BATCH, *shape), np.float32)
     drawn = jax.eval_shape(

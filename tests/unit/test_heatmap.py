@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from msroi import heatmap, saliency, spread
-from msroi.chunks import Chunk, part, parts
+from msroi.experiment.chunks import Chunk, part, parts
 from msroi.images import read_rgb
+from msroi.measures import spread
+from msroi.network import saliency
 from msroi.plots import overlay
+from msroi.stages import heatmap
 
 SAME = {"mean_correlation": 1.0, "min_correlation": 1.0, "mean_std": 0.0, "mean_ssim": 1.0}
 

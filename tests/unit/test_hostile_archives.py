@@ -8,7 +8,7 @@ from hostile import EITHER, PROCESSED, fits
 from hostile.archives import ARCHIVES, SOUND, Archive, fuzzed
 from hostile.limited import MOST_BYTES, MOST_SECONDS, run
 
-from msroi import cli
+from msroi.cli import main
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +46,7 @@ def test_stage_download(tmp_path, monkeypatch, capfd, archive):
     project(folder, archive)
     monkeypatch.chdir(folder)
     # the weights, 60 MB, are no part of this
-    monkeypatch.setattr("msroi.download.convert", lambda *_: None)
+    monkeypatch.setattr("msroi.stages.download.convert", lambda *_: None)
     before = files(tmp_path)
     if archive.dangerous:
         done = run(tmp_path / "peak", "download", "--experiment", "x")
@@ -55,7 +55,7 @@ def test_stage_download(tmp_path, monkeypatch, capfd, archive):
         (tmp_path / "peak").unlink()
         status, err = done.status, done.err
     else:
-        status, err = cli.main(["download", "--experiment", "x"]), capfd.readouterr().err
+        status, err = main.main(["download", "--experiment", "x"]), capfd.readouterr().err
     placed = {Path(name).name for name in files(tmp_path) - before} - NOTES
     if archive.outcome == PROCESSED or (archive.outcome == EITHER and status == 0):
         assert status == 0

@@ -11,8 +11,9 @@ from hostile.bytes_of import saved, solid
 from hostile.downloads import DOWNLOADS, MANIFESTS, SOUND
 from loopback import Server, body
 
-from msroi import cli, fetch
-from msroi.sources import MIRROR
+from msroi.cli import main
+from msroi.sources import fetch
+from msroi.sources.table import MIRROR
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +23,7 @@ def servers(monkeypatch):
     """Two servers; waiting is made short."""
     monkeypatch.setattr(fetch, "BACKOFF_S", 0.01)
     monkeypatch.setattr(fetch, "TIMEOUT_S", 0.3)
-    monkeypatch.setattr("msroi.download.convert", lambda *_: None)  # 60 MB of weights
+    monkeypatch.setattr("msroi.stages.download.convert", lambda *_: None)  # 60 MB of weights
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     running = Server(), Server()
     yield running
@@ -52,7 +53,7 @@ def project(tmp_path, monkeypatch):
 
 def downloaded(capfd) -> tuple[int, str]:
     """Run the stage; return its status and its one sentence."""
-    status = cli.main(["download", "--experiment", "x"])
+    status = main.main(["download", "--experiment", "x"])
     sentence = capfd.readouterr().err.removeprefix("msroi: ").removesuffix("\n")
     assert "\n" not in sentence
     return status, sentence

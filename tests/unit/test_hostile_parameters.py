@@ -9,7 +9,7 @@ from hostile import PROCESSED, fits
 from hostile.limited import MOST_BYTES, MOST_SECONDS, run
 from hostile.parameters import PARAMETERS
 
-from msroi import cli
+from msroi.cli import main
 
 ROOT = Path(__file__).parents[2]
 LARGE = [case for case in PARAMETERS if any(digits in case.case for digits in ("000", "billion"))]
@@ -36,8 +36,8 @@ def test_parameter_file(folder, monkeypatch, capfd, case):
     file.write_bytes(made.encode() if isinstance(made, str) else made)
     reached = []
     if case.outcome == PROCESSED:
-        monkeypatch.setattr("msroi.prepare.run", lambda *_: reached.append("prepare"))
-    status = cli.main(["prepare", "--experiment", "x"])
+        monkeypatch.setattr("msroi.stages.prepare.run", lambda *_: reached.append("prepare"))
+    status = main.main(["prepare", "--experiment", "x"])
     err = capfd.readouterr().err
     if case.outcome == PROCESSED:
         assert (status, err, reached) == (0, "", ["prepare"])
@@ -62,7 +62,7 @@ def test_large_parameter_files_take_little_time_and_memory(folder, tmp_path, cas
 
 @pytest.mark.parametrize("name", ["../config/x", "/etc/x", "a b", "x;touch evil", "x\n", "é", "."])
 def test_the_name_of_an_experiment_leads_nowhere(folder, capfd, name):
-    assert cli.main(["prepare", "--experiment", name]) == 2
+    assert main.main(["prepare", "--experiment", name]) == 2
     assert capfd.readouterr().err == (
         f"msroi: {name!r} is no name of an experiment; name a file in config/ without its suffix, "
         "of letters, digits, _ and - only.\n"

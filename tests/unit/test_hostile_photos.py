@@ -13,10 +13,14 @@ from hostile.photo import Photo
 from hostile.photos import PHOTOS, fuzzed, names, sizes
 from PIL import Image
 
-from msroi import cli, images, params, photos, prepare
+from msroi import images
+from msroi.cli import main
+from msroi.experiment import params
+from msroi.experiment.layout import Layout
+from msroi.experiment.params import TestSet
 from msroi.files import printable
-from msroi.layout import Layout
-from msroi.params import TestSet
+from msroi.photos import batch
+from msroi.stages import prepare
 
 TestSet.__test__ = False
 ROOT = Path(__file__).parents[2]
@@ -81,7 +85,7 @@ def test_compress_and_metrics(capfd, folder, photo):
     path = put(photo)
     before = everything(folder)
     options = ["--out", "out", "--method", "jpeg", "--allow-larger"]
-    status = cli.main(["compress", str(path), *options])
+    status = main.main(["compress", str(path), *options])
     out, err = capfd.readouterr()
     assert not wrong(photo, "compress", path, status, err)
     written = list(Path("out").iterdir()) if Path("out").exists() else []
@@ -91,7 +95,7 @@ def test_compress_and_metrics(capfd, folder, photo):
         assert out.startswith(f"{printable(str(path))}: ")
         assert out.count("\n") == 1
 
-    status = cli.main(["metrics", str(path), str(path)])
+    status = main.main(["metrics", str(path), str(path)])
     _, err = capfd.readouterr()
     assert not wrong(photo, "metrics", path, status, err)
     assert everything(folder) == before
@@ -108,8 +112,8 @@ def test_compress_and_metrics(capfd, folder, photo):
 def test_heatmap_and_compress_by_the_map(capfd, folder, project, monkeypatch, cases):
     """One model for all: loading it for each file would take minutes."""
     project(side=32).write_model()
-    model = photos.load_model("tiny")
-    monkeypatch.setattr(photos, "load_model", lambda _: model)
+    model = batch.load_model("tiny")
+    monkeypatch.setattr(batch, "load_model", lambda _: model)
     monkeypatch.chdir(folder / "work")
     problems = []
     paths = [(photo, put(photo, number)) for number, photo in enumerate(cases)]
@@ -117,7 +121,7 @@ def test_heatmap_and_compress_by_the_map(capfd, folder, project, monkeypatch, ca
     for number, (photo, path) in enumerate(paths):
         for command in ("heatmap", "compress"):
             more = ["--allow-larger"] if command == "compress" else []
-            status = cli.main([command, str(path), "--out", f"out-{command}-{number}", *more])
+            status = main.main([command, str(path), "--out", f"out-{command}-{number}", *more])
             _, err = capfd.readouterr()
             problems.append(wrong(photo, command, path, status, err))
         if status == 0:
@@ -129,14 +133,14 @@ def test_heatmap_and_compress_by_the_map(capfd, folder, project, monkeypatch, ca
 @pytest.mark.parametrize("command", ["compress", "heatmap"])
 def test_dangerous_files_take_little_time_and_memory(folder, command):
     """All of them in one run, with the model that comes with msroi."""
-    photos = [photo for photo in PHOTOS if photo.dangerous]
-    paths = [put(photo, number) for number, photo in enumerate(photos)]
+    batch = [photo for photo in PHOTOS if photo.dangerous]
+    paths = [put(photo, number) for number, photo in enumerate(batch)]
     method = ["--method", "jpeg"] if command == "compress" else []
     done = run(folder / "peak", command, *paths, "--out", "out", *method)
     said = [line for line in re.split(r"[\r\n]+", done.err) if line.startswith("msroi: ")]
     assert done.status == 2
     assert not Path("out").exists()
-    for photo, path, line in zip(photos, paths, said, strict=True):
+    for photo, path, line in zip(batch, paths, said, strict=True):
         assert not wrong(photo, command, path, 2, f"{line}\n")
     if command == "compress":  # the network alone takes longer, and more memory
         assert done.seconds < MOST_SECONDS

@@ -9,7 +9,7 @@ import pytest
 from hostile.bytes_of import saved, solid
 from stand_in import carry
 
-from msroi import cli
+from msroi.cli import main
 
 
 class Evil:
@@ -50,7 +50,7 @@ def test_what_is_no_safetensors_file_is_refused(project, tmp_path, monkeypatch, 
         Path("photo.png").write_bytes(saved(solid(), "PNG"))
         options += ["photo.png", "--out", "out"]
     file.write_bytes(FILES[name])
-    assert cli.main(["heatmap", *options]) == 2
+    assert main.main(["heatmap", *options]) == 2
     err = capfd.readouterr().err
     if name == "a description that is no JSON":
         assert err == f"msroi: {file} is not from this version's stage train; run it again.\n"

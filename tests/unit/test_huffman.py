@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from msroi import huffman, trellis
+from msroi.encoders import huffman, trellis
 
 
 def tables_of(data):

@@ -6,8 +6,10 @@ import jax
 import numpy as np
 import pytest
 
-from msroi import augment, inputs, vgg
-from msroi.layout import Layout
+from msroi.experiment.layout import Layout
+from msroi.network import features as network_features
+from msroi.network import vgg
+from msroi.stages import augment
 
 ROWS = np.array([5, 0, 3, 1, 7])  # not in order, not all
 
@@ -32,7 +34,7 @@ def draws():
 
 @pytest.fixture(scope="module")
 def images(packed, draws, weights):
-    return inputs.image_inputs(packed, ROWS, draws, weights)
+    return network_features.image_inputs(packed, ROWS, draws, weights)
 
 
 def direct_features(packed, draws, weights, blocks):
@@ -50,14 +52,14 @@ def direct_features(packed, draws, weights, blocks):
     ("count", "size", "lengths"), [(7, 3, [3, 3, 1]), (6, 3, [3, 3]), (2, 5, [2]), (0, 5, [])]
 )
 def test_batches_cover_everything_once(count, size, lengths):
-    slices = list(inputs.batches(count, size))
+    slices = list(network_features.batches(count, size))
     assert [part.stop - part.start for part in slices] == lengths
     assert [number for part in slices for number in range(count)[part]] == list(range(count))
 
 
 def test_padded_repeats_the_last():
-    assert inputs.padded(np.array([4, 2]), 5).tolist() == [4, 2, 2, 2, 2]
-    assert inputs.padded(np.array([4, 2]), 2).tolist() == [4, 2]
+    assert network_features.padded(np.array([4, 2]), 5).tolist() == [4, 2, 2, 2, 2]
+    assert network_features.padded(np.array([4, 2]), 2).tolist() == [4, 2]
 
 
 def test_images_follow_the_plan(images, packed, draws, weights):
@@ -70,7 +72,7 @@ def test_images_follow_the_plan(images, packed, draws, weights):
 
 
 def test_images_without_a_plan_are_as_packed(packed, weights):
-    plain = inputs.image_inputs(packed, ROWS, None, weights)
+    plain = network_features.image_inputs(packed, ROWS, None, weights)
     expected = (packed[ROWS[[2, 0]]] - weights["input/mean"]) / weights["input/std"]
     np.testing.assert_allclose(plain(0, np.array([2, 0]), 2), expected, rtol=1e-5, atol=1e-6)
 
@@ -80,9 +82,9 @@ def test_stored_features_are_those_computed_directly(
     images, packed, draws, weights, blocks, tmp_path, monkeypatch
 ):
     """Batches of 3 for 5 images: the last is padded, and no padding may stay."""
-    monkeypatch.setattr(inputs, "FEATURE_BATCH", 3)
+    monkeypatch.setattr(network_features, "FEATURE_BATCH", 3)
     files = [tmp_path / "deep" / name for name in ("one.npy", "two.npy")]
-    features = inputs.feature_inputs(images, (5, 32), weights, blocks, files)
+    features = network_features.feature_inputs(images, (5, 32), weights, blocks, files)
     expected = direct_features(packed, draws, weights, blocks)
     stored = np.stack([np.load(file) for file in files])
     assert stored.shape == (2, 5, *vgg.features_shape(32, blocks))
@@ -97,27 +99,27 @@ def test_stored_features_are_those_computed_directly(
 
 def test_features_are_computed_once(images, weights, tmp_path):
     file = tmp_path / "train.npy"
-    inputs.feature_inputs(images, (5, 32), weights, 1, [file])
+    network_features.feature_inputs(images, (5, 32), weights, 1, [file])
     before = file.stat().st_mtime_ns, file.read_bytes()
 
     def fail(*_):
         raise AssertionError("computed again")
 
-    again = inputs.feature_inputs(fail, (5, 32), weights, 1, [file])
+    again = network_features.feature_inputs(fail, (5, 32), weights, 1, [file])
     assert again(0, np.array([1]), 2).shape == (2, 16, 16, 64)
     assert (file.stat().st_mtime_ns, file.read_bytes()) == before
 
 
 def test_one_more_view_needs_only_its_own_features(images, weights, tmp_path):
     files = [tmp_path / "one.npy", tmp_path / "two.npy"]
-    inputs.feature_inputs(images, (5, 32), weights, 1, files[:1])
+    network_features.feature_inputs(images, (5, 32), weights, 1, files[:1])
     asked = []
 
     def counted(view, chosen, size):
         asked.append(view)
         return images(view, chosen, size)
 
-    inputs.feature_inputs(counted, (5, 32), weights, 1, files)
+    network_features.feature_inputs(counted, (5, 32), weights, 1, files)
     assert set(asked) == {1}
 
 
@@ -126,7 +128,7 @@ def test_an_interrupted_computation_leaves_nothing(weights, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        inputs.feature_inputs(interrupt, (5, 32), weights, 5, [tmp_path / "train.npy"])
+        network_features.feature_inputs(interrupt, (5, 32), weights, 5, [tmp_path / "train.npy"])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -142,7 +144,7 @@ def layout(tmp_path, monkeypatch):
 
 @pytest.fixture
 def key(layout, weights):
-    return lambda trainable="head", side=32: inputs.frozen_key(
+    return lambda trainable="head", side=32: network_features.frozen_key(
         layout, trainable, weights, (side, side, 3)
     )
 
@@ -163,30 +165,30 @@ def test_the_key_changes_with_every_file_that_features_depend_on(layout, key, na
 
 def test_the_key_changes_with_what_is_computed(key, monkeypatch):
     keys = {key(), key("block5"), key("all"), key(side=64)}
-    monkeypatch.setattr(inputs, "transform", lambda images, draws: 2 * images)
+    monkeypatch.setattr(network_features, "transform", lambda images, draws: 2 * images)
     assert len({*keys, key()}) == 5
 
 
 def test_a_view_has_a_file_of_its_own(layout, draws):
     """Named by the rows and the draws of that view, not by how many views there are."""
-    both = inputs.feature_files(layout, "key", ROWS, draws)
-    assert inputs.feature_files(layout, "key", ROWS, draws[:1]) == both[:1]
+    both = network_features.feature_files(layout, "key", ROWS, draws)
+    assert network_features.feature_files(layout, "key", ROWS, draws[:1]) == both[:1]
     others = [
-        *inputs.feature_files(layout, "another key", ROWS, draws[:1]),
-        *inputs.feature_files(layout, "key", ROWS[::-1], draws[:1]),
-        *inputs.feature_files(layout, "key", ROWS, None),
+        *network_features.feature_files(layout, "another key", ROWS, draws[:1]),
+        *network_features.feature_files(layout, "key", ROWS[::-1], draws[:1]),
+        *network_features.feature_files(layout, "key", ROWS, None),
     ]
     assert len({*both, *others}) == 5
     assert {file.parent for file in [*both, *others]} == {layout.scratch / "features"}
 
 
 def test_scratch_of_other_inputs_is_removed(layout, draws):
-    mine, other = inputs.feature_files(layout, "key", ROWS, draws)
+    mine, other = network_features.feature_files(layout, "key", ROWS, draws)
     elsewhere = Layout("neighbour").scratch / "features" / other.name
     for file in (mine, other, elsewhere):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-    inputs.remove_other_features(layout, [mine])
+    network_features.remove_other_features(layout, [mine])
     assert mine.exists()
     assert elsewhere.exists()
     assert not other.exists()

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from msroi import jpeg
-from msroi.jpeg import Match, match_size
+from msroi.encoders import jpeg
+from msroi.encoders.jpeg import Match, match_size
 
 PHOTOS = {
     "colour": skimage.data.chelsea(),

@@ -12,11 +12,15 @@ import pytest
 import skimage.data
 import yaml
 
-from msroi import images, jpeg, judges, measures, params, perceptual
-from msroi.compress import COLUMNS as COMPRESSED
+from msroi import images
+from msroi.encoders import jpeg
 from msroi.errors import ImageError, MissingError, ParameterError
+from msroi.experiment import params
+from msroi.experiment.layout import Layout
 from msroi.files import write_bytes, write_csv
-from msroi.layout import Layout
+from msroi.measures import distortion, perceptual
+from msroi.stages import judges
+from msroi.stages.compress import COLUMNS as COMPRESSED
 
 ROOT = Path(__file__).parents[2]
 CAT, CUP, MAN = skimage.data.chelsea(), skimage.data.coffee(), skimage.data.astronaut()
@@ -109,7 +113,7 @@ def test_the_stage_end_to_end(finished):
         other = jpeg.decode(data)
         saliency = images.read_grey(finished.heatmap("saliency", *place))
         expected = perceptual.judge(PHOTOS[place], other, saliency)
-        expected["ms_ssim_luma"] = measures.ms_ssim_luma(PHOTOS[place], other)
+        expected["ms_ssim_luma"] = distortion.ms_ssim_luma(PHOTOS[place], other)
         assert {name: float(row[name]) for name in judges.MEASURES} == pytest.approx(
             expected, rel=1e-7
         )

@@ -20,8 +20,8 @@ from PIL import Image
 from scipy import ndimage, signal
 from skimage import metrics as reference
 
-from msroi import measures
 from msroi.errors import ImageError
+from msroi.measures import distortion
 
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 FOLDER = Path(skimage.data.__file__).parent
@@ -87,16 +87,16 @@ def wang_ms_ssim(x, y):
 def test_agree_with_scikit_image_on_photographs(name, quality):
     image = photo(name)
     other = jpeg(image, quality)
-    assert measures.mse_rgb(image, other) == pytest.approx(
+    assert distortion.mse_rgb(image, other) == pytest.approx(
         reference.mean_squared_error(image, other), rel=1e-12
     )
-    assert measures.psnr_rgb_db(image, other) == pytest.approx(
+    assert distortion.psnr_rgb_db(image, other) == pytest.approx(
         reference.peak_signal_noise_ratio(image, other), rel=1e-12
     )
-    assert measures.ssim_luma(image, other) == pytest.approx(
+    assert distortion.ssim_luma(image, other) == pytest.approx(
         reference.structural_similarity(
-            measures.luma(image),
-            measures.luma(other),
+            distortion.luma(image),
+            distortion.luma(other),
             gaussian_weights=True,
             sigma=1.5,
             use_sample_covariance=False,
@@ -109,11 +109,11 @@ def test_agree_with_scikit_image_on_photographs(name, quality):
 def test_the_map_of_ssim_has_one_value_a_window():
     image = photo("coffee.png")[:60, :90]
     other = jpeg(image, 30)
-    values = measures.ssim_map_luma(image, other)
+    values = distortion.ssim_map_luma(image, other)
     assert values.shape == (50, 80)
-    assert values.mean() == measures.ssim_luma(image, other)
+    assert values.mean() == distortion.ssim_luma(image, other)
     assert values[7, 20] == pytest.approx(
-        measures.ssim_luma(image[7:18, 20:31], other[7:18, 20:31]), rel=1e-9
+        distortion.ssim_luma(image[7:18, 20:31], other[7:18, 20:31]), rel=1e-9
     )
 
 
@@ -122,23 +122,23 @@ def test_the_map_of_ssim_has_one_value_a_window():
 def test_ms_ssim_agrees_with_wang(shape, quality):
     image = photo("astronaut.png")[: shape[0], : shape[1]]
     other = jpeg(image, quality)
-    expected = wang_ms_ssim(measures.luma(image), measures.luma(other))
-    assert measures.ms_ssim_luma(image, other) == pytest.approx(expected, rel=1e-12)
+    expected = wang_ms_ssim(distortion.luma(image), distortion.luma(other))
+    assert distortion.ms_ssim_luma(image, other) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", PHOTOS)
 def test_ms_ssim_is_close_to_sewar(name):
     image = photo(name)
     other = jpeg(image, 30)
-    expected = sewar.msssim(measures.luma(image), measures.luma(other), MAX=255)
-    assert measures.ms_ssim_luma(image, other) == pytest.approx(expected, abs=2e-3)
+    expected = sewar.msssim(distortion.luma(image), distortion.luma(other), MAX=255)
+    assert distortion.ms_ssim_luma(image, other) == pytest.approx(expected, abs=2e-3)
 
 
 def test_one_scale_agrees_with_sewar():
     image = photo("chelsea.png")
     other = jpeg(image, 30)
-    planes = measures.luma(image), measures.luma(other)
-    assert measures.ssim_luma(image, other) == pytest.approx(
+    planes = distortion.luma(image), distortion.luma(other)
+    assert distortion.ssim_luma(image, other) == pytest.approx(
         sewar.msssim(*planes, MAX=255, weights=[1.0]), rel=1e-9
     )
 
@@ -146,24 +146,24 @@ def test_one_scale_agrees_with_sewar():
 def test_by_hand():
     black = np.zeros((1, 2, 3), np.uint8)
     other = np.array([[[3, 0, 0], [0, 0, 6]]], np.uint8)
-    assert measures.mse_rgb(black, other) == (9 + 36) / 6
-    assert measures.psnr_db(7.5) == measures.psnr_rgb_db(black, other)
-    assert measures.psnr_db(0.0) == math.inf
-    assert measures.psnr_rgb_db(black, other) == pytest.approx(10 * math.log10(65025 / 7.5))
+    assert distortion.mse_rgb(black, other) == (9 + 36) / 6
+    assert distortion.psnr_db(7.5) == distortion.psnr_rgb_db(black, other)
+    assert distortion.psnr_db(0.0) == math.inf
+    assert distortion.psnr_rgb_db(black, other) == pytest.approx(10 * math.log10(65025 / 7.5))
     # per pixel the squared error is 3 and 12; weights 3 : 1 make it 5.25
-    weighted = measures.wpsnr_rgb_db(black, other, np.array([[0.75, 0.25]], np.float32))
+    weighted = distortion.wpsnr_rgb_db(black, other, np.array([[0.75, 0.25]], np.float32))
     assert weighted == pytest.approx(10 * math.log10(65025 / 5.25))
 
 
 def test_luma_is_full_range_and_not_rounded():
     colours = np.array([[[255, 255, 255], [255, 0, 0], [0, 1, 0], [0, 0, 0]]], np.uint8)
-    np.testing.assert_allclose(measures.luma(colours), [[255, 76.245, 0.587, 0]])
+    np.testing.assert_allclose(distortion.luma(colours), [[255, 76.245, 0.587, 0]])
 
 
 def test_squared_error_does_not_wrap_around():
     black, white = np.zeros((12, 12, 3), np.uint8), np.full((12, 12, 3), 255, np.uint8)
-    assert measures.mse_rgb(black, white) == measures.mse_rgb(white, black) == 255**2
-    assert measures.psnr_rgb_db(black, white) == 0
+    assert distortion.mse_rgb(black, white) == distortion.mse_rgb(white, black) == 255**2
+    assert distortion.psnr_rgb_db(black, white) == 0
 
 
 @given(images())
@@ -171,40 +171,40 @@ def test_squared_error_does_not_wrap_around():
 def test_identity(pair):
     image = pair[0]
     uniform = np.ones(image.shape[:2], np.float32)
-    assert measures.mse_rgb(image, image) == 0
-    assert measures.psnr_rgb_db(image, image) == math.inf
-    assert measures.wpsnr_rgb_db(image, image, uniform) == math.inf
-    assert measures.ssim_luma(image, image) == 1
-    assert measures.ms_ssim_luma(image, image) == 1
+    assert distortion.mse_rgb(image, image) == 0
+    assert distortion.psnr_rgb_db(image, image) == math.inf
+    assert distortion.wpsnr_rgb_db(image, image, uniform) == math.inf
+    assert distortion.ssim_luma(image, image) == 1
+    assert distortion.ms_ssim_luma(image, image) == 1
 
 
 @given(images())
 @settings(max_examples=30)
 def test_symmetry_and_range(pair):
     for measure in (
-        measures.mse_rgb,
-        measures.psnr_rgb_db,
-        measures.ssim_luma,
-        measures.ms_ssim_luma,
+        distortion.mse_rgb,
+        distortion.psnr_rgb_db,
+        distortion.ssim_luma,
+        distortion.ms_ssim_luma,
     ):
         assert measure(*pair) == measure(*pair[::-1])
-    assert -1 <= measures.ssim_luma(*pair) <= 1
-    assert 0 <= measures.ms_ssim_luma(*pair) <= 1
+    assert -1 <= distortion.ssim_luma(*pair) <= 1
+    assert 0 <= distortion.ms_ssim_luma(*pair) <= 1
 
 
 @given(images(), st.floats(1e-3, 1), st.integers(0, 2**32))
 @settings(max_examples=30)
 def test_weighted_psnr_knows_only_the_shape_of_the_map(pair, scale, seed):
     saliency = np.random.default_rng(seed).random(pair.shape[1:3]).astype(np.float32)
-    expected = measures.wpsnr_rgb_db(*pair, saliency)
-    assert measures.wpsnr_rgb_db(*pair, saliency * scale) == pytest.approx(expected, rel=1e-6)
+    expected = distortion.wpsnr_rgb_db(*pair, saliency)
+    assert distortion.wpsnr_rgb_db(*pair, saliency * scale) == pytest.approx(expected, rel=1e-6)
 
 
 @given(images(), st.floats(0, 1, width=32))
 @settings(max_examples=30)
 def test_uniform_map_is_plain_psnr(pair, level):
     uniform = np.full(pair.shape[1:3], level, np.float32)
-    assert measures.wpsnr_rgb_db(*pair, uniform) == pytest.approx(measures.psnr_rgb_db(*pair))
+    assert distortion.wpsnr_rgb_db(*pair, uniform) == pytest.approx(distortion.psnr_rgb_db(*pair))
 
 
 def test_weighted_psnr_sees_only_where_the_map_is():
@@ -213,10 +213,10 @@ def test_weighted_psnr_sees_only_where_the_map_is():
     other[:100] = noisy(image[:100], 20)
     saliency = np.zeros(image.shape[:2], np.float32)
     saliency[:100] = 0.5
-    assert measures.wpsnr_rgb_db(image, other, saliency) == pytest.approx(
-        measures.psnr_rgb_db(image[:100], other[:100])
+    assert distortion.wpsnr_rgb_db(image, other, saliency) == pytest.approx(
+        distortion.psnr_rgb_db(image[:100], other[:100])
     )
-    assert measures.wpsnr_rgb_db(image, other, saliency[::-1]) == math.inf
+    assert distortion.wpsnr_rgb_db(image, other, saliency[::-1]) == math.inf
 
 
 @pytest.mark.parametrize("name", PHOTOS)
@@ -225,11 +225,11 @@ def test_more_noise_is_worse(name):
     grades = [noisy(image, sigma) for sigma in (0, 2, 5, 12, 30, 80)]
     saliency = np.linspace(0, 1, 40000, dtype=np.float32).reshape(200, 200)
     for values in (
-        [-measures.mse_rgb(image, grade) for grade in grades],
-        [measures.psnr_rgb_db(image, grade) for grade in grades],
-        [measures.wpsnr_rgb_db(image, grade, saliency) for grade in grades],
-        [measures.ssim_luma(image, grade) for grade in grades],
-        [measures.ms_ssim_luma(image, grade) for grade in grades],
+        [-distortion.mse_rgb(image, grade) for grade in grades],
+        [distortion.psnr_rgb_db(image, grade) for grade in grades],
+        [distortion.wpsnr_rgb_db(image, grade, saliency) for grade in grades],
+        [distortion.ssim_luma(image, grade) for grade in grades],
+        [distortion.ms_ssim_luma(image, grade) for grade in grades],
     ):
         assert values == sorted(values, reverse=True)
         assert len(set(values)) == len(values)
@@ -237,8 +237,8 @@ def test_more_noise_is_worse(name):
 
 def test_negative_structure_counts_as_zero():
     image = noisy(np.full((200, 200, 3), 128, np.uint8), 30)
-    assert measures.ssim_luma(image, 255 - image) < 0
-    assert measures.ms_ssim_luma(image, 255 - image) == 0
+    assert distortion.ssim_luma(image, 255 - image) < 0
+    assert distortion.ms_ssim_luma(image, 255 - image) == 0
 
 
 @pytest.mark.parametrize(
@@ -246,24 +246,24 @@ def test_negative_structure_counts_as_zero():
     [(11, 1), (20, 1), (21, 2), (40, 2), (41, 3), (80, 3), (81, 4), (160, 4), (161, 5), (999, 5)],
 )
 def test_scales_follow_the_shorter_side(side, scales):
-    assert measures.ms_ssim_scales(side, 2000) == scales
-    assert measures.ms_ssim_scales(2000, side) == scales
+    assert distortion.ms_ssim_scales(side, 2000) == scales
+    assert distortion.ms_ssim_scales(2000, side) == scales
 
 
 def test_one_scale_left_is_ssim():
     image = photo("astronaut.png")[100:115, 100:180]
     other = jpeg(image, 40)
-    assert measures.ms_ssim_luma(image, other) == measures.ssim_luma(image, other)
+    assert distortion.ms_ssim_luma(image, other) == distortion.ssim_luma(image, other)
 
 
 @pytest.mark.parametrize("shape", [(11, 11), (11, 64), (21, 35), (47, 160), (97, 161)])
 def test_small_and_odd_sizes(shape):
     image = photo("chelsea.png")[: shape[0], : shape[1]]
-    assert 0 < measures.ms_ssim_luma(image, jpeg(image, 30)) < 1
+    assert 0 < distortion.ms_ssim_luma(image, jpeg(image, 30)) < 1
 
 
 @pytest.mark.parametrize(
-    "measure", [measures.ssim_luma, measures.ms_ssim_luma, measures.ssim_map_luma]
+    "measure", [distortion.ssim_luma, distortion.ms_ssim_luma, distortion.ssim_map_luma]
 )
 def test_smaller_than_the_window(measure):
     image = np.zeros((10, 300, 3), np.uint8)

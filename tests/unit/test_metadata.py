@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageCms
 
-from msroi import jpeg, metadata, params
-from msroi.encoders import METHODS, encoder
+from msroi.encoders import jpeg
+from msroi.encoders.methods import METHODS, encoder
+from msroi.experiment import params
 from msroi.images import open_image
-from msroi.metadata import Metadata
+from msroi.photos import metadata
+from msroi.photos.metadata import Metadata
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()

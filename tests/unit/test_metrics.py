@@ -12,11 +12,13 @@ import skimage.data
 import yaml
 from PIL import Image
 
-from msroi import measures, metrics, params
-from msroi.chunks import Chunk, part, parts
 from msroi.errors import ImageError, MissingError
+from msroi.experiment import params
+from msroi.experiment.chunks import Chunk, part, parts
+from msroi.experiment.layout import Layout
 from msroi.files import write_csv
-from msroi.layout import Layout
+from msroi.measures import distortion
+from msroi.stages import metrics
 
 ROOT = Path(__file__).parents[2]
 INDEX = (
@@ -100,7 +102,7 @@ def test_table(experiment, layout):
     original = np.asarray(Image.open(layout.test_images / "set" / "cup.png"))
     decoded = np.asarray(Image.open(layout.jpeg / "images" / "set" / "msroi" / "q30" / "cup.jpg"))
     for name in ("mse_rgb", "psnr_rgb_db", "ssim_luma", "ms_ssim_luma"):
-        expected = getattr(measures, name)(original, decoded)
+        expected = getattr(distortion, name)(original, decoded)
         assert float(row[name]) == pytest.approx(expected, rel=1e-7)
 
 

@@ -8,8 +8,8 @@ import yaml
 from conftest import texture
 from PIL import Image
 
-from msroi import cli, parser
-from msroi.layout import Layout
+from msroi.cli import main, parser
+from msroi.experiment.layout import Layout
 
 ROOT = Path(__file__).parents[2]
 SETS = {"salient": ["one.png", "two.png"], "texture": ["three.png", "four.png"]}
@@ -68,7 +68,7 @@ def tiny(tmp_path, monkeypatch):
 
 def run_stages(stages, capfd):
     for stage in stages:
-        status = cli.main([stage, "--experiment", "tiny"])
+        status = main.main([stage, "--experiment", "tiny"])
         assert (stage, status) == (stage, 0), capfd.readouterr().err
 
 
@@ -80,11 +80,11 @@ def test_no_stage_reaches_for_a_network(tiny, attempts, quick_compiler, capfd):
 
 
 def test_images_are_prepared_and_compressed_without_a_network(tiny, attempts, monkeypatch, capfd):
-    monkeypatch.setattr("msroi.download.convert", lambda *_: None)  # 60 MB of weights
+    monkeypatch.setattr("msroi.stages.download.convert", lambda *_: None)  # 60 MB of weights
     run_stages(["download", "prepare", "augment"], capfd)
     photo = "data/local/photos/one.png"
-    assert cli.main(["compress", photo, "--out", "out", "--method", "jpeg"]) == 0
-    assert cli.main(["metrics", photo, "out/one.jpg"]) == 0
+    assert main.main(["compress", photo, "--out", "out", "--method", "jpeg"]) == 0
+    assert main.main(["metrics", photo, "out/one.jpg"]) == 0
     assert attempts == []
 
 

@@ -17,10 +17,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from msroi import anova, own, own_lock, own_recomputed, own_tables, params, pipeline, version
 from msroi.errors import ParameterError
-from msroi.layout import Layout
-from msroi.own_checked import CHAIN, DIFFERS, HASH, INTACT, MISSING, RECOMPUTED, Checked
+from msroi.experiment import params
+from msroi.experiment.layout import Layout
+from msroi.stages import anova
+from msroi.verify import committed as verify_committed
+from msroi.verify import hashes, recompute, tables
+from msroi.verify.finding import CHAIN, DIFFERS, HASH, INTACT, MISSING, RECOMPUTED, Checked
+from msroi.workflow import dvc_hash, pipeline
 
 ROOT = Path(__file__).parents[2]
 NAME = "paper-cpu"
@@ -35,7 +39,7 @@ def cloned(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cloned")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        recorded = own_lock.read_lock()
+        recorded = hashes.read_lock()
         stages = [s for s in pipeline.read_stages().values() if s.name != pipeline.ADOPT]
         outs = {
             path.format(experiment=NAME)
@@ -112,16 +116,16 @@ def change_value(path, *keys):
 
 
 def change_lock(change):
-    values = params.read_yaml(own_lock.LOCK)
+    values = params.read_yaml(hashes.LOCK)
     change(values["stages"])
-    own_lock.LOCK.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    hashes.LOCK.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
 
 def not_intact(checked, kind):
     """Return state and detail by path below the results."""
     return {
         one.path.removeprefix(f"{RESULTS}/"): (one.state, one.detail)
-        for one in own.failures(checked)
+        for one in verify_committed.failures(checked)
         if one.kind == kind
     }
 
@@ -133,19 +137,15 @@ def one_of(checked):
 
 def rows_of(project, compute):
     """Return what one recomputation finds."""
-    return list(
-        own_recomputed.recompute(
-            *project, compute, own_recomputed.recomputations(*project)[compute]
-        )
-    )
+    return list(recompute.recompute(*project, compute, recompute.recomputations(*project)[compute]))
 
 
 # what is committed
 
 
 def test_all_that_git_holds_is_intact_and_every_number_follows(project):
-    checked = own.audit(NAME)
-    assert own.failures(checked) == []
+    checked = verify_committed.audit(NAME)
+    assert verify_committed.failures(checked) == []
     assert not [one for one in checked if one.state == DIFFERS]
     missing = {one.path: one.detail for one in checked if one.state == MISSING}
     assert set(missing.values()) == {"`dvc pull` (git does not hold it)"}
@@ -172,7 +172,7 @@ def test_all_that_git_holds_is_intact_and_every_number_follows(project):
     }
     most = Counter((one.kind, one.path) for one in checked).most_common(1)
     assert most[0][1] == 1
-    assert own.verdict(checked).endswith(
+    assert verify_committed.verdict(checked).endswith(
         f"; {len(missing)} outputs that git does not hold are missing."
     )
 
@@ -191,7 +191,7 @@ def test_damages_of_several_files_are_each_named(project):
     (RESULTS / "heatmaps/summary.json").unlink()
     (RESULTS / "model/history.csv").unlink()
 
-    checked = own.audit(NAME)
+    checked = verify_committed.audit(NAME)
     damaged = not_intact(checked, HASH)
     assert {path: state for path, (state, _) in damaged.items()} == {
         "model/history.csv": MISSING,
@@ -235,14 +235,14 @@ def test_damages_of_several_files_are_each_named(project):
 
 def test_a_digit_of_one_image_is_told_by_its_hash_and_by_all_that_follows_from_it(project):
     change_cell(PER_IMAGE, 2, "ssim_luma")
-    checked = own_lock.against_lock(NAME)
+    checked = hashes.against_lock(NAME)
     (path, (state, detail)), *others = not_intact(checked, HASH).items()
     assert (path, state, others) == ("metrics/per_image.csv", DIFFERS, [])
     size = PER_IMAGE.stat().st_size
-    there = version.version_of(PER_IMAGE).md5[:8]
-    recorded = own_lock.read_lock()[f"metrics@{NAME}"].outs[str(PER_IMAGE)].md5[:8]
+    there = dvc_hash.version_of(PER_IMAGE).md5[:8]
+    recorded = hashes.read_lock()[f"metrics@{NAME}"].outs[str(PER_IMAGE)].md5[:8]
     assert detail == f"it has {size} bytes, md5 {there}; dvc.lock says {size} bytes, md5 {recorded}"
-    wrong = not_intact(rows_of(project, own_recomputed.of_metrics), RECOMPUTED)
+    wrong = not_intact(rows_of(project, recompute.of_metrics), RECOMPUTED)
     assert list(wrong) == ["metrics/summary.json", "metrics/comparison.csv"]
     assert re.match(
         r"\d+ values differ: [\w-]+\.jpeg\.q30\.mean\.ssim_luma: ", wrong["metrics/summary.json"][1]
@@ -259,16 +259,16 @@ def test_the_table_of_images_contradicts_itself(column, project):
     change_cell(PER_IMAGE, line, column)
     assert (
         f"line {line}, "
-        in not_intact(rows_of(project, own_recomputed.of_metrics), RECOMPUTED)[
-            "metrics/per_image.csv"
-        ][1]
+        in not_intact(rows_of(project, recompute.of_metrics), RECOMPUTED)["metrics/per_image.csv"][
+            1
+        ]
     )
 
 
 def test_the_judges_judged_the_files_that_were_measured(project):
     path = RESULTS / "judges/per_image.csv"
     before, after = change_cell(path, 2, "bytes")
-    wrong = not_intact(rows_of(project, own_recomputed.of_judges), RECOMPUTED)
+    wrong = not_intact(rows_of(project, recompute.of_judges), RECOMPUTED)
     assert wrong == {
         "judges/per_image.csv": (
             DIFFERS,
@@ -279,9 +279,9 @@ def test_the_judges_judged_the_files_that_were_measured(project):
 
 def test_tables_follow_from_the_summary_beside_them(project):
     change_value(SUMMARY, "salicon", "jpeg", "q30", "mean", "psnr_rgb_db")
-    wrong = not_intact(rows_of(project, own_recomputed.mean_tables), RECOMPUTED)
+    wrong = not_intact(rows_of(project, recompute.mean_tables), RECOMPUTED)
     assert list(wrong) == ["tables/table3.csv", "tables/table3.md"]
-    wrong = not_intact(rows_of(project, own_recomputed.beside_paper), RECOMPUTED)
+    wrong = not_intact(rows_of(project, recompute.beside_paper), RECOMPUTED)
     assert list(wrong) == ["tables/comparison.csv", "tables/comparison.md"]
 
 
@@ -291,7 +291,7 @@ def test_a_lost_line_and_one_too_many_are_differences(project):
     path.write_text("\n".join(lines) + "\n")
     with (RESULTS / "tables/table4.md").open("a") as file:
         file.write("| 1 |" + " 2 |" * 10 + "\n")
-    wrong = not_intact(rows_of(project, own_recomputed.mean_tables), RECOMPUTED)
+    wrong = not_intact(rows_of(project, recompute.mean_tables), RECOMPUTED)
     number, quality = len(lines) + 1, last.split(",")[0]
     place = f"line {number}, match_quality"
     assert (
@@ -333,7 +333,7 @@ def test_a_lost_line_and_one_too_many_are_differences(project):
 )
 def test_a_table_that_is_none_is_one_sentence(damage, said, project):
     damage(RESULTS / "rate_distortion/curves.csv")
-    one = one_of(rows_of(project, own_recomputed.of_rate_distortion))
+    one = one_of(rows_of(project, recompute.of_rate_distortion))
     assert (one.kind, one.path) == (RECOMPUTED, f"{RESULTS}/rate_distortion/curves.csv")
     assert (one.state, one.allowed) == (DIFFERS, False)
     assert re.fullmatch(said, one.detail)
@@ -350,14 +350,14 @@ def test_a_table_that_is_none_is_one_sentence(damage, said, project):
 )
 def test_a_summary_that_is_none_is_one_sentence(text, said, project):
     SUMMARY.write_text(text)
-    one = one_of(rows_of(project, own_recomputed.mean_tables))
+    one = one_of(rows_of(project, recompute.mean_tables))
     assert (one.path, one.state) == (str(SUMMARY), DIFFERS)
     assert re.fullmatch(said, one.detail)
 
 
 def test_what_several_need_is_missed_once(project):
     PER_IMAGE.unlink()
-    of_table = [one for one in own_recomputed.recomputed(*project) if one.path == str(PER_IMAGE)]
+    of_table = [one for one in recompute.recomputed(*project) if one.path == str(PER_IMAGE)]
     remedy = f"`git checkout -- {PER_IMAGE}`"
     assert of_table == [Checked(NAME, RECOMPUTED, str(PER_IMAGE), MISSING, False, remedy)]
 
@@ -366,7 +366,7 @@ def test_without_a_paper_there_is_no_comparison_with_it(project):
     experiment, layout = project
     alone = dataclasses.replace(experiment.report, published="none")
     experiment = dataclasses.replace(experiment, report=alone)
-    assert own_recomputed.beside_paper not in own_recomputed.recomputations(experiment, layout)
+    assert recompute.beside_paper not in recompute.recomputations(experiment, layout)
 
 
 # dvc.lock
@@ -375,7 +375,7 @@ def test_without_a_paper_there_is_no_comparison_with_it(project):
 def test_what_only_dvc_holds_must_be_as_recorded_if_it_is_there(project):
     path = RESULTS / "heatmaps/passes.npy"
     path.write_bytes(b"other")
-    wrong = not_intact(own_lock.against_lock(NAME), HASH)
+    wrong = not_intact(hashes.against_lock(NAME), HASH)
     assert wrong.keys() == {"heatmaps/passes.npy"}
     assert wrong["heatmaps/passes.npy"][1].startswith(
         "it has 5 bytes, md5 795f3202; dvc.lock says "
@@ -389,8 +389,8 @@ def test_a_result_of_another_version_of_its_input_breaks_the_chain(project):
                 dep |= {"md5": "0123456789abcdef" * 2, "size": 7}
 
     change_lock(change)
-    recorded = own_lock.read_lock()[f"metrics@{NAME}"].outs[str(PER_IMAGE)]
-    one = one_of(own.failures(own_lock.against_lock(NAME)))
+    recorded = hashes.read_lock()[f"metrics@{NAME}"].outs[str(PER_IMAGE)]
+    one = one_of(verify_committed.failures(hashes.against_lock(NAME)))
     assert (one.kind, one.path, one.state) == (CHAIN, str(PER_IMAGE), DIFFERS)
     assert one.detail == (
         f"metrics@{NAME} wrote {recorded.size} bytes, md5 {recorded.md5[:8]}; "
@@ -401,7 +401,7 @@ def test_a_result_of_another_version_of_its_input_breaks_the_chain(project):
 def test_a_stage_that_was_never_recorded_is_missing(project):
     change_lock(lambda stages: stages.pop(f"anova@{NAME}"))
     remedy = f"dvc.lock does not have it: `dvc repro anova@{NAME}`"
-    assert own.failures(own_lock.against_lock(NAME)) == [
+    assert verify_committed.failures(hashes.against_lock(NAME)) == [
         Checked(NAME, HASH, f"{RESULTS}/anova/{name}", MISSING, False, remedy)
         for name in ("anova.csv", "summary.json")
     ]
@@ -409,7 +409,7 @@ def test_a_stage_that_was_never_recorded_is_missing(project):
 
 def test_an_experiment_that_was_never_recorded_has_nothing_to_be_compared_with(project):
     change_lock(lambda stages: stages.clear())
-    checked = own_lock.against_lock(NAME)
+    checked = hashes.against_lock(NAME)
     assert {(one.kind, one.state, one.allowed) for one in checked} == {(HASH, MISSING, True)}
     stages = pipeline.read_stages().values()
     assert {one.path for one in checked} == {
@@ -426,7 +426,7 @@ def test_changed_code_and_stages_that_are_no_more_are_none_of_its_business(proje
                     dep["md5"] = "0" * 32
 
     change_lock(change)
-    assert own.failures(own_lock.against_lock(NAME)) == []
+    assert verify_committed.failures(hashes.against_lock(NAME)) == []
 
 
 @pytest.mark.parametrize(
@@ -438,18 +438,18 @@ def test_changed_code_and_stages_that_are_no_more_are_none_of_its_business(proje
     ],
 )
 def test_a_lock_that_is_none_is_one_sentence(text, said, project):
-    own_lock.LOCK.write_text(text)
-    one = one_of(own_lock.against_lock(NAME))
+    hashes.LOCK.write_text(text)
+    one = one_of(hashes.against_lock(NAME))
     assert (one.kind, one.path, one.state, one.allowed) == (HASH, "dvc.lock", DIFFERS, False)
     assert re.fullmatch(said, one.detail)
     with pytest.raises(ParameterError, match=said):
-        own.experiments_with_results()
+        verify_committed.experiments_with_results()
 
 
 def test_a_lost_lock_is_missing(project):
-    own_lock.LOCK.unlink()
+    hashes.LOCK.unlink()
     remedy = "`git checkout -- dvc.lock`"
-    assert own_lock.against_lock(NAME) == [Checked(NAME, HASH, "dvc.lock", MISSING, False, remedy)]
+    assert hashes.against_lock(NAME) == [Checked(NAME, HASH, "dvc.lock", MISSING, False, remedy)]
 
 
 def test_experiments_with_results_have_a_lock_a_file_and_a_folder(project):
@@ -460,7 +460,7 @@ def test_experiments_with_results_have_a_lock_a_file_and_a_folder(project):
     Path("config/no-results.yaml").touch()
     Path("results/no-file").mkdir()
     Path("results/not-locked").mkdir()
-    assert own.experiments_with_results() == [NAME]
+    assert verify_committed.experiments_with_results() == [NAME]
 
 
 def test_a_folder_has_the_hash_that_dvc_gives_it(tmp_path):
@@ -483,14 +483,14 @@ def test_a_folder_has_the_hash_that_dvc_gives_it(tmp_path):
             capture_output=True,
         )
     (out,) = yaml.safe_load((tmp_path / "folder.dvc").read_text())["outs"]
-    expected = version.Version(out["md5"], out["size"], out["nfiles"])
-    assert version.version_of(folder) == expected
+    expected = dvc_hash.Version(out["md5"], out["size"], out["nfiles"])
+    assert dvc_hash.version_of(folder) == expected
     assert expected.files == len(names)
 
 
 def test_what_dvc_leaves_out_of_a_folder_is_left_out_here():
     lines = (ROOT / ".dvcignore").read_text(encoding="utf-8").splitlines()
-    assert tuple(line for line in lines if not line.startswith("#")) == version.IGNORED
+    assert tuple(line for line in lines if not line.startswith("#")) == dvc_hash.IGNORED
 
 
 # comparing
@@ -514,12 +514,12 @@ def test_what_dvc_leaves_out_of_a_folder_is_left_out_here():
     ],
 )
 def test_only_real_numbers_may_differ_a_little(committed, computed, same):
-    assert own_tables.same_value(committed, computed) is same
+    assert tables.same_value(committed, computed) is same
 
 
 def test_what_is_rounded_to_decimals_may_differ_by_one_of_the_last():
-    assert own_tables.same_value(0.123457, 0.123456, unit=1e-6)
-    assert not own_tables.same_value(0.123459, 0.123456, unit=1e-6)
+    assert tables.same_value(0.123457, 0.123456, unit=1e-6)
+    assert not tables.same_value(0.123459, 0.123456, unit=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -538,7 +538,7 @@ def test_what_is_rounded_to_decimals_may_differ_by_one_of_the_last():
     ],
 )
 def test_a_cell_is_what_the_stage_would_write(text, computed, same):
-    assert own_tables.same_cell(text, computed) is same
+    assert tables.same_cell(text, computed) is same
 
 
 # what is said
@@ -558,7 +558,7 @@ def test_the_summary_counts_lists_and_ends_with_a_verdict():
             "2 values differ: a: 1.5 committed, 1.75 recomputed; b: 2.5 committed, 2.75 recomputed",
         ),
     ]
-    assert own.summary_text(checked) == (
+    assert verify_committed.summary_text(checked) == (
         "check          intact  missing  differs\n"
         "hash                1        1        0\n"
         "chain               1        0        0\n"
@@ -571,7 +571,7 @@ def test_the_summary_counts_lists_and_ends_with_a_verdict():
         "\n"
         "mine: 1 of 4 checks failed.\n"
     )
-    assert own.failures(checked) == checked[-1:]
+    assert verify_committed.failures(checked) == checked[-1:]
 
 
 @pytest.mark.parametrize(
@@ -585,9 +585,9 @@ def test_the_summary_counts_lists_and_ends_with_a_verdict():
     ],
 )
 def test_the_verdict_is_one_sentence(checked, said):
-    assert own.verdict(checked) == said
-    assert own.summary_text(checked).endswith(f"0\n\n{said}\n")
+    assert verify_committed.verdict(checked) == said
+    assert verify_committed.summary_text(checked).endswith(f"0\n\n{said}\n")
 
 
 def test_the_columns_are_the_fields():
-    assert tuple(field.name for field in dataclasses.fields(Checked)) == own.COLUMNS
+    assert tuple(field.name for field in dataclasses.fields(Checked)) == verify_committed.COLUMNS

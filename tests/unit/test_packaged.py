@@ -10,9 +10,12 @@ import yaml
 from safetensors import safe_open
 from stand_in import carry
 
-from msroi import Model, lpips, packaged, params
+from msroi import Model
 from msroi.errors import MissingError
+from msroi.experiment import params
 from msroi.files import file_hash
+from msroi.measures import lpips
+from msroi.photos import packaged
 
 ROOT = Path(__file__).parents[2]
 FROM = "paper-cpu"

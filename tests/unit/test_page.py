@@ -8,8 +8,8 @@ import pytest
 import vl_convert
 from made_page import HOSTILE, made_page, one_photograph
 
-from msroi import charts, page
-from msroi.charts import COLOURS, METHODS
+from msroi.report import charts, page
+from msroi.report.charts import COLOURS, METHODS
 
 
 class Outline(HTMLParser):

@@ -9,7 +9,7 @@ import pytest
 from made_page import made_page, one_photograph
 from PIL import Image
 
-from msroi import page
+from msroi.report import page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

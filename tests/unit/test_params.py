@@ -8,9 +8,9 @@ import pytest
 import yaml
 from ruamel.yaml import YAML
 
-from msroi import params
 from msroi.errors import ParameterError
-from msroi.params import Experiment
+from msroi.experiment import params
+from msroi.experiment.params import Experiment
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))

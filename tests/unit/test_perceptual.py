@@ -22,9 +22,10 @@ from PIL import Image
 from scipy.fft import dctn
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from msroi import jpeg, lpips, measures, perceptual
+from msroi.encoders import jpeg
 from msroi.errors import ImageError, SourceError
-from msroi.sources import TABLE, choose, read
+from msroi.measures import distortion, lpips, perceptual
+from msroi.sources.table import TABLE, choose, read
 
 ROOT = Path(__file__).parents[2]
 PHOTOS = {name: getattr(skimage.data, name)() for name in ("astronaut", "coffee", "chelsea")}
@@ -80,7 +81,7 @@ def ponomarenkos(x, y):
 def test_psnr_hvs_m_is_its_authors(shape, quality):
     image = CAT[: shape[0], : shape[1]]
     other = coded(image, quality)
-    expected = ponomarenkos(measures.luma(image), measures.luma(other))
+    expected = ponomarenkos(distortion.luma(image), distortion.luma(other))
     assert perceptual.psnr_hvs_m_db(image, other) == pytest.approx(expected, rel=1e-9)
 
 
@@ -90,7 +91,7 @@ def test_psnr_hvs_m_is_that_of_the_cpp(name):
 
     image = PHOTOS[name][:296, :448]
     other = coded(image, 40)
-    planes = (measures.luma(image) / 255, measures.luma(other) / 255)
+    planes = (distortion.luma(image) / 255, distortion.luma(other) / 255)
     _, expected = psnr_hvsm.BACKENDS["cpp"]["psnr_hvs_hvsm"](*planes)
     assert perceptual.psnr_hvs_m_db(image, other) == pytest.approx(expected, rel=1e-9)
 
@@ -271,8 +272,8 @@ def test_psnr_and_ssim_inside_the_region():
     expected = peak_signal_noise_ratio(CAT[region], other[region])
     assert perceptual.psnr_salient_db(CAT, other, region) == pytest.approx(expected, rel=1e-12)
     _, full = structural_similarity(
-        measures.luma(CAT),
-        measures.luma(other),
+        distortion.luma(CAT),
+        distortion.luma(other),
         gaussian_weights=True,
         sigma=1.5,
         use_sample_covariance=False,
@@ -287,9 +288,9 @@ def test_a_region_of_everything_is_the_whole_image():
     other = coded(CAT, 30)
     everything = np.ones(CAT.shape[:2], np.bool_)
     assert perceptual.psnr_salient_db(CAT, other, everything) == pytest.approx(
-        measures.psnr_rgb_db(CAT, other)
+        distortion.psnr_rgb_db(CAT, other)
     )
-    assert perceptual.ssim_salient(CAT, other, everything) == measures.ssim_luma(CAT, other)
+    assert perceptual.ssim_salient(CAT, other, everything) == distortion.ssim_luma(CAT, other)
     np.testing.assert_array_equal(perceptual.composite(CAT, other, everything), other)
 
 
@@ -299,7 +300,7 @@ def test_ssim_windows_have_their_middle_in_the_region():
     region[20, 30] = True
     other = CAT.copy()
     other[15:26, 25:36] = coded(CAT, 5)[15:26, 25:36]
-    alone = measures.ssim_luma(CAT[15:26, 25:36], other[15:26, 25:36])
+    alone = distortion.ssim_luma(CAT[15:26, 25:36], other[15:26, 25:36])
     assert perceptual.ssim_salient(CAT, other, region) == pytest.approx(alone)
     other = CAT.copy()
     other[:15] = 0

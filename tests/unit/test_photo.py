@@ -7,9 +7,10 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from msroi import jpeg, measures
+from msroi.encoders import jpeg
 from msroi.errors import ImageError
-from msroi.photo import gain_db, opened
+from msroi.measures import distortion
+from msroi.photos.photo import gain_db, opened
 
 CAT = skimage.data.chelsea()[:121, :170]
 LEFT_HALF = np.zeros(CAT.shape[:2], np.float32)
@@ -51,7 +52,7 @@ def test_the_gain_is_that_at_the_same_size():
     data = jpeg.encode(CAT, 60, optimise=True)
     smaller = jpeg.match_size(lambda quality: jpeg.encode(CAT, quality), len(data))
     assert abs(smaller.size_error_pct) < 0.5
-    expected = measures.psnr_rgb_db(CAT, jpeg.decode(data)) - measures.psnr_rgb_db(
+    expected = distortion.psnr_rgb_db(CAT, jpeg.decode(data)) - distortion.psnr_rgb_db(
         CAT, jpeg.decode(smaller.data)
     )
     assert expected > 0.1
@@ -76,5 +77,5 @@ def test_no_gain_without_plain_jpeg_of_that_size():
 def test_no_gain_of_what_is_perfect():
     flat = np.full((64, 64, 3), 128, np.uint8)
     data = jpeg.encode(flat, 50)
-    assert measures.psnr_rgb_db(flat, jpeg.decode(data)) == np.inf
+    assert distortion.psnr_rgb_db(flat, jpeg.decode(data)) == np.inf
     assert gain_db(flat, data, None) is None

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from msroi import photo_files
 from msroi.errors import ParameterError
-from msroi.photos import Writing
+from msroi.photos import paths
+from msroi.photos.batch import Writing
 
 
 def refused(sentence):
@@ -31,16 +31,16 @@ def test_a_folder_stands_for_the_images_directly_in_it(tmp_path):
     touch(folder, "notes.txt", "sub.png/d.png", "none", "drawing.eps")
     touch(folder, "a.msroi.jpg", "b.MSROI.JPG")  # results of an earlier run
     inside = [folder / name for name in ("a.png", "b.JPG", "c.tiff")]
-    assert photo_files.image_files([folder]) == inside
+    assert paths.image_files([folder]) == inside
     # what is named itself is taken as it is
     named = [folder / "notes.txt", tmp_path / "no.png"]
-    assert photo_files.image_files([named[0], folder, named[1]]) == [named[0], *inside, named[1]]
+    assert paths.image_files([named[0], folder, named[1]]) == [named[0], *inside, named[1]]
 
 
 @pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.tif", "x.webp", "x.bmp", "x.gif", "x.avif"])
 def test_formats_that_a_folder_may_hold(tmp_path, name):
     Image.new("RGB", (16, 16)).save(tmp_path / name)
-    assert photo_files.image_files([tmp_path]) == [tmp_path / name]
+    assert paths.image_files([tmp_path]) == [tmp_path / name]
 
 
 def test_a_folder_without_images(tmp_path):
@@ -48,7 +48,7 @@ def test_a_folder_without_images(tmp_path):
     with refused(
         f"{tmp_path} is a folder without images; name a folder that has some directly in it."
     ):
-        photo_files.image_files([tmp_path])
+        paths.image_files([tmp_path])
 
 
 @pytest.mark.parametrize(
@@ -66,40 +66,40 @@ def test_a_pattern_that_the_shell_has_left(tmp_path, monkeypatch, pattern, names
     monkeypatch.chdir(tmp_path)
     touch(tmp_path, "a.jpg", "b.jpg", "c.png", "notes.txt", "a.msroi.jpg", ".hidden.jpg")
     touch(tmp_path, "sub/d.jpg", "sub/sub/e.jpg", ".git/f.jpg")
-    assert photo_files.image_files([Path(pattern)]) == [Path(name) for name in names]
+    assert paths.image_files([Path(pattern)]) == [Path(name) for name in names]
     # and by its whole path
-    found = photo_files.image_files([tmp_path / pattern])
+    found = paths.image_files([tmp_path / pattern])
     assert found == [tmp_path / name for name in names]
 
 
 def test_a_pattern_that_fits_nothing(tmp_path):
     with refused(f"{tmp_path}/*.jpg fits no image; check the pattern."):
-        photo_files.image_files([tmp_path / "*.jpg"])
+        paths.image_files([tmp_path / "*.jpg"])
 
 
 def test_a_file_whose_name_looks_like_a_pattern(tmp_path):
     touch(tmp_path, "[1].jpg", "1.jpg")
-    assert photo_files.image_files([tmp_path / "[1].jpg"]) == [tmp_path / "[1].jpg"]
+    assert paths.image_files([tmp_path / "[1].jpg"]) == [tmp_path / "[1].jpg"]
 
 
 def test_the_same_image_twice_is_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     touch(tmp_path, "x.png", "sub/y.png")
     twice = [Path("x.png"), tmp_path / "x.png", Path("sub/../x.png"), Path(), Path("*.png")]
-    assert photo_files.image_files(twice) == [Path("x.png")]
+    assert paths.image_files(twice) == [Path("x.png")]
     # a link is a photo of its own
     Path("link.png").symlink_to("x.png")
-    assert photo_files.image_files([Path()]) == [Path("link.png"), Path("x.png")]
+    assert paths.image_files([Path()]) == [Path("link.png"), Path("x.png")]
 
 
 def test_results_are_no_photos():
     given = [Path("a.jpg"), Path("a.msroi.jpg"), Path("b.msroi.JPG")]
-    assert photo_files.without_results(given) == [Path("a.jpg")]
+    assert paths.without_results(given) == [Path("a.jpg")]
     with refused(
         "a.msroi.jpg is itself a result of msroi compress, by its name; name the photo that it "
         "was made of."
     ):
-        photo_files.without_results(given[1:])
+        paths.without_results(given[1:])
 
 
 # names of results
@@ -137,7 +137,7 @@ def test_no_image_is_overwritten(tmp_path):
         f"{pair[1]}, a result for {pair[0]}, would overwrite one of the images; "
         "choose another --out folder."
     ):
-        photo_files.insist_on_names_of_their_own({pair[0]: [pair[1]], pair[1]: []})
+        paths.insist_on_names_of_their_own({pair[0]: [pair[1]], pair[1]: []})
 
 
 def test_nothing_that_is_there_is_overwritten(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from msroi.photo_lines import line, total
+from msroi.photos.lines import line, total
 
 PHOTO = {
     "image": "photo.jpg",

@@ -11,15 +11,17 @@ import skimage.data
 from PIL import ExifTags, Image, ImageCms
 from stand_in import carry
 
-from msroi import jpeg, measures, packaged, photos
-from msroi.encoders import METHODS, encoder
+from msroi.encoders import jpeg
+from msroi.encoders.methods import METHODS, encoder
 from msroi.errors import ImageError, MissingError, ParameterError
 from msroi.images import read_grey, read_rgb
+from msroi.measures import distortion
+from msroi.photos import batch, packaged
+from msroi.photos.goals import PSNR, MatchQuality, TargetBytes, TargetMeasure
 from msroi.plots import overlay
-from msroi.targets import PSNR, MatchQuality, TargetBytes, TargetMeasure
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-WITHOUT = [method for method in METHODS if method not in photos.WITH_SALIENCY]
+WITHOUT = [method for method in METHODS if method not in batch.WITH_SALIENCY]
 
 
 def pillow(pixels, quality):
@@ -63,9 +65,7 @@ def reopened(result):
 def compress(images, out, method, goal, experiment=None, jobs=1, **writing):
     """Compress into a folder, over what is there."""
     options = {"force": True, "allow_larger": True} | writing
-    return photos.compress_all(
-        images, method, goal, experiment, photos.Writing(out, **options), jobs
-    )
+    return batch.compress_all(images, method, goal, experiment, batch.Writing(out, **options), jobs)
 
 
 def plain(photo, out, goal, **writing):
@@ -99,7 +99,7 @@ def test_jpeg_of_a_quality_is_pillows(photo, tmp_path, quality):
 
 @pytest.mark.parametrize("method", WITHOUT)
 def test_every_method_that_needs_no_map_needs_no_model(photo, tmp_path, monkeypatch, method):
-    monkeypatch.delattr(photos, "load_model")
+    monkeypatch.delattr(batch, "load_model")
     goal = MatchQuality(60)
     result = one(compress([photo], tmp_path / "out", method, goal, None))
     made_by = encoder(method, packaged.experiment().compress)
@@ -138,7 +138,7 @@ def test_too_small_a_target_is_refused(photo, tmp_path):
 def test_a_target_of_quality(photo, tmp_path):
     result = plain(photo, tmp_path / "out", TargetMeasure(PSNR, 33.0))
     assert (result["target_bytes"], result["size_error_pct"]) == (None, None)
-    measured = photos.measured(photo, Path(result["output"]), None)["psnr_rgb_db"]
+    measured = batch.measured(photo, Path(result["output"]), None)["psnr_rgb_db"]
     assert result["psnr_rgb_db"] == pytest.approx(measured, abs=1e-5)
     assert 33 <= measured < 33.1
 
@@ -260,7 +260,7 @@ def test_jobs_begin_nothing_more_when_nobody_listens(tmp_path):
         time.sleep(0.01)
         return {}
 
-    results = photos.each(images, "test", one, jobs=2)
+    results = batch.each(images, "test", one, jobs=2)
     next(results)
     results.close()
     assert len(begun) < 10
@@ -271,7 +271,7 @@ def test_a_defect_in_a_job_is_not_hidden(photo):
         raise ValueError("a defect")
 
     with pytest.raises(ValueError, match="a defect"):
-        list(photos.each([photo, photo], "test", one, jobs=2))
+        list(batch.each([photo, photo], "test", one, jobs=2))
 
 
 # metadata
@@ -335,7 +335,7 @@ def made(project, quick_compiler):
 def test_heatmaps_and_methods_with_a_map(made, photo):
     """The methods are those of stage compress with the map of the command heatmap."""
     out, experiment = Path("maps"), made.experiment
-    names = one(photos.heatmaps([photo], out, "tiny"))
+    names = one(batch.heatmaps([photo], out, "tiny"))
     assert names == {
         "image": str(photo),
         "saliency": "maps/Straße am Fluß.saliency.png",
@@ -346,10 +346,10 @@ def test_heatmaps_and_methods_with_a_map(made, photo):
     assert saliency.max() > 0.9
     laid_over = read_rgb(Path(names["overlay"])).astype(int)
     assert np.abs(laid_over - overlay(pixels, saliency)).max() <= 4
-    np.testing.assert_array_equal(photos.load_model("tiny").saliency(pixels), saliency)
+    np.testing.assert_array_equal(batch.load_model("tiny").saliency(pixels), saliency)
 
     target = len(pillow(pixels, 70))
-    for method in photos.WITH_SALIENCY:
+    for method in batch.WITH_SALIENCY:
         result = one(compress([photo], out, method, MatchQuality(70), "tiny"))
         made_by = encoder(method, experiment.compress)
         match = jpeg.match_size(made_by.prepare(pixels, saliency), target, start=70)
@@ -374,22 +374,22 @@ def test_the_packages_model_is_the_default(made, photo, tmp_path, monkeypatch):
     assert Path(result["output"]).read_bytes() == expected
     # and what it says of its gain is measured
     pixels = read_rgb(photo)
-    saliency = photos.load_model(None).saliency(pixels)
+    saliency = batch.load_model(None).saliency(pixels)
     match = jpeg.match_size(lambda q: jpeg.encode(pixels, q), len(expected))
     gain = [
-        measures.wpsnr_rgb_db(pixels, jpeg.decode(data), saliency)
+        distortion.wpsnr_rgb_db(pixels, jpeg.decode(data), saliency)
         for data in (expected, match.data)
     ]
     assert result["gain_measure"] == "wpsnr_rgb_db"
     assert result["gain_db"] == pytest.approx(gain[0] - gain[1], abs=1e-4)
-    names = one(photos.heatmaps([photo], Path("maps"), None))
+    names = one(batch.heatmaps([photo], Path("maps"), None))
     assert read_grey(Path(names["saliency"])).shape == (121, 170)
 
 
 def test_without_a_model(project, photo):
     project()
     for results in (
-        photos.heatmaps([photo], Path("out"), "tiny"),
+        batch.heatmaps([photo], Path("out"), "tiny"),
         compress([photo], Path("out"), "msroi", MatchQuality(50), "tiny"),
     ):
         with pytest.raises(MissingError, match=r"^results/tiny/model/weights\.safetensors is miss"):
@@ -403,7 +403,7 @@ def test_without_a_model(project, photo):
 def test_measured_is_the_experiments_metrics(photo, tmp_path):
     other = tmp_path / "other.jpg"
     other.write_bytes(pillow(read_rgb(photo), 30))
-    got = photos.measured(photo, other, None)
+    got = batch.measured(photo, other, None)
     assert (got["reference"], got["distorted"]) == (str(photo), str(other))
     error = np.mean((read_rgb(photo).astype(float) - read_rgb(other)) ** 2)
     assert got["mse_rgb"] == pytest.approx(error)
@@ -411,12 +411,12 @@ def test_measured_is_the_experiments_metrics(photo, tmp_path):
 
     weights = tmp_path / "map.png"
     Image.new("L", (170, 121), 255).save(weights)
-    weighted = photos.measured(photo, other, weights)
+    weighted = batch.measured(photo, other, weights)
     assert weighted["wpsnr_rgb_db"] == pytest.approx(got["psnr_rgb_db"])
 
 
 def test_an_image_against_itself(photo):
-    got = photos.measured(photo, photo, None)
+    got = batch.measured(photo, photo, None)
     assert got["mse_rgb"] == 0
     assert got["psnr_rgb_db"] == float("inf")
     assert got["ssim_luma"] == pytest.approx(1)

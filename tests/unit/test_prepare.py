@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from msroi import images, params, prepare
+from msroi import images
 from msroi.errors import ImageError, MissingError, ParameterError
-from msroi.index import COLUMNS, rows_of, test_images
-from msroi.layout import Layout
-from msroi.params import TestSet
-from msroi.prepare import crop_boxes, shares, split_last
+from msroi.experiment import params
+from msroi.experiment.layout import Layout
+from msroi.experiment.params import TestSet
+from msroi.experiment.prepared_images import COLUMNS, rows_of, test_images
+from msroi.stages import prepare
+from msroi.stages.prepare import crop_boxes, shares, split_last
 
 test_images.__test__ = TestSet.__test__ = False
 

@@ -6,9 +6,10 @@ import subprocess
 import pytest
 from made_page import one_photograph
 
-from msroi import cli, page, publish
+from msroi.cli import main
 from msroi.errors import MissingError
-from msroi.layout import Layout
+from msroi.experiment.layout import Layout
+from msroi.report import page, publish
 
 LAYOUT = Layout("mine")
 
@@ -63,7 +64,7 @@ def test_the_copy_has_commit_lock_and_durations_and_the_page_stays_as_it_was(tmp
     tracked.write_text(html, encoding="utf-8")
     with publish.noted(LAYOUT, "<b>anova"):
         pass
-    assert cli.main(["publish", "--experiment", "mine", "--out", "handed/out.html"]) == 0
+    assert main.main(["publish", "--experiment", "mine", "--out", "handed/out.html"]) == 0
     assert capsys.readouterr().out == "handed/out.html\n"
     copy = (tmp_path / "handed" / "out.html").read_text(encoding="utf-8")
     assert f"{commit.stdout.strip()} with changes that are not committed" in copy

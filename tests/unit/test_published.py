@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from msroi import published
+from msroi.audit import published
 from msroi.errors import ParameterError
 from msroi.files import read_csv
 

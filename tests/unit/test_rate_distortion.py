@@ -14,12 +14,16 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from msroi import curves, encoders, images, index, jpeg, measures, params, rate_distortion
-from msroi.curves import at_sizes, bd_rate_pct, efficient, overlap
+from msroi import images
+from msroi.encoders import jpeg, methods
 from msroi.errors import ImageError, MissingError
+from msroi.experiment import params, prepared_images
+from msroi.experiment.layout import Layout
+from msroi.experiment.selection import first_by_name
 from msroi.files import write_csv
-from msroi.layout import Layout
-from msroi.selection import first_by_name
+from msroi.measures import curves, distortion
+from msroi.measures.curves import at_sizes, bd_rate_pct, efficient, overlap
+from msroi.stages import rate_distortion
 
 ROOT = Path(__file__).parents[2]
 PHOTOS = {name: getattr(skimage.data, name)() for name in ("astronaut", "coffee", "chelsea")}
@@ -29,7 +33,7 @@ QUALITIES = (10, 30, 50, 70, 90)
 def photo_curve(name, encode=jpeg.encode, qualities=range(10, 95, 10)):
     image = PHOTOS[name][:160, :200]
     files = [encode(image, quality) for quality in qualities]
-    values = [measures.psnr_rgb_db(image, jpeg.decode(file)) for file in files]
+    values = [distortion.psnr_rgb_db(image, jpeg.decode(file)) for file in files]
     return efficient([len(file) for file in files], values)
 
 
@@ -130,7 +134,7 @@ def bjontegaards(one, other):
 @pytest.mark.parametrize("method", ["jpeg-opt", "mozjpeg", "jpegli"])
 @pytest.mark.parametrize("name", PHOTOS)
 def test_bd_rate_is_bjontegaards_cubic_fit_within_one_percent(name, method):
-    peer = encoders.PEERS[method]
+    peer = methods.PEERS[method]
     plain = photo_curve(name)
     other = photo_curve(name, lambda image, quality: peer.prepare(image, None)(quality))
     assert bd_rate_pct(plain, other) == pytest.approx(bjontegaards(plain, other), abs=1)
@@ -138,7 +142,7 @@ def test_bd_rate_is_bjontegaards_cubic_fit_within_one_percent(name, method):
 
 def test_optimised_huffman_tables_save_what_the_sizes_say():
     """The pixels are those of plain JPEG, so the mean log ratio of the sizes is the BD-rate."""
-    opt = encoders.PEERS["jpeg-opt"]
+    opt = methods.PEERS["jpeg-opt"]
     plain = photo_curve("coffee", qualities=QUALITIES)
     other = photo_curve("coffee", lambda i, q: opt.prepare(i, None)(q), QUALITIES)
     np.testing.assert_array_equal(plain.values, other.values)
@@ -289,8 +293,8 @@ def layout(tmp_path, monkeypatch):
         saliency = np.broadcast_to(saliency, photo.shape[:2])
         images.write_image(layout.heatmap("saliency", dataset, image), saliency)
         row = {"row": number, "split": "test", "dataset": dataset, "image": image}
-        rows.append(dict.fromkeys(index.COLUMNS, "") | row)
-    write_csv(layout.index, index.COLUMNS, rows)
+        rows.append(dict.fromkeys(prepared_images.COLUMNS, "") | row)
+    write_csv(layout.index, prepared_images.COLUMNS, rows)
     return layout
 
 
@@ -324,16 +328,16 @@ def test_the_stage_end_to_end(experiment, layout):
         place = row["dataset"], row["image"]
         photo = images.read_rgb(layout.test_image(*place))
         saliency = images.read_grey(layout.heatmap("saliency", *place))
-        encode = encoders.encoder(row["method"], experiment.compress).prepare(photo, saliency)
+        encode = methods.encoder(row["method"], experiment.compress).prepare(photo, saliency)
         data = encode(int(row["quality"]))
         decoded = jpeg.decode(data)
         assert row["experiment"] == "tiny"
         assert int(row["bytes"]) == len(data)
         expected = {
             "bpp": 8 * len(data) / (photo.shape[0] * photo.shape[1]),
-            "psnr_rgb_db": measures.psnr_rgb_db(photo, decoded),
-            "ssim_luma": measures.ssim_luma(photo, decoded),
-            "wpsnr_rgb_db": measures.wpsnr_rgb_db(photo, decoded, saliency),
+            "psnr_rgb_db": distortion.psnr_rgb_db(photo, decoded),
+            "ssim_luma": distortion.ssim_luma(photo, decoded),
+            "wpsnr_rgb_db": distortion.wpsnr_rgb_db(photo, decoded, saliency),
         }
         for name, value in expected.items():
             assert float(row[name]) == pytest.approx(value, rel=1e-7)
@@ -434,7 +438,7 @@ def test_a_photograph_that_is_too_small_is_named(experiment, layout):
 
 
 def test_every_method_but_plain_jpeg_has_a_line_of_its_own():
-    assert set(rate_distortion.STYLES) == set(encoders.METHODS) - {"jpeg"}
+    assert set(rate_distortion.STYLES) == set(methods.METHODS) - {"jpeg"}
     colours = [style["color"] for style in rate_distortion.STYLES.values()]
     assert len(set(colours)) == len(colours)
 

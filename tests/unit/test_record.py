@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from msroi import record
 from msroi.errors import RecordError
+from msroi.experiment.layout import Layout
 from msroi.files import write_text, written_whole
-from msroi.layout import Layout
+from msroi.workflow import record
 
 EDITED = {"metrics@demo": [{"changed outs": {"results/demo/metrics/per_image.csv": "modified"}}]}
 
@@ -30,7 +30,7 @@ def test_a_changed_output_without_a_cause_is_named() -> None:
     "cause",
     [
         {"changed deps": {"config/demo.yaml": {"anova": "modified"}}},
-        {"changed deps": {"src/msroi/anova.py": "modified"}},
+        {"changed deps": {"src/msroi/stages/anova.py": "modified"}},
         "changed command",
     ],
 )

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from msroi import index, params, published, report
+from msroi.audit import published
+from msroi.experiment import params, prepared_images
+from msroi.experiment.layout import Layout
 from msroi.files import read_csv, write_json
-from msroi.layout import Layout
+from msroi.stages import report
 
 
 def row(image: str, method: str, quality: int) -> dict[str, str]:
@@ -134,7 +136,9 @@ def test_files_and_report_hold_the_tables(
     rows = read_csv(layout.metrics / "per_image.csv")
     photographs = sorted({(row["dataset"], row["image"]) for row in rows}, reverse=True)
     monkeypatch.setattr(
-        report, "test_images", lambda _: (index.TestImage(*one, 0, "") for one in photographs)
+        report,
+        "test_images",
+        lambda _: (prepared_images.TestImage(*one, 0, "") for one in photographs),
     )
     monkeypatch.setattr(report, "write_figures", lambda *_: {1: "a caption"})
     monkeypatch.setattr(report, "report_page", lambda *_: None)  # its photographs are not here

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from safetensors.numpy import save_file
 from skimage.metrics import structural_similarity
 
-from msroi import images, measures, saliency, spread, vgg
+from msroi import images
 from msroi.errors import ImageError, MissingError
-from msroi.params import Heatmap
+from msroi.experiment.params import Heatmap
+from msroi.measures import distortion, spread
+from msroi.network import saliency, vgg
 
 DECAY = Heatmap(
     input_px=96,
@@ -270,10 +272,10 @@ def test_ssim_does_not_depend_on_the_unit(data_range):
     expected = structural_similarity(
         a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1.0
     )
-    got = measures.ssim(a * data_range, b * data_range, data_range)
+    got = distortion.ssim(a * data_range, b * data_range, data_range)
     assert got == pytest.approx(expected, abs=1e-9)
     with pytest.raises(ImageError, match="at least 11"):
-        measures.ssim(a[:10], b[:10], data_range)
+        distortion.ssim(a[:10], b[:10], data_range)
 
 
 # the network

@@ -11,12 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from msroi import annotations, heatmap, index
-from msroi import saliency_quality as quality
-from msroi.annotations import Box, Fixated, read_boxes, read_fixations
 from msroi.errors import SourceError
+from msroi.experiment import prepared_images
 from msroi.files import read_csv, read_json, write_csv
 from msroi.images import read_grey, write_image
+from msroi.measures import saliency_quality as quality
+from msroi.sources import annotations
+from msroi.sources.annotations import Box, Fixated, read_boxes, read_fixations
+from msroi.stages import heatmap
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
 SALICON = REAL / "salicon" / "salicon_fixations.zip"
@@ -319,7 +321,7 @@ def test_the_stage_measures_what_was_downloaded(made):
         photo = layout.test_images / "photos" / f"{row['image']}.png"
         row["path"] = str(photo if row["split"] == "test" else layout.data / "plane.png")
     write_image(layout.data / "plane.png", np.full((48, 80, 3), 90, np.uint8))
-    write_csv(layout.index, index.COLUMNS, rows)
+    write_csv(layout.index, prepared_images.COLUMNS, rows)
 
     heatmap.run(made.experiment, layout)
     table = read_csv(layout.heatmaps / "saliency_quality.csv")

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from msroi import sources
 from msroi.errors import SourceError
 from msroi.files import file_hash
-from msroi.sources import Source, choose, mirror_prefix, read, with_manifest
+from msroi.sources import table as sources_table
+from msroi.sources.table import Source, choose, mirror_prefix, read, with_manifest
 
 PROJECT = Path(__file__).parents[2]
-TABLE = PROJECT / sources.TABLE
+TABLE = PROJECT / sources_table.TABLE
 HEADER = "name,source,location,hash,bytes,licence,note\n"
 DIGEST = "sha256:" + "0" * 64
 

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from msroi import cli, photos
+from msroi.cli import main
+from msroi.cli.system_errors import REMEDIES, sentence
 from msroi.files import written_whole
-from msroi.system_errors import REMEDIES, sentence
+from msroi.photos import batch
 
 AGAIN = ", then run the same command again."
 
@@ -69,9 +70,9 @@ def test_a_full_disk_names_the_folder_of_the_results(
     def full(*_: object) -> None:
         raise refused(errno.ENOSPC)
 
-    monkeypatch.setattr(photos, "write_bytes", full)
+    monkeypatch.setattr(batch, "write_bytes", full)
     (tmp_path / "out").mkdir()
-    status = cli.main(
+    status = main.main(
         ["compress", "photo.png", "--out", "out", "--method", "jpeg", "--allow-larger"]
     )
     expected = f"msroi: out: the disk is full; free some space{AGAIN}\n"
@@ -79,6 +80,6 @@ def test_a_full_disk_names_the_folder_of_the_results(
 
 
 def test_a_stage_names_where_it_writes() -> None:
-    arguments = cli.build_parser().parse_args(["anova", "--experiment", "demo"])
-    written = {str(folder) for folder in cli.folders_written(arguments)}
+    arguments = main.build_parser().parse_args(["anova", "--experiment", "demo"])
+    written = {str(folder) for folder in main.folders_written(arguments)}
     assert written == {"results/demo", "data/demo", ".msroi/demo"}

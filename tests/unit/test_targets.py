@@ -11,10 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from msroi import jpeg, targets
-from msroi.encoders import PEERS
+from msroi.encoders import jpeg
+from msroi.encoders.methods import PEERS
 from msroi.errors import ImageError
-from msroi.targets import CLOSE, CLOSE_PCT, PSNR, SSIM, MatchQuality, TargetBytes, TargetMeasure
+from msroi.photos import goals
+from msroi.photos.goals import (
+    CLOSE,
+    CLOSE_PCT,
+    PSNR,
+    SSIM,
+    MatchQuality,
+    TargetBytes,
+    TargetMeasure,
+)
 
 PHOTO = skimage.data.chelsea()[:121, :170]
 ADDED = bytes(700)
@@ -189,7 +198,7 @@ def test_the_smallest_file_is_found(slope, start_bytes, wanted):
     encode_at, value_of = smooth(slope, start_bytes)
     encoder = counted(encode_at)
     least = slope * jpeg.position(wanted)
-    reached = targets.smallest_reaching(encoder, value_of, least)
+    reached = goals.smallest_reaching(encoder, value_of, least)
     assert encoder.calls <= 12
     assert reached.value == value_of(reached.data) >= least
     # of the size of the exact one but for the tolerance of the value or of the size
@@ -216,7 +225,7 @@ def test_whatever_the_encoder_does_the_best_file_seen_is_kept(seed, noise, wante
         return seen[data]
 
     encoder = counted(lambda q: encode_at(float(round(q)) if rounded else q))
-    reached = targets.smallest_reaching(encoder, noisy, wanted)
+    reached = goals.smallest_reaching(encoder, noisy, wanted)
     assert encoder.calls <= 12
     enough = [data for data, value in seen.items() if value >= wanted]
     if enough:

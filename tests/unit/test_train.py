@@ -15,11 +15,12 @@ from safetensors.numpy import load_file
 from scipy import stats
 from scipy.special import log_softmax
 
-from msroi import saliency, steps, train, vgg
-from msroi.checkpoints import Progress
 from msroi.errors import TrainingError
-from msroi.inputs import feature_inputs, image_inputs
-from msroi.params import Train
+from msroi.experiment.params import Train
+from msroi.network import saliency, training_step, vgg
+from msroi.network.checkpoints import Progress
+from msroi.network.features import feature_inputs, image_inputs
+from msroi.stages import train
 
 CLASSES = ["checks", "plain", "stripes"]
 TINY = Train("head", 2, 5, 1e-3, "constant", 0, 0, 0, 0, "plain", 8, "normal", 0.05, 0.1, "float32")
@@ -45,7 +46,9 @@ def test_loss_and_hits_against_scipy():
     labels = rng.integers(0, 9, 40)
     weights = np.ones(40, np.float32)
     weights[33:] = 0  # padding
-    loss, sums = steps.loss_and_hits(jnp.array(logits), jnp.array(labels), jnp.array(weights))
+    loss, sums = training_step.loss_and_hits(
+        jnp.array(logits), jnp.array(labels), jnp.array(weights)
+    )
 
     logits, labels = logits[:33], labels[:33]
     losses = -log_softmax(logits.astype(np.float64), axis=1)[np.arange(33), labels]
@@ -61,13 +64,13 @@ def test_loss_and_hits_against_scipy():
 def test_padding_has_no_gradient():
     logits = jax.random.normal(jax.random.key(0), (4, 3))
     labels, weights = jnp.array([0, 1, 2, 2]), jnp.array([1.0, 1.0, 0.0, 0.0])
-    gradient = jax.grad(lambda x: steps.loss_and_hits(x, labels, weights)[0])(logits)
+    gradient = jax.grad(lambda x: training_step.loss_and_hits(x, labels, weights)[0])(logits)
     assert (np.asarray(gradient[:2]) != 0).all()
     assert (np.asarray(gradient[2:]) == 0).all()
 
 
 def test_totals_weigh_batches_by_their_count():
-    totals = steps.Totals()
+    totals = training_step.Totals()
     totals.add({"loss": jnp.float32(8), "top1": 3, "top5": 4, "count": 4})
     totals.add({"loss": jnp.float32(1), "top1": 0, "top5": 1, "count": 1})
     assert totals.means() == {"loss": 9 / 5, "top1": 3 / 5, "top5": 1.0}
@@ -86,7 +89,7 @@ def samples(weights, tmp_path_factory):
     images = image_inputs(packed, np.arange(6), None, weights)
     file = tmp_path_factory.mktemp("features") / "train.npy"
     features = feature_inputs(images, (6, 32), weights, 5, [file])
-    return steps.Samples(images, labels, 1), steps.Samples(features, labels, 1)
+    return training_step.Samples(images, labels, 1), training_step.Samples(features, labels, 1)
 
 
 def head_gradient(trainer, params, batch):
@@ -94,14 +97,14 @@ def head_gradient(trainer, params, batch):
 
     def loss(params):
         logits, _ = trainer.model.apply({"params": params}, inputs, trainer.first)
-        return steps.loss_and_hits(logits, labels, weights)[0]
+        return training_step.loss_and_hits(logits, labels, weights)[0]
 
     return vgg.flattened(jax.jit(jax.grad(loss))(params))
 
 
 def test_cached_features_give_the_gradient_of_the_full_network(weights, samples):
     images, features = samples
-    trainer = steps.Trainer(TINY, COUNTS, 1)
+    trainer = training_step.Trainer(TINY, COUNTS, 1)
     params = trainer.init(1, vgg.nested(weights), features)
     chosen = np.arange(4)
     cached = head_gradient(trainer, params, trainer.batch(features, 0, chosen))
@@ -112,7 +115,7 @@ def test_cached_features_give_the_gradient_of_the_full_network(weights, samples)
         frozen = trainer.model.apply({"params": everything}, inputs, 0, 5, method="blocks")
         stopped = jax.lax.stop_gradient(frozen)
         logits, _ = trainer.model.apply({"params": everything}, stopped, 5)
-        return steps.loss_and_hits(logits, labels, counted)[0]
+        return training_step.loss_and_hits(logits, labels, counted)[0]
 
     full = vgg.flattened(jax.jit(jax.grad(loss))({**vgg.nested(weights), **params}))
     assert sorted(full) == sorted([*cached, *(key for key in weights if key[0] == "c")])
@@ -128,7 +131,7 @@ def test_cached_features_give_the_gradient_of_the_full_network(weights, samples)
 def test_first_step_is_adams(weights, samples):
     """Kingma & Ba 2015, Algorithm 1 at t = 1: the step is lr * g / (|g| + eps)."""
     _, features = samples
-    trainer = steps.Trainer(TINY, COUNTS, 1)
+    trainer = training_step.Trainer(TINY, COUNTS, 1)
     params = trainer.init(1, vgg.nested(weights), features)
     batch = trainer.batch(features, 0, np.arange(5))
     before, gradients = vgg.flattened(params), head_gradient(trainer, params, batch)
@@ -144,7 +147,7 @@ def test_first_step_is_adams(weights, samples):
 
 def test_optimizer_has_the_papers_settings(samples):
     """Adam's defaults: beta1 0.9, beta2 0.999, eps 1e-8, over three steps by the formulas."""
-    optimizer = steps.Trainer(TINY, COUNTS, 1).optimizer
+    optimizer = training_step.Trainer(TINY, COUNTS, 1).optimizer
     value, state, m, v = np.float64(1.0), optimizer.init(jnp.float32(1)), 0.0, 0.0
     expected = value
     for t, gradient in enumerate((0.3, -2.0, 0.01), start=1):
@@ -158,23 +161,23 @@ def test_optimizer_has_the_papers_settings(samples):
 def test_the_linear_schedule_ends_at_zero():
     """A line from the given rate to 0 after the last step: here 2 epochs of 4 steps."""
     params = replace(TINY, schedule="linear")
-    rate = steps.learning_rate(params, images=18)
+    rate = training_step.learning_rate(params, images=18)
     np.testing.assert_allclose([rate(step) for step in range(9)], np.linspace(1e-3, 0, 9))
-    assert {float(steps.learning_rate(TINY, 18)(step)) for step in (0, 4, 8)} == {1e-3}
+    assert {float(training_step.learning_rate(TINY, 18)(step)) for step in (0, 4, 8)} == {1e-3}
 
 
 def test_logit_adjustment_makes_classes_count_alike():
     """With scores that say nothing, the adjusted softmax is the classes' shares themselves."""
-    np.testing.assert_allclose(np.exp(steps.adjustment(COUNTS, 1)), COUNTS / 20, rtol=1e-6)
-    half = steps.adjustment(COUNTS, 0.5)
-    np.testing.assert_allclose(half, steps.adjustment(COUNTS, 1) / 2, rtol=1e-6)
-    assert not steps.adjustment(COUNTS, 0).any()
+    np.testing.assert_allclose(np.exp(training_step.adjustment(COUNTS, 1)), COUNTS / 20, rtol=1e-6)
+    half = training_step.adjustment(COUNTS, 0.5)
+    np.testing.assert_allclose(half, training_step.adjustment(COUNTS, 1) / 2, rtol=1e-6)
+    assert not training_step.adjustment(COUNTS, 0).any()
 
 
 def test_dropout_is_in_training_only_and_follows_its_key(weights, samples):
     _, features = samples
-    plain = steps.Trainer(TINY, COUNTS, 1)
-    dropping = steps.Trainer(replace(TINY, dropout=0.5), COUNTS, 1)
+    plain = training_step.Trainer(TINY, COUNTS, 1)
+    dropping = training_step.Trainer(replace(TINY, dropout=0.5), COUNTS, 1)
     start = plain.init(1, vgg.nested(weights), features)
     assert dropping.measure(start, features) == plain.measure(start, features)
     batch = plain.batch(features, 0, np.arange(5))
@@ -191,8 +194,8 @@ def test_dropout_is_in_training_only_and_follows_its_key(weights, samples):
 def test_average_is_that_of_all_steps_and_is_what_is_kept(weights, samples):
     """The recursion restated on the weights that a training without it goes through."""
     _, features = samples
-    plain = steps.Trainer(TINY, COUNTS, 1)
-    averaged = steps.Trainer(replace(TINY, average=0.6), COUNTS, 1)
+    plain = training_step.Trainer(TINY, COUNTS, 1)
+    averaged = training_step.Trainer(replace(TINY, average=0.6), COUNTS, 1)
     start = plain.init(1, vgg.nested(weights), features)
     expected = jax.tree.map(np.array, start)
     runs = {}
@@ -216,7 +219,7 @@ def test_average_is_that_of_all_steps_and_is_what_is_kept(weights, samples):
 
 def test_mixing_shares_are_those_of_the_beta_distribution_folded():
     keys = jax.random.split(jax.random.key(0), 4000)
-    shares = np.asarray(jax.vmap(lambda key: steps.mixing_share(key, 0.8))(keys))
+    shares = np.asarray(jax.vmap(lambda key: training_step.mixing_share(key, 0.8))(keys))
     assert shares.min() >= 0.5
     folded = stats.beta(0.8, 0.8)
     assert stats.kstest(shares, lambda x: 2 * folded.cdf(x) - 1).pvalue > 0.01
@@ -225,13 +228,13 @@ def test_mixing_shares_are_those_of_the_beta_distribution_folded():
 def test_mixup_mixes_inputs_and_classes_alike_in_training_only(weights, samples):
     """Each sample with the next of its batch; the loss restated sample by sample."""
     _, features = samples
-    plain = steps.Trainer(TINY, COUNTS, 1)
-    mixing = steps.Trainer(replace(TINY, mixup=0.8), COUNTS, 1)
+    plain = training_step.Trainer(TINY, COUNTS, 1)
+    mixing = training_step.Trainer(replace(TINY, mixup=0.8), COUNTS, 1)
     start = plain.init(1, vgg.nested(weights), features)
     assert mixing.measure(start, features) == plain.measure(start, features)
     batch = plain.batch(features, 0, np.arange(5))
     inputs, labels, counted = (np.asarray(part) for part in batch)
-    share = float(steps.mixing_share(jax.random.fold_in(KEY, 1), 0.8))
+    share = float(training_step.mixing_share(jax.random.fold_in(KEY, 1), 0.8))
     expected = 0.0
     for row in range(len(labels)):
         mixed = share * inputs[row] + (1 - share) * inputs[row - 1]
@@ -246,13 +249,15 @@ def test_mixup_mixes_inputs_and_classes_alike_in_training_only(weights, samples)
 
 def test_logit_adjustment_is_in_the_training_loss_only(weights, samples):
     _, features = samples
-    plain = steps.Trainer(TINY, COUNTS, 1)
-    adjusted = steps.Trainer(replace(TINY, logit_adjustment=1), COUNTS, 1)
+    plain = training_step.Trainer(TINY, COUNTS, 1)
+    adjusted = training_step.Trainer(replace(TINY, logit_adjustment=1), COUNTS, 1)
     start = plain.init(1, vgg.nested(weights), features)
     assert adjusted.measure(start, features) == plain.measure(start, features)
     batch = plain.batch(features, 0, np.arange(5))
     logits, _ = plain.model.apply({"params": start}, batch[0], plain.first)
-    expected = steps.loss_and_hits(logits + steps.adjustment(COUNTS, 1), *batch[1:])[1]
+    expected = training_step.loss_and_hits(
+        logits + training_step.adjustment(COUNTS, 1), *batch[1:]
+    )[1]
     params = jax.tree.map(jnp.copy, start)
     _, _, sums = adjusted.step(params, adjusted.optimizer.init(params), KEY, *batch)
     assert float(sums["loss"]) == pytest.approx(float(expected["loss"]), rel=1e-5)
@@ -262,8 +267,8 @@ def test_logit_adjustment_is_in_the_training_loss_only(weights, samples):
 def test_init_takes_pretrained_layers_and_draws_the_rest(weights, samples, trainable, pretrained):
     images, features = samples
     if trainable == "block5":
-        features = steps.Samples(lambda *_: jnp.zeros((1, 2, 2, 512)), images.labels, 1)
-    trainer = steps.Trainer(replace(TINY, trainable=trainable), COUNTS, 1)
+        features = training_step.Samples(lambda *_: jnp.zeros((1, 2, 2, 512)), images.labels, 1)
+    trainer = training_step.Trainer(replace(TINY, trainable=trainable), COUNTS, 1)
     first = trainer.init(1, vgg.nested(weights), features)
     assert sum(name.startswith("conv5") for name in first) == pretrained
     for name in vgg.layer_names(trainer.first):
@@ -328,7 +333,7 @@ class Kept:
 
 
 def fitted(recorder, epochs, seed=0, views=3, kept=None):
-    samples = steps.Samples(None, np.zeros(6, np.int32), views)
+    samples = training_step.Samples(None, np.zeros(6, np.int32), views)
     return train.fit(recorder, {}, samples, samples, epochs, seed, kept or Kept())[1]
 
 
@@ -493,7 +498,7 @@ def test_bfloat16_computes_near_float32_and_leaves_float32(weights, samples):
     _, features = samples
     sums, traced = {}, {}
     for compute in ("float32", "bfloat16"):
-        trainer = steps.Trainer(replace(TINY, compute=compute), COUNTS, 1)
+        trainer = training_step.Trainer(replace(TINY, compute=compute), COUNTS, 1)
         params = trainer.init(1, vgg.nested(weights), features)
         batch = trainer.batch(features, 0, np.arange(5))
         traced[compute] = str(jax.make_jaxpr(trainer.evaluate)(params, *batch))

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from msroi import huffman, trellis
+from msroi.encoders import huffman, trellis
 
 RNG = np.random.default_rng(0)
 

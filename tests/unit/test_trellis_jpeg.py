@@ -16,9 +16,10 @@ import skimage.data
 import yaml
 from PIL import Image
 
-from msroi import coefficients, huffman, jpeg, libjpeg, measures, trellis, trellis_jpeg
-from msroi.params import Trellis
-from msroi.trellis_jpeg import TrellisJpeg
+from msroi.encoders import coefficients, huffman, jpeg, libjpeg, trellis, trellis_jpeg
+from msroi.encoders.trellis_jpeg import TrellisJpeg
+from msroi.experiment.params import Trellis
+from msroi.measures import distortion
 
 ROOT = Path(__file__).parents[2]
 DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
@@ -71,7 +72,7 @@ def opened(data):
 
 
 def mse(image, data):
-    return measures.mse_rgb(image, jpeg.decode(data))
+    return distortion.mse_rgb(image, jpeg.decode(data))
 
 
 def weighted_mse(image, data, saliency):
@@ -327,8 +328,8 @@ def test_masking_trades_mse_for_ssim_at_the_same_size():
     for masking in (0.0, 0.3):
         encode = plain(dataclasses.replace(HALF, masking=masking)).prepare(photo, None)
         decoded = jpeg.decode(jpeg.match_size(encode, target, start=50).data)
-        psnr.append(measures.psnr_rgb_db(photo, decoded))
-        ssim.append(measures.ssim_luma(photo, decoded))
+        psnr.append(distortion.psnr_rgb_db(photo, decoded))
+        ssim.append(distortion.ssim_luma(photo, decoded))
     assert psnr[1] < psnr[0]
     assert ssim[1] > ssim[0]
 

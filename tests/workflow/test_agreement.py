@@ -8,7 +8,9 @@ import pytest
 import yaml
 from modules import PACKAGE, closure, deps
 
-from msroi import params, parser, pipeline
+from msroi.cli import parser
+from msroi.experiment import params
+from msroi.workflow import pipeline
 
 ROOT = Path(__file__).parents[2]
 

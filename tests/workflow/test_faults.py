@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from project import ROOT, Project, copy_of_project, hashes, make_smallest, rules_run
 
-from msroi import cli, inputs
+from msroi.cli import main
+from msroi.network import features
 
 COMPRESS = ["compress", "photo.png", "--out", "out", "--method", "jpeg"]
 AGAIN = ", then run the same command again.\n"
@@ -47,13 +48,13 @@ def expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
     tmp_path.chmod(0o755)
     monkeypatch.chdir(tmp_path)
     Image.effect_noise((160, 120), 40).convert("RGB").save("photo.png")
-    assert cli.main([*COMPRESS[:3], "sound", *COMPRESS[4:]]) == 0
+    assert main.main([*COMPRESS[:3], "sound", *COMPRESS[4:]]) == 0
     return Path("sound/photo.jpg").read_bytes()
 
 
 def refused(capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
-    assert cli.main(COMPRESS) == 2
+    assert main.main(COMPRESS) == 2
     return capsys.readouterr().err
 
 
@@ -67,7 +68,7 @@ def test_a_full_disk(capsys: pytest.CaptureFixture[str], expected: bytes) -> Non
         assert said == f"msroi: out: the disk is full; free some space{AGAIN}"
         assert list(out.iterdir()) == [filler]
         filler.unlink()
-        assert cli.main(COMPRESS) == 0
+        assert main.main(COMPRESS) == 0
         assert [path.read_bytes() for path in out.iterdir()] == [expected]
 
 
@@ -79,7 +80,7 @@ def test_features_on_a_full_disk(tmp_path: Path) -> None:
 
     with disk(tmp_path / "full", 64 << 10):
         with pytest.raises(OSError, match="No space left on device"):
-            inputs.compute_features(images, (100, 32), {}, 0, tmp_path / "full/features.npy")
+            features.compute_features(images, (100, 32), {}, 0, tmp_path / "full/features.npy")
         assert list((tmp_path / "full").iterdir()) == []
 
 
@@ -91,7 +92,7 @@ def test_a_disk_that_can_only_be_read(capsys: pytest.CaptureFixture[str], expect
         assert said.endswith(AGAIN)
         assert list(Path("out").iterdir()) == []
         mount("-o", "remount,rw", "out")
-        assert cli.main(COMPRESS) == 0
+        assert main.main(COMPRESS) == 0
         assert Path("out/photo.jpg").read_bytes() == expected
 
 
@@ -109,7 +110,7 @@ def test_a_folder_of_someone_else(capsys: pytest.CaptureFixture[str], expected: 
     assert said.endswith(AGAIN)
     assert list(out.iterdir()) == []
     out.chmod(0o755)
-    assert cli.main(COMPRESS) == 0
+    assert main.main(COMPRESS) == 0
     assert (out / "photo.jpg").read_bytes() == expected
 
 

@@ -24,8 +24,8 @@ from hypothesis.stateful import (
 )
 from project import ROOT, Project, copy_of_project, hashes, make_smallest, rules_run
 
-from msroi import pipeline
 from msroi.files import digest, fresh_folder
+from msroi.workflow import pipeline
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(14400)]
 

@@ -25,7 +25,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = copy_of_project(tmp_path_factory.mktemp("twice"))
     make_smallest(made)
     # the first stage that both have to run takes longer than the second run needs to begin
-    stage = made.folder / "src/msroi/prepare.py"
+    stage = made.folder / "src/msroi/stages/prepare.py"
     stage.write_text(f"import time\ntime.sleep({SLOW_S})\n" + stage.read_text(encoding="utf-8"))
     made.run("dvc", "repro", "download@tiny")
     made.run("snakemake", PLAN)

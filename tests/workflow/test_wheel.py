@@ -38,7 +38,7 @@ def test_the_wheel_holds_the_model_and_every_module(wheel: Path) -> None:
     modules = {f"msroi/{path.name}" for path in (ROOT / "src/msroi").glob("*.py")}
     model = {"msroi/model/weights.safetensors", "msroi/model/parameters.yaml"}
     assert names > modules | model | {"msroi/py.typed"}
-    assert dict(scripts["console_scripts"]) == {"msroi": "msroi.cli:main"}
+    assert dict(scripts["console_scripts"]) == {"msroi": "msroi.cli.main:main"}
 
 
 @pytest.mark.slow

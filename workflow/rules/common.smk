@@ -4,10 +4,10 @@ import json
 import os
 from pathlib import Path
 
-from msroi import pipeline
+from msroi.workflow import pipeline
 from msroi.errors import UserError
 from msroi.files import digest
-from msroi.record import dvc_at_work
+from msroi.workflow.record import dvc_at_work
 
 try:
     EXPERIMENTS = pipeline.experiments()

@@ -10,7 +10,7 @@ from hostile.downloads import DOWNLOADS, MANIFESTS
 from hostile.parameters import PARAMETERS
 from hostile.photo import Photo
 from hostile.photos import PHOTOS, fuzzed
-from msroi.report import markdown
+from msroi.stages.report import markdown
 
 COMMANDS = ("compress", "heatmap", "metrics", "prepare")
 

@@ -1,0 +1,1 @@
+"""Published numbers and the checks that are put to them."""

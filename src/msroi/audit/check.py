@@ -1,0 +1,221 @@
+"""What a check of a published claim is, what it finds, and what it may look at.
+
+A check is a function `(paper, run, **arguments) -> findings`, registered under its name with
+the family it belongs to and what it assumes. The arguments are those of the claim in
+`data/published/<paper>/paper.yaml`, so that another paper needs no other code.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from msroi.audit.published import Claim, Paper, Place
+from msroi.errors import ParameterError
+from msroi.experiment import comparison
+
+CONSISTENT = "consistent"
+INCONSISTENT = "inconsistent"
+NOT_REPRODUCED = "not reproduced"
+CANNOT_TELL = "cannot tell"
+EXPLAINED = "explained by "
+# the kinds of verdicts, from the worst to the best
+KINDS = (INCONSISTENT, NOT_REPRODUCED, CANNOT_TELL, "explained", CONSISTENT)
+
+INTERNAL, STATISTICAL, REPLICATION = FAMILIES = ("internal", "statistical", "replication")
+
+# the files that checks look at, made by `snakemake <file>` where a stage makes them
+PAPER = "data/published/{paper}/tables.csv and paper.yaml"
+CONVENTIONS = "results/{experiment}/conventions/per_image.csv"
+SPREAD = "results/{experiment}/heatmaps/spread.csv"
+INDEX = "data/{experiment}/prepare/index.csv"
+USUAL = {INTERNAL: PAPER, STATISTICAL: CONVENTIONS, REPLICATION: CONVENTIONS}
+
+CONFIDENCE = 0.95  # of every interval
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run has measured, as far as checks look at it.
+
+    Attributes
+    ----------
+    experiment
+        Its name.
+    sets
+        The paper's data set -> this run's test set.
+    conventions
+        Rows of `conventions/per_image.csv`, numbers as numbers.
+    spread
+        Rows of `heatmaps/spread.csv`.
+    images
+        How many images by (data set of the training images or test set, split).
+    classes
+        How many classes by data set.
+    jpeg_sources
+        By test set: how many photographs there are, and how many were JPEG files already.
+    tolerance_pct
+        The largest size error of a match.
+    resamples, seed
+        Of every bootstrap.
+    """
+
+    experiment: str
+    sets: Mapping[str, str]
+    conventions: Sequence[Row]
+    spread: Sequence[Row]
+    images: Mapping[tuple[str, str], int]
+    classes: Mapping[str, int]
+    jpeg_sources: Mapping[str, tuple[int, int]]
+    tolerance_pct: float
+    resamples: int
+    seed: int
+
+    @cached_property
+    def matched(self) -> Mapping[tuple[str, str, str, int], Sequence[Row]]:
+        """The rows of `conventions` whose size matched, by set, protocol, method and quality."""
+        cells: dict[tuple[str, str, str, int], list[Row]] = {}
+        for row in self.conventions:
+            if comparison.within(row["size_error_pct"], self.tolerance_pct):
+                key = (row["dataset"], row["protocol"], row["method"], int(row["match_quality"]))
+                cells.setdefault(key, []).append(row)
+        return cells
+
+    @cached_property
+    def protocols(self) -> Sequence[str]:
+        """The protocols of `conventions`, the files as they were run first."""
+        return list(dict.fromkeys(row["protocol"] for row in self.conventions))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check says of one number.
+
+    Attributes
+    ----------
+    place
+        Where the number is printed.
+    published, found
+        The number as printed, and what stands against it.
+    low, high
+        What the published number would have to lie within; None where there is no such range.
+    verdict
+        One of `consistent`, `inconsistent`, `not reproduced`, `cannot tell`, or
+        `explained by …`.
+    evidence
+        Why, in a sentence with the numbers, their source and n.
+    cells
+        The places in the tables that it looked at.
+    values
+        What was measured, one value an image or sample, to draw the number on; may be empty.
+    axis
+        What `values` are.
+    """
+
+    place: str
+    published: str
+    found: float | str | None
+    low: float | None
+    high: float | None
+    verdict: str
+    evidence: str
+    cells: tuple[Place, ...] = ()
+    values: Sequence[float] = field(default=(), repr=False, compare=False)
+    axis: str = ""
+
+
+Function = Callable[..., Iterable[Finding]]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A registered check: its family, and what must hold for its verdict to mean something.
+
+    `source` is the file that the evidence comes from.
+    """
+
+    name: str
+    family: str
+    assumes: str
+    source: str
+    function: Function
+
+    def made_by(self, paper: str, experiment: str) -> str:
+        """Return the file that the evidence comes from, and the command that makes it."""
+        file = self.source.format(paper=paper, experiment=experiment)
+        return file if self.source == PAPER else f"{file}, made by `snakemake {file}`"
+
+
+REGISTRY: dict[str, Check] = {}
+
+
+def check(family: str, assumes: str, source: str | None = None) -> Callable[[Function], Function]:
+    """Register a function under its name; the source of the evidence is the family's usual one."""
+
+    def register(function: Function) -> Function:
+        name = function.__name__
+        REGISTRY[name] = Check(name, family, assumes, source or USUAL[family], function)
+        return function
+
+    return register
+
+
+def findings(paper: Paper, run: Run, claim: Claim) -> Iterator[Finding]:
+    """Yield what the claim's check finds.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such check, or its arguments are not those of the claim.
+    """
+    where = f"data/published/{paper.name}/paper.yaml: claim {claim.id}"
+    if claim.check not in REGISTRY:
+        raise ParameterError(
+            f"{where}: there is no check {claim.check!r}; there are: {', '.join(sorted(REGISTRY))}."
+        )
+    function = REGISTRY[claim.check].function
+    arguments = {key.replace("except", "exceptions"): v for key, v in claim.arguments.items()}
+    try:
+        inspect.signature(function).bind(paper, run, **arguments)
+    except TypeError as error:
+        raise ParameterError(f"{where}: check {claim.check}: {error}.") from None
+    try:
+        yield from function(paper, run, **arguments)
+    except KeyError as error:
+        raise ParameterError(
+            f"{where}: check {claim.check}: tables.csv has no number for {error.args[0]}."
+        ) from None
+
+
+def nothing_measured(run: Run, place: Place, published: str) -> Finding:
+    """Say that this run has no photographs for a place."""
+    return Finding(
+        place=str(place),
+        published=published,
+        found=None,
+        low=None,
+        high=None,
+        verdict=CANNOT_TELL,
+        evidence=f"experiment {run.experiment} has no test set in place of {place.dataset} with "
+        f"both methods at quality {place.match_quality}",
+        cells=place.both(),
+    )
+
+
+def within(value: float, low: float, high: float) -> bool:
+    """Tell whether a value lies within a range, but for the rounding of floats."""
+    slack = 1e-9 * max(abs(low), abs(high), 1e-3)
+    return low - slack <= value <= high + slack
+
+
+def kind(verdict: str) -> str:
+    """Return a verdict without the reading that explains the number: one of `KINDS`."""
+    return "explained" if verdict.startswith(EXPLAINED) else verdict
+
+
+def verdict_of(*, consistent: bool) -> str:
+    """Return the verdict of a check that can only agree or not."""
+    return CONSISTENT if consistent else INCONSISTENT

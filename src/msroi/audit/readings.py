@@ -1,0 +1,138 @@
+"""What a run measured for a printed number, in each way that the number may be meant.
+
+A *meaning* is a column of `conventions/per_image.csv`, a *protocol* one of its rows' protocols;
+together they are a *reading* of a printed number.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from msroi.audit.check import CONFIDENCE, Row, Run
+from msroi.audit.published import Place, Sample
+from msroi.experiment.comparison import AS_RUN
+
+Values = NDArray[np.float64]
+FEWEST = 5  # images for an interval
+
+# printed measure -> the columns that it may mean, this project's own first, and their names
+MEANINGS: Mapping[str, Mapping[str, str]] = {
+    "psnr_db": {"psnr_rgb_db": "PSNR over RGB", "psnr_luma_db": "PSNR over 8-bit luma"},
+    "ssim": {
+        "ssim_luma": "SSIM of luma, Gaussian window",
+        "ssim_luma_uniform": "SSIM of luma, uniform window",
+        "ssim_rgb": "SSIM of RGB, Gaussian window",
+        "ssim_rgb_uniform": "SSIM of RGB, uniform window",
+    },
+    "ms_ssim": {"ms_ssim_luma": "MS-SSIM of luma"},
+}
+
+
+class Reading(NamedTuple):
+    """One way to read a printed number."""
+
+    protocol: str
+    meaning: str
+    measure: str
+
+    def __str__(self) -> str:
+        """Return what differs from this project's own reading, or that nothing does."""
+        parts = [MEANINGS[self.measure][self.meaning]]
+        return ", ".join(parts + [self.protocol] * (self.protocol != AS_RUN))
+
+    @property
+    def own(self) -> bool:
+        """Whether it is the way in which this project measures."""
+        return self.protocol == AS_RUN and self.meaning == next(iter(MEANINGS[self.measure]))
+
+
+class Range(NamedTuple):
+    """Where a printed mean is expected: `mean` and its interval, from n images."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def rows(run: Run, place: Place, protocol: str) -> Sequence[Row]:
+    """Return the rows of a place's set, method and quality whose size matched, in their order."""
+    key = (run.sets.get(place.dataset, ""), protocol, place.method, place.match_quality)
+    return run.matched.get(key, [])
+
+
+def by_image(run: Run, place: Place, reading: Reading) -> dict[str, float]:
+    """Return a reading's finite values by image."""
+    found = {row["image"]: row[reading.meaning] for row in rows(run, place, reading.protocol)}
+    return {image: value for image, value in found.items() if math.isfinite(value)}
+
+
+def gain_by_image(run: Run, place: Place, reading: Reading) -> dict[str, float]:
+    """Return the method's value minus JPEG's by image, where both have matched the size."""
+    baseline, method = (by_image(run, at, reading) for at in place.both())
+    return {image: method[image] - baseline[image] for image in method if image in baseline}
+
+
+def both_arms(run: Run, place: Place, meaning: str) -> tuple[Values, Values]:
+    """Return the values `(n,)` of JPEG and of the method as run, on images that both matched."""
+    reading = Reading(AS_RUN, meaning, place.measure)
+    baseline, method = (by_image(run, at, reading) for at in place.both())
+    images = [image for image in baseline if image in method]
+    first, second = (
+        np.array([arm[image] for image in images], np.float64) for arm in (baseline, method)
+    )
+    return first, second
+
+
+Measured = Callable[[Run, Place, Reading], dict[str, float]]  # `by_image` or `gain_by_image`
+
+
+def range_of(
+    run: Run, place: Place, reading: Reading, sample: Sample, measured: Measured
+) -> Range | None:
+    """Return where a reading expects a printed mean, or None of fewer than `FEWEST` images.
+
+    Other protocols are measured on some of the photographs only: how far each moves its value
+    on these is added to the mean of all photographs as they were run.
+    """
+    as_run = measured(run, place, reading._replace(protocol=AS_RUN))
+    if len(as_run) < FEWEST:
+        return None
+    range_ = expected(np.array(list(as_run.values())), sample)
+    if reading.protocol == AS_RUN:
+        return range_
+    moved = measured(run, place, reading)
+    shifts = np.array([moved[image] - as_run[image] for image in moved if image in as_run])
+    if len(shifts) < FEWEST:
+        return None
+    t = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(shifts) - 1))
+    half = math.hypot((range_.high - range_.low) / 2, t * shifts.std(ddof=1) / len(shifts) ** 0.5)
+    mean = range_.mean + float(shifts.mean())
+    return Range(mean, mean - half, mean + half, len(shifts))
+
+
+def readings(run: Run, measure: str) -> list[Reading]:
+    """Return every reading of a measure that the run has, this project's own first."""
+    return [
+        Reading(protocol, meaning, measure)
+        for protocol in run.protocols
+        for meaning in MEANINGS[measure]
+    ]
+
+
+def expected(found: Values, sample: Sample) -> Range:
+    """Return where the mean of a paper's sample is expected, given this run's.
+
+    Both are taken for draws without replacement from the `sample.of` images there are; the
+    variance of the difference of their means is sd² (1 / n - 1 / N + 1 / m - 1 / N).
+    """
+    n = len(found)
+    left = 1 / n + 1 / sample.images - 2 / max(sample.of, n)
+    t = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
+    mean = float(found.mean())
+    reach = t * float(found.std(ddof=1)) * math.sqrt(max(left, 0.0))
+    return Range(mean, mean - reach, mean + reach, n)

@@ -1,0 +1,1 @@
+"""From pixels to JPEG files, and the search for a file size or a quality."""

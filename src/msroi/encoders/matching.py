@@ -1,0 +1,33 @@
+"""One photograph by every method, at the sizes of plain JPEG."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msroi.encoders import jpeg
+from msroi.encoders.jpeg import Match
+from msroi.encoders.methods import Encoder, encoder
+from msroi.experiment.params import Compress
+from msroi.images import Pixels
+
+
+def compress_image(
+    image: Pixels, saliency: NDArray[np.float32], params: Compress
+) -> Iterator[tuple[Encoder, int, Match]]:
+    """Yield `(encoder, match_quality, file)` for every method and quality of one image.
+
+    Parameters
+    ----------
+    image, saliency
+        `(H, W, 3) uint8` sRGB, `(H, W) float32` in [0, 1].
+    params
+        The methods, the qualities of plain JPEG whose sizes are matched, and what the
+        methods need.
+    """
+    references = {quality: jpeg.encode(image, quality) for quality in params.match_qualities}
+    for method in params.methods:
+        with_method = encoder(method, params)
+        encode = with_method.prepare(image, saliency)
+        for quality, reference in references.items():
+            yield with_method, quality, jpeg.match_size(encode, len(reference), start=quality)

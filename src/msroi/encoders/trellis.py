@@ -1,0 +1,183 @@
+"""The trellis: quantisation that weighs each block's distortion against its bits.
+
+For every 8x8 block the levels are chosen that minimise `w D + lambda R`: D is the squared
+error of the coefficients, w the block's weight, R the bits of run, size and level with the
+Huffman tables of the file. The tables depend on the levels, so they are estimated anew a
+few times. Any JPEG decoder reads the result: only the encoder's choice of levels differs.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msroi.encoders import huffman
+from msroi.xla import jax, jnp
+
+# row by row index of the coefficient at each place of the zigzag (ITU-T T.81, Figure A.6)
+ZIGZAG = np.array(
+    sorted(range(64), key=lambda i: (i // 8 + i % 8, (i // 8 if (i // 8 + i % 8) % 2 else i % 8)))
+)
+NEVER = 1e30  # a cost that no path has
+ROUNDS = 2  # a third is worth less than 0.01 dB
+PER_OCTAVE = 8  # shapes between one power of two and the next
+
+
+def starting_bits() -> NDArray[np.float32]:
+    """Return AC symbol costs from which the estimation starts: `(16, 11)`.
+
+    Those of a photograph in the middle of the qualities, roughly: half as many symbols for
+    each zero more, a third for each bit more, and as many ends of blocks as a quarter of all.
+    """
+    run, size = np.mgrid[: huffman.RUNS, : huffman.SIZES]
+    counts = np.where(size > 0, 2.0 ** (14 - run) * 3.0 ** (1 - size), 0.0)
+    counts[huffman.ZRL] = 1
+    counts[huffman.EOB] = counts.sum() / 3
+    return huffman.ac_bits(np.ceil(counts).astype(np.int64))
+
+
+def quantise(
+    coefficients: NDArray[np.float32],
+    steps: NDArray[np.float32],
+    frequency_weights: NDArray[np.float32],
+    block_weights: NDArray[np.float32],
+    lagrangian: float,
+) -> NDArray[np.int16]:
+    """Choose the levels of all blocks that share a Huffman table.
+
+    Parameters
+    ----------
+    coefficients
+        `(64, B) float32`, a column a block, in zigzag order, of the orthonormal DCT.
+    steps
+        `(64,)`, the quantisation table in zigzag order.
+    frequency_weights, block_weights
+        `(64,)` and `(B,)`: what a squared error counts, by frequency and by block.
+    lagrangian
+        What a bit counts, in weighted squared error; 0 rounds to the nearest level.
+
+    Returns
+    -------
+    `(64, B) int16`. DC is rounded to the nearest level.
+    """
+    blocks = coefficients.shape[1]
+    spare = shape_class(blocks) - blocks  # blocks of zeros, whose levels are zeros
+    padded = np.pad(coefficients, ((0, 0), (0, spare)))
+    weights = np.pad(block_weights, (0, spare))
+
+    def cheapest(bits: NDArray[np.float32]) -> NDArray[np.int16]:
+        chosen = best_levels(padded, steps, frequency_weights, weights, lagrangian * bits)
+        return np.asarray(chosen)[:, :blocks]
+
+    levels = cheapest(starting_bits())
+    for _ in range(ROUNDS - 1):
+        levels = cheapest(huffman.ac_bits(huffman.ac_counts(levels)))
+    return levels
+
+
+def shape_class(blocks: int) -> int:
+    """Return the next number of blocks for which the trellis is compiled.
+
+    There are eight to an octave, from 64 on, so that at most an eighth is wasted and a
+    folder of photographs of all sizes compiles a few times.
+    """
+    grain = max(64, 1 << max(0, (blocks - 1).bit_length() - PER_OCTAVE.bit_length()))
+    return -(-max(blocks, 1) // grain) * grain
+
+
+@jax.jit
+def best_levels(
+    coefficients: jax.Array,
+    steps: jax.Array,
+    frequency_weights: jax.Array,
+    block_weights: jax.Array,
+    rates: jax.Array,
+) -> jax.Array:
+    """Find each block's levels of the least cost for given costs of symbols.
+
+    Dynamic programming along the zigzag. The state is the number of zeros since the last
+    nonzero level, modulo 16: at the 16th a ZRL is paid at once, as it must be before the
+    next nonzero level; the cost of ending a block is counted at its last nonzero level, so
+    that zeros after it pay for no ZRL. At each place a coefficient may become the nearest
+    level, the next one towards zero, or zero.
+
+    Parameters
+    ----------
+    rates
+        `(16, 11)`: the cost of each symbol with the bits after it, in units of the
+        weighted squared error. The others as in `quantise`, B of a `shape_class`.
+
+    Returns
+    -------
+    `(64, B) int16`.
+    """
+    scaled = jnp.abs(coefficients) / steps[:, None]
+    worth = (frequency_weights * steps**2)[:, None] * block_weights
+    zeroed = worth * scaled**2  # the cost of a zero at each place
+    after = jnp.cumsum(zeroed[::-1], axis=0)[::-1] - zeroed  # of zeros at all later places
+    step = partial(_step, rates)
+    start = _start(zeroed, rates)
+    places = jnp.arange(1, 64)
+    by_place = (places, scaled[1:], worth[1:], zeroed[1:], after[1:])
+    finish, choices = jax.lax.scan(step, start, by_place)
+    levels = _traced_back(finish[3], places, *choices)
+    signed = levels * jnp.sign(coefficients[1:]).astype(jnp.int16)
+    dc = jnp.round(coefficients[:1] / steps[0]).astype(jnp.int16)
+    return jnp.concatenate([dc, signed])
+
+
+def _start(zeroed: jax.Array, rates: jax.Array) -> Any:
+    """Return the state before place 1: costs and last nonzero place by run; best end so far."""
+    blocks = zeroed.shape[1]
+    costs = jnp.full((huffman.RUNS, blocks), NEVER).at[0].set(0.0)
+    last = jnp.zeros((huffman.RUNS, blocks), jnp.int32)
+    all_zero = zeroed[1:].sum(axis=0) + rates[huffman.EOB]
+    return costs, last, all_zero, jnp.zeros(blocks, jnp.int32)
+
+
+def _step(rates: jax.Array, state: Any, at: Any) -> Any:
+    """Go on by one place; also return its best nonzero level and the nonzero place before it."""
+    costs, last, best, best_place = state
+    place, scaled, worth, zeroed, after = at
+
+    def ending_in(level: jax.Array) -> tuple[jax.Array, jax.Array]:
+        size = jnp.frexp(level)[1]
+        paths = costs + rates[:, jnp.clip(size, 0, huffman.SIZES - 1)]
+        run = paths.argmin(axis=0)
+        before = jnp.take_along_axis(last, run[None], axis=0)[0]
+        cost = paths.min(axis=0) + worth * (scaled - level) ** 2
+        return jnp.where(level >= 1, cost, NEVER), before
+
+    nearest = jnp.floor(scaled + 0.5)
+    (cost, before), (lower_cost, lower_before) = ending_in(nearest), ending_in(nearest - 1)
+    lower = lower_cost < cost
+    level = jnp.where(lower, nearest - 1, nearest).astype(jnp.int16)
+    cost = jnp.where(lower, lower_cost, cost)
+    before = jnp.where(lower, lower_before, before)
+
+    with_zero = costs + zeroed
+    sixteen = with_zero[15] + rates[huffman.ZRL]
+    costs = jnp.concatenate([jnp.minimum(cost, sixteen)[None], with_zero[:15]])
+    newest = jnp.where(cost <= sixteen, place, last[15])
+    last = jnp.concatenate([newest[None], last[:15]])
+    end = cost + after + jnp.where(place < 63, rates[huffman.EOB], 0.0)
+    ends_here = end < best
+    best = jnp.where(ends_here, end, best)
+    best_place = jnp.where(ends_here, place, best_place)
+    return (costs, last, best, best_place), (level, before)
+
+
+def _traced_back(
+    ends: jax.Array, places: jax.Array, levels: jax.Array, before: jax.Array
+) -> jax.Array:
+    """Follow each block's best path back from its last nonzero place: `(63, B) int16`."""
+
+    def step(current: jax.Array, at: Any) -> Any:
+        place, level, previous = at
+        here = current == place
+        return jnp.where(here, previous, current), jnp.where(here, level, 0)
+
+    kept: jax.Array
+    _, kept = jax.lax.scan(step, ends, (places, levels, before), reverse=True)
+    return kept

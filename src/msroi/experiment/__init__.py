@@ -1,0 +1,1 @@
+"""One experiment: its parameters, its files, its photographs and what is compared."""

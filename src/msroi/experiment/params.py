@@ -1,0 +1,372 @@
+"""An experiment's parameters: one file `config/<experiment>.yaml`, one section a stage.
+
+Nothing has a default here: every value stands in the file, where DVC and Snakemake see
+it. `workflow/schemas/experiment.schema.yaml` says what each means and may be.
+"""
+
+import dataclasses
+import functools
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from msroi.errors import ParameterError
+from msroi.experiment.yaml import read_yaml as read_yaml  # also for those who use `params`
+
+SCHEMA = Path("workflow/schemas/experiment.schema.yaml")
+
+# names that become folders: of an experiment (as in the workflow's rules), and of a data or
+# test set
+EXPERIMENT_NAME = re.compile(r"[A-Za-z0-9_-]+")
+FOLDER_NAME = re.compile(r"\w[\w.-]{0,99}")
+# beyond these a stage would fill the memory before it did anything; JAX takes seeds of 32 bits
+LARGEST = {
+    ("seed",): 2**32 - 1,
+    ("prepare", "input_px"): 4096,
+    ("prepare", "crops_per_class"): 1_000_000,
+    ("augment", "views"): 100_000,
+    ("train", "batch_size"): 100_000,
+    ("train", "filters"): 100_000,
+    ("heatmap", "input_px"): 4096,
+    ("heatmap", "passes"): 10_000,
+    ("audit", "resamples"): 100_000_000,
+}
+MOST_BYTES = 2**17  # of a parameter file, which is then read in a few seconds
+LONGEST_MESSAGE = 300  # of a complaint, which quotes the value
+
+# JSON Schema takes 8.0 for an integer and NaN for a number; here they would break a stage
+VALIDATOR = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "number": lambda _, value: (
+                isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and math.isfinite(value)
+            ),
+        }
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Download:
+    """Which rows of `data/sources.csv` are fetched."""
+
+    source: str
+    datasets: tuple[str, ...]
+    weights: str
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Photographs to compress: `draw` of those in `dataset` that match `include` (0: all)."""
+
+    dataset: str
+    include: tuple[str, ...]
+    draw: int
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """How the downloaded files become classes, splits and test sets."""
+
+    training_set: str
+    layout: str
+    classes: dict[str, tuple[str, ...]]
+    crops_per_class: int
+    validate_last: int
+    input_px: int
+    test_sets: dict[str, TestSet]
+
+
+@dataclass(frozen=True)
+class Augment:
+    """The ranges from which the augmentation plan is drawn (paper, section 2)."""
+
+    views: int
+    plain_view: bool
+    rotation_deg: float
+    scale_pct: float
+    flips: bool
+
+
+@dataclass(frozen=True)
+class Train:
+    """The network's head and its optimisation (paper, section 2)."""
+
+    trainable: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    schedule: str
+    logit_adjustment: float
+    dropout: float
+    mixup: float
+    average: float
+    features: str
+    filters: int
+    start: str
+    init_std: float
+    gap_init_std: float
+    compute: str
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """How the last features become one saliency map (paper, sections 1.2 and 3.1)."""
+
+    input_px: int
+    evidence: str
+    layers: tuple[str, ...]
+    top_classes: int
+    weighting: str
+    centre: float
+    passes: int
+    passes_images: int
+    dropout: float
+
+
+@dataclass(frozen=True)
+class Trellis:
+    """The project's own methods, `trellis` and `roi-trellis` (docs/encoder.md)."""
+
+    flatness_luma: float
+    flatness_chroma: float
+    chroma_step: float
+    lagrangian: float
+    masking: float
+    saliency_share: float
+    chroma: str
+
+
+@dataclass(frozen=True)
+class Compress:
+    """The methods, the size match and the two-pass MS-ROI method (paper, section 1.3)."""
+
+    methods: tuple[str, ...]
+    match_qualities: tuple[int, ...]
+    size_tolerance_pct: float
+    levels: int
+    quality_low: int
+    quality_high: int
+    trellis: Trellis
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Which files of stage compress the perceptual measures judge (`perceptual`)."""
+
+    images: int
+    match_quality: int
+
+
+@dataclass(frozen=True)
+class RateDistortion:
+    """The points of every method's rate–distortion curve."""
+
+    qualities: tuple[int, ...]
+    images: int
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """Of how many photographs of a set every convention is measured."""
+
+    images: int
+
+
+@dataclass(frozen=True)
+class Anova:
+    """The statistics of the comparison (paper, section 3.2)."""
+
+    alpha: float
+    metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Which publications are audited, and which test set plays which of a paper's sets."""
+
+    papers: tuple[str, ...]
+    sets: dict[str, str]
+    resamples: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """Which test set plays which part in Tables 1-4 and Figures 1-6."""
+
+    salient_set: str
+    texture_set: str
+    images: int
+    published: str
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All parameters of one experiment; `name` is its file's name without the suffix."""
+
+    name: str
+    seed: int
+    download: Download
+    prepare: Prepare
+    augment: Augment
+    train: Train
+    heatmap: Heatmap
+    compress: Compress
+    judges: Judges
+    rate_distortion: RateDistortion
+    conventions: Conventions
+    anova: Anova
+    audit: Audit
+    report: Report
+
+
+def config_path(name: str) -> Path:
+    """Return the parameter file of the experiment `name`."""
+    return Path("config") / f"{name}.yaml"
+
+
+def load(name: str) -> Experiment:
+    """Read and check `config/<name>.yaml`.
+
+    Raises
+    ------
+    ParameterError
+        If the file is missing, is not YAML, breaks the schema or contradicts itself; the
+        message names the key, the value and what is allowed.
+    """
+    if name and not EXPERIMENT_NAME.fullmatch(name):
+        raise ParameterError(
+            f"{name!r} is no name of an experiment; name a file in config/ without its suffix, "
+            "of letters, digits, _ and - only."
+        )
+    path = config_path(name)
+    if path.is_file() and path.stat().st_size > MOST_BYTES:
+        raise ParameterError(f"{path} has more than {MOST_BYTES:,} bytes; shorten it.")
+    values = read_yaml(path)
+    check(values, path)
+    experiment = from_values(name, values)
+    check_folder_names(experiment, path)
+    cross_check(experiment, path)
+    return experiment
+
+
+def from_values(name: str, values: Mapping[str, Any]) -> Experiment:
+    """Return the experiment whose parameter file holds `values`, which the schema allows."""
+    sections = {
+        field.name: _section(field.type, values[field.name])
+        for field in dataclasses.fields(Experiment)
+        if field.name in values
+    }
+    return Experiment(name=name, **sections)
+
+
+def check(values: Any, path: Path) -> None:
+    """Check the contents of a parameter file against the schema.
+
+    Raises
+    ------
+    ParameterError
+        With the first key that is wrong.
+    """
+    validator = VALIDATOR(read_yaml(SCHEMA))
+    errors = sorted(validator.iter_errors(values), key=lambda error: list(map(str, error.path)))
+    if errors:
+        error = jsonschema.exceptions.best_match(errors)
+        key = ".".join(map(str, error.absolute_path)) or "the file"
+        hint = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+        allowed = f" ({hint})" if hint else ""
+        message = error.message
+        if len(message) > LONGEST_MESSAGE:
+            message = f"{message[:LONGEST_MESSAGE]}…"
+        raise ParameterError(f"{path}: {key}: {message}{allowed}.")
+    for keys, largest in LARGEST.items():
+        value = functools.reduce(lambda section, key: section[key], keys, values)
+        if value > largest:
+            raise ParameterError(f"{path}: {'.'.join(keys)}: {value} is more than {largest:,}.")
+
+
+def cross_check(experiment: Experiment, path: Path) -> None:
+    """Check what the schema can't: that names which one section takes from another exist.
+
+    Raises
+    ------
+    ParameterError
+        With the first name that is not there, or if no crop would be left to train.
+    """
+    prepare, report = experiment.prepare, experiment.report
+    datasets = {"prepare.training_set": prepare.training_set} | {
+        f"prepare.test_sets.{name}.dataset": test_set.dataset
+        for name, test_set in prepare.test_sets.items()
+    }
+    sets = {"report.salient_set": report.salient_set, "report.texture_set": report.texture_set}
+    for names, source, known in (
+        (datasets, "download.datasets", experiment.download.datasets),
+        (sets, "prepare.test_sets", tuple(prepare.test_sets)),
+    ):
+        for key, name in names.items():
+            if name not in known:
+                raise ParameterError(
+                    f"{path}: {key}: {name!r} is not one of {source}: {', '.join(known)}."
+                )
+    if experiment.judges.match_quality not in experiment.compress.match_qualities:
+        raise ParameterError(
+            f"{path}: judges.match_quality: {experiment.judges.match_quality} is not one of "
+            f"compress.match_qualities: {', '.join(map(str, experiment.compress.match_qualities))}."
+        )
+    if experiment.heatmap.evidence == "classes" and experiment.heatmap.layers != ("conv6_3",):
+        raise ParameterError(
+            f"{path}: heatmap.layers: {', '.join(experiment.heatmap.layers)} do not go with "
+            "heatmap.evidence: classes, whose weights are those of conv6_3; write [conv6_3]."
+        )
+    if prepare.layout == "crops" and not prepare.classes:
+        raise ParameterError(f"{path}: prepare.classes: with layout crops at least one is needed.")
+    if prepare.layout == "crops" and prepare.crops_per_class <= prepare.validate_last:
+        raise ParameterError(
+            f"{path}: prepare.crops_per_class: {prepare.crops_per_class} leaves none to train, "
+            f"as the last {prepare.validate_last} validate (prepare.validate_last)."
+        )
+
+
+def check_folder_names(experiment: Experiment, path: Path) -> None:
+    """Raise `ParameterError` for a data or test set whose name can't be that of its folder."""
+    named: dict[str, Iterable[str]] = {
+        "download.datasets": experiment.download.datasets,
+        "prepare.test_sets": experiment.prepare.test_sets,
+    }
+    for key, names in named.items():
+        for name in names:
+            if not FOLDER_NAME.fullmatch(name):
+                raise ParameterError(
+                    f"{path}: {key}: {name!r} becomes the name of a folder; write letters, digits, "
+                    "_, - and . only, 100 at most, and no . in front."
+                )
+
+
+def _section(kind: Any, value: Any) -> Any:
+    """Turn one checked section into its dataclass, with tuples for lists."""
+    if not dataclasses.is_dataclass(kind):
+        return value
+    fields = {
+        field.name: _section(field.type, _frozen(value[field.name]))
+        for field in dataclasses.fields(kind)
+    }
+    if "test_sets" in fields:
+        fields["test_sets"] = {k: _section(TestSet, v) for k, v in value["test_sets"].items()}
+    return kind(**fields)  # type: ignore[operator]
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,50 @@
+"""The index that stage prepare writes and every later stage reads."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from msroi.experiment.layout import Layout
+from msroi.files import csv_rows
+
+COLUMNS = (
+    "row",
+    "split",
+    "dataset",
+    "class",
+    "image",
+    "path",
+    "left",
+    "top",
+    "width",
+    "height",
+    "mode",
+    "sha256",
+    "jpeg_quality",
+)
+
+
+@dataclass(frozen=True)
+class TestImage:
+    """A test photograph: `dataset` is the test set's name, `row` its place in the pack."""
+
+    dataset: str
+    image: str
+    row: int
+    source_jpeg_quality: str
+
+    def path(self, layout: Layout) -> Path:
+        """Return the RGB PNG at full size."""
+        return layout.test_image(self.dataset, self.image)
+
+
+def rows_of(layout: Layout, splits: Collection[str]) -> list[dict[str, str]]:
+    """Return the index rows of some splits, in the order of the pack."""
+    return [row for row in csv_rows(layout.index) if row["split"] in splits]
+
+
+def test_images(layout: Layout) -> Iterator[TestImage]:
+    """Yield the test photographs, in the order of the index."""
+    for row in csv_rows(layout.index):
+        if row["split"] == "test":
+            yield TestImage(row["dataset"], row["image"], int(row["row"]), row["jpeg_quality"])

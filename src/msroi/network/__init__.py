@@ -1,0 +1,1 @@
+"""VGG16-GAP, its training and its saliency maps."""

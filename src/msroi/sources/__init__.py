@@ -1,0 +1,1 @@
+"""What is fetched: the table of sources, downloads, archives, weights."""

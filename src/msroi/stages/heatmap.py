@@ -1,0 +1,206 @@
+"""Stage heatmap: the saliency maps of all test images, how far passes differ, and quality.
+
+How a map is made stands in `saliency`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from msroi.experiment import chunks
+from msroi.experiment.chunks import Chunk, link_files
+from msroi.experiment.layout import Layout
+from msroi.experiment.params import Experiment
+from msroi.experiment.prepared_images import rows_of
+from msroi.experiment.selection import first_by_name
+from msroi.files import csv_table, write_csv, write_json, written_whole
+from msroi.images import Pixels, read_rgb, to_8_bit, write_image
+from msroi.measures import saliency_quality, spread
+from msroi.measures.saliency_quality import Marked, read_marked
+from msroi.network import vgg
+from msroi.network.saliency import OWN, Map, Model, Probabilities, full_size, most_probable
+from msroi.plots import overlay
+
+TABLES = {
+    "predictions": ("dataset", "image", "rank", "class", "probability"),
+    "spread": spread.COLUMNS,
+    "saliency_quality": saliency_quality.COLUMNS,
+}
+
+WORKERS = 2  # threads that read and write beside the network
+AHEAD = 4  # images that are read before the network is ready for them, or wait to be written
+
+
+def predictions(
+    name: dict[str, str], probabilities: Probabilities, classes: Sequence[str], count: int
+) -> list[dict[str, Any]]:
+    """Return the rows of an image's `count` most probable classes."""
+    top = most_probable(probabilities, count)
+    return [
+        name | {"rank": rank, "class": classes[number], "probability": f"{share:.6f}"}
+        for rank, (number, share) in enumerate(zip(top, probabilities[top], strict=True), start=1)
+    ]
+
+
+# an image of the index, and whether it is among those that are passed several times
+Wanted = tuple[dict[str, str], bool]
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image as it was read: its row of the index, pixels, and what the network is given."""
+
+    row: dict[str, str]
+    image: Pixels
+    given: Pixels
+    repeated: bool
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the network saw in an image: maps by name, probabilities, and maps by dropout."""
+
+    source: Source
+    maps: dict[str, Map]
+    probabilities: Probabilities
+    passes: dict[float, Map]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is said of an image, by table, and the maps of its passes, if there are any."""
+
+    predictions: list[dict[str, Any]]
+    spread: list[dict[str, Any]]
+    quality: list[dict[str, Any]]
+    passes: list[Map]
+
+
+def wanted(experiment: Experiment, layout: Layout, marked: Marked) -> list[Wanted]:
+    """Return all images that the stage makes maps of, in the order of the index.
+
+    Beside the test photographs these are the validation images whose boxes are known, of
+    which no file is written.
+    """
+    rows = [
+        row for row in rows_of(layout, ["test", "validate"]) if is_test(row) or marked.boxed(row)
+    ]
+    photographs = [(row["dataset"], row["image"]) for row in rows if is_test(row)]
+    repeated = set(first_by_name(photographs, experiment.heatmap.passes_images))
+    return [(row, is_test(row) and (row["dataset"], row["image"]) in repeated) for row in rows]
+
+
+def is_test(row: Mapping[str, str]) -> bool:
+    """Say whether an image of the index is a test photograph."""
+    return row["split"] == "test"
+
+
+def run(experiment: Experiment, layout: Layout) -> None:
+    """Make the maps of every test image, and measure how they differ and how good they are."""
+    chunks.run_whole("heatmap", run_chunk, gather, experiment, layout)
+
+
+def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout) -> None:
+    """Make the maps and tables of one chunk; `out` is where they go."""
+    model = Model(layout.model, vgg.read_weights(layout.vgg16), experiment.heatmap)
+    marked = read_marked(layout.downloaded)
+    items = chunk.of(wanted(experiment, layout, marked))
+    make_maps(model, items, marked, experiment, layout, out)
+
+
+def make_maps(
+    model: Model,
+    items: Sequence[Wanted],
+    marked: Marked,
+    experiment: Experiment,
+    layout: Layout,
+    out: Layout,
+) -> None:
+    """Make the maps and tables of some images.
+
+    Images are read and written by other threads while the network works on the next.
+    """
+    params = experiment.heatmap
+    passes: list[Map] = []
+
+    def read(item: Wanted) -> Source:
+        row, repeated = item
+        test = layout.test_image(row["dataset"], row["image"])
+        image = read_rgb(test if is_test(row) else Path(row["path"]))
+        return Source(row, image, model.given(image), repeated)
+
+    def look(source: Source) -> Seen:
+        maps, probabilities = model.plain(source.given)
+        if not source.repeated:
+            return Seen(source, maps, probabilities, {})
+        # nothing varies without dropout: one pass is all
+        of_passes = {0.0: np.repeat(maps[OWN][None], params.passes, axis=0)}
+        if params.dropout > 0:
+            key = f"{source.row['dataset']}/{source.row['image']}"
+            of_passes[params.dropout] = model.passes(source.given, experiment.seed, key)
+        return Seen(source, maps, probabilities, of_passes)
+
+    def finish(seen: Seen) -> Rows:
+        row = seen.source.row
+        quality = marked.rows(row, seen.maps)
+        if not is_test(row):
+            return Rows([], [], quality, [])
+        write_maps(out, row, seen)
+        name = {"dataset": row["dataset"], "image": row["image"]}
+        predicted = predictions(name, seen.probabilities, model.classes, params.top_classes)
+        spreads = [spread.row(name, *drawn, params.input_px) for drawn in seen.passes.items()]
+        return Rows(predicted, spreads, quality, [*seen.passes.values()][-1:])
+
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(WORKERS))
+        add = {
+            table: stack.enter_context(csv_table(out.heatmaps / f"{table}.csv", columns))
+            for table, columns in TABLES.items()
+        }
+        sources = chunks.ahead(pool, read, items, AHEAD)
+        done = chunks.ahead(pool, finish, map(look, sources), AHEAD)
+        for rows in tqdm(done, desc="heatmap", total=len(items), unit="image"):
+            add["predictions"](rows.predictions)
+            add["spread"](rows.spread)
+            add["saliency_quality"](rows.quality)
+            passes += rows.passes
+    if passes:
+        with written_whole(out.heatmaps / "passes.npy") as partial_file:
+            np.save(partial_file, np.stack(passes))
+
+
+def write_maps(out: Layout, row: Mapping[str, str], seen: Seen) -> None:
+    """Write the saliency map of a test photograph, and the photograph under it."""
+    image = seen.source.image
+    saliency = full_size(seen.maps[OWN], image)
+    of = row["dataset"], row["image"]
+    write_image(out.heatmap("saliency", *of), to_8_bit(saliency))
+    write_image(out.heatmap("overlay", *of), overlay(image, saliency), quick=True)
+
+
+def gather(experiment: Experiment, layout: Layout, parts: Sequence[Layout]) -> None:
+    """Bring the files and tables of all chunks together, and summarise them."""
+    for kind in ("saliency", "overlay"):
+        link_files((part.heatmaps / kind for part in parts), layout.heatmaps / kind)
+    for table, columns in TABLES.items():
+        write_csv(layout.heatmaps / f"{table}.csv", columns, table_rows(parts, table))
+    files = [part.heatmaps / "passes.npy" for part in parts]
+    passes = np.concatenate([np.load(file) for file in files if file.exists()])
+    with written_whole(layout.heatmaps / "passes.npy") as partial_file:
+        np.save(partial_file, passes)
+    drawn = f"{experiment.heatmap.dropout}"
+    of_passes = spread.means(row for row in table_rows(parts, "spread") if row["dropout"] == drawn)
+    counts = {"images": len(rows_of(layout, ["test"])), "images_with_passes": len(passes)}
+    quality = read_marked(layout.downloaded).summary(table_rows(parts, "saliency_quality"))
+    write_json(layout.heatmaps / "summary.json", counts | of_passes | quality)
+
+
+def table_rows(parts: Sequence[Layout], table: str) -> Iterator[dict[str, str]]:
+    """Read one of `TABLES` of all chunks."""
+    return chunks.rows(part.heatmaps / f"{table}.csv" for part in parts)

@@ -1,0 +1,1 @@
+"""Check that the committed results are whole and follow from one another."""

@@ -1,0 +1,260 @@
+"""Whether tables and summaries follow from the more basic tables among them.
+
+An audit's `recomputed`: each file is computed from committed ones, not from other
+recomputations, so that a wrong number is told where it stands and in what follows directly
+from it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from msroi.audit import published
+from msroi.encoders import jpeg
+from msroi.experiment.comparison import BASELINE, flag
+from msroi.experiment.layout import Layout
+from msroi.experiment.params import Experiment
+from msroi.measures import distortion, saliency_quality, spread
+from msroi.stages import anova, audit, conventions, judges, metrics, rate_distortion, report
+from msroi.verify.finding import RECOMPUTED, Checked, differs, missing, named
+from msroi.verify.tables import (
+    ROUNDED,
+    Row,
+    Summary,
+    Table,
+    UnreadableError,
+    compared,
+    read_lines,
+    read_object,
+    read_table,
+)
+
+Files = dict[Path, Table | Summary]
+Compute = Callable[[Experiment, Layout], Files]
+
+
+def recomputed(experiment: Experiment, layout: Layout) -> list[Checked]:
+    """Compute the tables and summaries again from the more basic tables, and compare."""
+    rows = [
+        checked
+        for compute, sources in recomputations(experiment, layout).items()
+        for checked in recompute(experiment, layout, compute, sources)
+    ]
+    return list(dict.fromkeys(rows))  # several may complain of the same source
+
+
+def recomputations(experiment: Experiment, layout: Layout) -> dict[Compute, tuple[Path, ...]]:
+    """Return what is computed, with the committed files that it is computed from."""
+    images = layout.metrics / "per_image.csv"
+    summary = layout.metrics / "summary.json"
+    sources: dict[Compute, tuple[Path, ...]] = {
+        of_model: (layout.model / "history.csv",),
+        of_heatmaps: (
+            layout.heatmaps / "spread.csv",
+            layout.heatmaps / "saliency_quality.csv",
+            images,
+        ),
+        of_metrics: (images,),
+        of_judges: (layout.judges / "per_image.csv", images),
+        of_rate_distortion: (layout.rate_distortion / "curves.csv",),
+        of_conventions: (layout.conventions / "per_image.csv",),
+        of_anova: (images,),
+        of_audit: (layout.audit / "audit.csv",),
+        image_tables: (images,),
+        mean_tables: (summary,),
+        headline: (layout.model / "summary.json", summary),
+    }
+    if experiment.report.published != published.NONE:
+        paper = published.FOLDER / experiment.report.published / "tables.csv"
+        sources[beside_paper] = (summary, paper)
+    return sources
+
+
+def recompute(
+    experiment: Experiment, layout: Layout, compute: Compute, sources: Sequence[Path]
+) -> Iterator[Checked]:
+    """Compute some files again, and compare them with what is committed."""
+    absent = [source for source in sources if not source.is_file()]
+    for source in absent:
+        yield missing(experiment.name, RECOMPUTED, source.as_posix())
+    if absent:
+        return
+    try:
+        made = compute(experiment, layout)
+    except UnreadableError as error:
+        yield differs(experiment.name, RECOMPUTED, error.path.as_posix(), str(error))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # the tables can be read but were edited so that they no longer fit together
+        files = " and ".join(source.as_posix() for source in sources)
+        detail = f"nothing can be computed from {files} ({named(error)})"
+        yield differs(experiment.name, RECOMPUTED, sources[0].as_posix(), detail)
+    else:
+        yield from (compared(experiment.name, path, one) for path, one in made.items())
+
+
+def of_model(_: Experiment, layout: Layout) -> Files:
+    """Take the summary's last epoch from the history.
+
+    The validation is that of the network as it is kept, in float16, not of the last epoch;
+    the counts come from data that git does not hold.
+    """
+    columns = ("epoch", "train_loss", "train_top1", "val_loss", "val_top1", "val_top5")
+    last = read_table(layout.model / "history.csv", columns)[-1]
+    kept = {"val_loss", "val_top1", "val_top5"}
+    counts = {"train_images", "val_images", "classes", "trained_parameters"}
+    values = {key: value for key, value in last.items() if key not in kept}
+    return {layout.model / "summary.json": Summary(values, frozenset(kept | counts))}
+
+
+def of_heatmaps(experiment: Experiment, layout: Layout) -> Files:
+    """Compute the means over passes, maps and measures.
+
+    How many fixations and boxes were of no use does not follow from what is committed.
+    """
+    spreads = read_table(layout.heatmaps / "spread.csv", spread.COLUMNS)
+    quality = read_table(layout.heatmaps / "saliency_quality.csv", saliency_quality.COLUMNS)
+    photographs = {(row["dataset"], row["image"]) for row in per_image(experiment, layout)}
+    drawn = [row for row in spreads if row["dropout"] == experiment.heatmap.dropout]
+    counts = {"images": len(photographs), "images_with_passes": len(drawn)}
+    means = {"saliency_quality": saliency_quality.means(quality)} if quality else {}
+    unknown = frozenset({"fixations_dropped", "boxes_skipped"})
+    summary = Summary(counts | spread.means(drawn) | means, unknown, unit=ROUNDED)
+    return {layout.heatmaps / "summary.json": summary}
+
+
+def of_metrics(experiment: Experiment, layout: Layout) -> Files:
+    """Compute the means, the comparison and the columns that follow from others.
+
+    How many images had fewer scales of MS-SSIM depends on their sizes, which are not
+    committed: `n_fewer_scales` is left out.
+    """
+    rows = per_image(experiment, layout)
+    summary = Summary(metrics.summarise(rows), frozenset({"n_fewer_scales"}))
+    return {
+        layout.metrics / "per_image.csv": Table(metrics.COLUMNS, derived(experiment, rows)),
+        layout.metrics / "summary.json": summary,
+        layout.metrics / "comparison.csv": Table(metrics.COMPARISON_COLUMNS, metrics.compare(rows)),
+    }
+
+
+def of_judges(experiment: Experiment, layout: Layout) -> Files:
+    """Compute means and comparison, and take from the metrics what both tables have.
+
+    `matched` comes from there, too: the judges' table does not have the target.
+    """
+    measured = {_file(row): row for row in per_image(experiment, layout)}
+    rows = read_table(layout.judges / "per_image.csv", judges.COLUMNS)
+    shared = [name for name in judges.COLUMNS if name in metrics.COLUMNS]
+    rows = [{**row, "matched": measured[_file(row)]["matched"]} for row in rows]
+    same = [{**row, **{name: measured[_file(row)][name] for name in shared}} for row in rows]
+    return {
+        layout.judges / "per_image.csv": Table(judges.COLUMNS, same),
+        layout.judges / "summary.json": Summary(judges.summarise(rows)),
+        layout.judges / "comparison.csv": Table(judges.COMPARISON_COLUMNS, judges.compare(rows)),
+    }
+
+
+def of_rate_distortion(_: Experiment, layout: Layout) -> Files:
+    """Compute the BD-rates from the curves."""
+    folder = layout.rate_distortion
+    rates = rate_distortion.bd_rates(read_table(folder / "curves.csv", rate_distortion.COLUMNS))
+    return {
+        folder / "bd_rate.csv": Table(rate_distortion.BD_COLUMNS, rates),
+        folder / "summary.json": Summary(rate_distortion.summarise(rates)),
+    }
+
+
+def of_conventions(_: Experiment, layout: Layout) -> Files:
+    """Compute the means by protocol."""
+    folder = layout.conventions
+    rows = read_table(folder / "per_image.csv", conventions.COLUMNS)
+    return {folder / "summary.json": Summary(conventions.summarise(rows))}
+
+
+def of_anova(experiment: Experiment, layout: Layout) -> Files:
+    """Compute the statistics."""
+    rows = anova.tabulate(per_image(experiment, layout), experiment)
+    return {
+        layout.anova / "anova.csv": Table(anova.COLUMNS, rows),
+        layout.anova / "summary.json": Summary(anova.summarise(rows, experiment.anova.alpha)),
+    }
+
+
+def of_audit(_: Experiment, layout: Layout) -> Files:
+    """Count the verdicts."""
+    lines = read_lines(layout.audit / "audit.csv", audit.COLUMNS).values()
+    rows = [dict(zip(audit.COLUMNS, line, strict=True)) for line in lines]
+    return {layout.audit / "summary.json": Summary(audit.summarise(rows))}
+
+
+def image_tables(experiment: Experiment, layout: Layout) -> Files:
+    """Write Tables 1 and 2."""
+    rows = per_image(experiment, layout)
+    shown = report.shown_images(experiment, ((row["dataset"], row["image"]) for row in rows))
+    return in_both_forms(layout, report.image_tables(experiment, rows, shown))
+
+
+def mean_tables(experiment: Experiment, layout: Layout) -> Files:
+    """Write Tables 3 and 4."""
+    summary = read_object(layout.metrics / "summary.json")
+    return in_both_forms(layout, report.mean_tables(experiment, summary))
+
+
+def headline(experiment: Experiment, layout: Layout) -> Files:
+    """Take the few numbers that say how it went."""
+    model, summary = (
+        read_object(folder / "summary.json") for folder in (layout.model, layout.metrics)
+    )
+    return {layout.summary: Summary(report.headline(experiment, model, summary))}
+
+
+def beside_paper(experiment: Experiment, layout: Layout) -> Files:
+    """Write the means beside the paper's."""
+    summary = read_object(layout.metrics / "summary.json")
+    return in_both_forms(layout, report.beside_paper(experiment, summary))
+
+
+def in_both_forms(layout: Layout, tables: report.Tables) -> Files:
+    """Return tables of the report as CSV and as Markdown."""
+    return {
+        layout.tables / f"{name}{suffix}": Table(columns, rows)
+        for name, (columns, rows) in tables.items()
+        for suffix in (".csv", ".md")
+    }
+
+
+def per_image(experiment: Experiment, layout: Layout) -> list[Row]:
+    """Read the metrics, with what `metrics.summarise` takes from the files beside them.
+
+    `matched` follows from the sizes. `ms_ssim_scales` does not, and is 5 in every row.
+    """
+    tolerance = experiment.compress.size_tolerance_pct
+    rows = read_table(layout.metrics / "per_image.csv", metrics.COLUMNS)
+    for row in rows:
+        error = jpeg.size_error_pct(row["bytes"], row["target_bytes"])
+        row["matched"] = flag(error, tolerance)
+        row["ms_ssim_scales"] = len(distortion.SCALE_WEIGHTS)
+    return rows
+
+
+def derived(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of the metrics with the columns that follow from others.
+
+    The target is the size of plain JPEG's file, the error follows from both sizes and the
+    PSNR from the mean squared error.
+    """
+    targets = {_file(row): row["bytes"] for row in rows if row["method"] == BASELINE}
+    return [
+        {
+            **row,
+            "experiment": experiment.name,
+            "target_bytes": targets.get(_file({**row, "method": BASELINE}), row["target_bytes"]),
+            "size_error_pct": f"{jpeg.size_error_pct(row['bytes'], row['target_bytes']):.4f}",
+            "psnr_rgb_db": distortion.psnr_db(row["mse_rgb"]),
+        }
+        for row in rows
+    ]
+
+
+def _file(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("dataset", "image", "method", "match_quality"))

@@ -1,0 +1,174 @@
+"""Snakemake and DVC agree: `record` tells DVC what Snakemake made, `adopt` the reverse.
+
+Both leave the same mark, which Snakemake knows as the output of its last rule and DVC as
+that of its last stage: where it is missing, the other tool has to be told.
+
+DVC decides by content what is up to date. If an output differs from what dvc.lock says
+although nothing that its stage depends on has changed, either someone edited the file by
+hand or the stage is not reproducible; recording it would hide that.
+
+Runs may be killed at any moment. DVC writes dvc.lock in place, so `record` keeps a copy while
+DVC does, from which the next `record` restores it; both commands sweep away what stages have
+left half-written.
+"""
+
+import json
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from msroi.errors import RecordError
+from msroi.experiment.layout import Layout
+from msroi.files import write_bytes, write_text
+from msroi.workflow import pipeline
+from msroi.workflow.dvc_hash import HALF_WRITTEN
+from msroi.workflow.pipeline import ADOPT, LOCK
+
+DVC_NOTES = Path(".dvc/tmp/rwlock")  # what each dvc reads and writes, and its process
+LOCK_BEFORE = Path(".msroi/dvc.lock")  # the copy: there only while DVC writes, or after a kill
+
+# entries of `dvc status --json`
+Status = Mapping[str, Sequence[Any]]
+
+
+def unexplained(status: Status) -> dict[str, list[str]]:
+    """Return the stages with changed outputs but nothing changed that explains it.
+
+    Parameters
+    ----------
+    status
+        What `dvc status --json` prints: by stage, a list of
+        `{"changed deps": …}`, `{"changed outs": {path: kind}}`, `"changed command"`.
+
+    Returns
+    -------
+    The changed files, by stage. An output that DVC has never seen (kind `new`) is no change.
+    """
+    found = {}
+    for stage, changes in status.items():
+        outs: dict[str, str] = {}
+        explained = False
+        for change in changes:
+            if isinstance(change, dict) and "changed outs" in change:
+                outs |= change["changed outs"]
+            else:
+                explained = True
+        files = sorted(path for path, kind in outs.items() if kind in ("modified", "deleted"))
+        if files and not explained:
+            found[stage] = files
+    return found
+
+
+def refusal(found: Mapping[str, Sequence[str]]) -> str:
+    """Say which files are refused, and the two ways out."""
+    listed = "; ".join(f"{stage}: {', '.join(files)}" for stage, files in found.items())
+    files = shlex.join(path for paths in found.values() for path in paths)
+    return (
+        f"Not recorded, since nothing explains these changed outputs ({listed}): either a "
+        "file was edited by hand or a stage does not give the same result twice. "
+        f"To go back to what was recorded: rm -r {files} && dvc repro. "
+        f"To accept what is there: dvc commit --force --no-relink {' '.join(found)} && snakemake."
+    )
+
+
+def tool(*command: str) -> str:
+    """Run one of the two tools and return what it prints.
+
+    Raises
+    ------
+    RecordError
+        If it fails; the message holds what it said.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = " ".join(done.stderr.split())
+        raise RecordError(f"`{shlex.join(command)}` failed: {said}")
+    return done.stdout
+
+
+def record(experiment: str) -> None:
+    """Commit all outputs of one experiment to DVC, after the check, and leave the mark.
+
+    If the check fails there is no mark, so that `dvc repro`, which may then only bring back
+    files, has to tell Snakemake of them.
+
+    Raises
+    ------
+    RecordError
+        If an output changed without a cause, or DVC fails.
+    """
+    restore_lock()
+    stages = pipeline.read_stages()
+    addresses = [stage.address(experiment) for stage in stages.values()]
+    done = [stage.address(experiment) for stage in stages.values() if stage.name != ADOPT]
+    found = unexplained(json.loads(tool("dvc", "status", "--json", *done)))
+    if found:
+        Layout(experiment).agreed.unlink(missing_ok=True)
+        raise RecordError(refusal(found))
+    agree(experiment)
+    write_bytes(LOCK_BEFORE, LOCK.read_bytes() if LOCK.exists() else b"")
+    # without --no-relink DVC touches every file and Snakemake would run everything again
+    tool("dvc", "commit", "--force", "--no-relink", *addresses)
+    LOCK_BEFORE.unlink()
+
+
+def dvc_at_work() -> int | None:
+    """Return the process of a `dvc` that writes outputs here, if there is one.
+
+    DVC notes who writes what, and leaves the notes of those that were killed.
+    """
+    try:
+        notes = json.loads(DVC_NOTES.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):  # DVC never ran, or writes at this moment
+        return None
+    for note in notes.get("write", {}).values():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if any("dvc" in word for word in psutil.Process(note["pid"]).cmdline()):
+                return int(note["pid"])
+    return None
+
+
+def restore_lock() -> None:
+    """Bring dvc.lock back if the last `record` was killed, or failed, while DVC wrote it.
+
+    One that git has checked out since is left alone.
+    """
+    if not LOCK_BEFORE.exists():
+        return
+    if tool("git", "status", "--porcelain", "--", str(LOCK)):
+        before = LOCK_BEFORE.read_bytes()
+        if before:
+            write_bytes(LOCK, before)
+        else:
+            LOCK.unlink()
+    LOCK_BEFORE.unlink()
+
+
+def adopt(experiment: str) -> None:
+    """Tell Snakemake that what DVC ran or restored is up to date, and leave the mark.
+
+    Raises
+    ------
+    RecordError
+        If Snakemake fails.
+    """
+    agree(experiment)
+    LOCK_BEFORE.unlink(missing_ok=True)
+    tool("snakemake", "--touch", "--", str(Layout(experiment).agreed))
+
+
+def agree(experiment: str) -> None:
+    """Sweep away what killed runs have left half-written, and write the mark.
+
+    Its content never changes, so that DVC sees no change in it.
+    """
+    layout = Layout(experiment)
+    for folder in (layout.data, layout.results):
+        for left in folder.rglob(HALF_WRITTEN):
+            left.unlink()
+    write_text(layout.agreed, "Snakemake and DVC agree.\n")
