@@ -21,20 +21,8 @@ rule all:
     input:
         expand(".msroi/{experiment}/agreed", experiment=EXPERIMENTS),
         # and all that was recorded: Snakemake would not miss a file that nothing has to read
-        expand(STAGES[pipeline.ADOPT].deps, experiment=EXPERIMENTS),
+        expand(pipeline.outputs(STAGES), experiment=EXPERIMENTS),
 
 
-include: "workflow/rules/download.smk"
-include: "workflow/rules/prepare.smk"
-include: "workflow/rules/augment.smk"
-include: "workflow/rules/train.smk"
-include: "workflow/rules/heatmap.smk"
-include: "workflow/rules/compress.smk"
-include: "workflow/rules/metrics.smk"
-include: "workflow/rules/judges.smk"
-include: "workflow/rules/rate_distortion.smk"
-include: "workflow/rules/conventions.smk"
-include: "workflow/rules/anova.smk"
-include: "workflow/rules/audit.smk"
-include: "workflow/rules/report.smk"
+include: "workflow/rules/stages.smk"
 include: "workflow/rules/record.smk"

@@ -32,3 +32,7 @@ class TrainingError(UserError):
 
 class RecordError(UserError):
     """DVC and Snakemake do not agree on a result."""
+
+
+class StaleLockError(UserError):
+    """A lock of a stage's code is not current, or can't be written."""

@@ -4,14 +4,15 @@ import json
 import os
 from pathlib import Path
 
-from msroi.workflow import pipeline
 from msroi.errors import UserError
 from msroi.files import digest
+from msroi.workflow import code, pipeline
 from msroi.workflow.record import dvc_at_work
 
 try:
     EXPERIMENTS = pipeline.experiments()
     STAGES = pipeline.read_stages()
+    code.insist_on_current(name for name in STAGES if name != pipeline.ADOPT)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -72,10 +73,15 @@ scattergather:
 
 # where a chunk writes; `hash` stands for what decides its result: chunks that a stopped run has left
 # are used again only if they are still right, and a rule of chunks needs no params
+CHUNKED = ("heatmap", "compress", "metrics")
 CHUNK = {
     stage: f".msroi/{{experiment}}/{stage}/{{hash}}/{{scatteritem}}"
-    for stage in ("heatmap", "compress", "metrics")
+    for stage in CHUNKED
 }
+# stages that take seconds or the network, which run where Snakemake runs
+LOCAL = ("download", "augment", "anova")
+# stages that share their work among all cores
+PARALLEL = ("train", "judges", "rate_distortion", "conventions")
 
 
 wildcard_constraints:
@@ -84,7 +90,7 @@ wildcard_constraints:
 
 
 def inputs(stage):
-    """Return the files that a stage depends on, its modules included.
+    """Return the files that a stage depends on, the lock of its code among them.
 
     Of a folder in the repository these are the files in it, as Snakemake would not see that
     one of them has changed.

@@ -1,16 +1,14 @@
 # The last rule: DVC takes over what a full run made. The mark says that both agree.
 rule record:
     input:
-        STAGES[pipeline.ADOPT].deps,
+        pipeline.outputs(STAGES),
     output:
         ".msroi/{experiment}/agreed",
     log:
         "logs/{experiment}/record.log",
     localrule: True
-    conda:
-        "../envs/msroi.yaml"
     shell:
-        "python -m msroi record --experiment {wildcards.experiment} 2>&1 | tee {log}"
+        "python -m msroi stage record --experiment {wildcards.experiment} 2>&1 | tee {log}"
 
 
 # DVC removes a stage's outputs before it starts it, so a Snakemake beside it could miss what it has

@@ -1,4 +1,4 @@
-"""The program `msroi`: the stages of an experiment, and the same methods on own photos.
+"""The program `msroi`: own photos, published numbers, and the stages of an experiment.
 
 A user's mistake is one sentence on stderr and exit status 2. Heavy packages are imported
 by the command that needs them, so that `--help` answers at once (`parser` has the options).
@@ -15,54 +15,60 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from msroi.cli import system_errors
-from msroi.cli.parser import AGREEMENT, AUDIT, COMPLETION, EXAMPLES, EXPLAIN, PUBLISH, build_parser
+from msroi.cli import parser, system_errors
 from msroi.errors import ParameterError, UserError
 from msroi.files import printable
-from msroi.network import distributed
 
 Result = Mapping[str, Any]
 
 
-def run_stage(name: str, experiment: str, **options: Any) -> None:
-    """Run one stage of an experiment; `options` say how and never change its result."""
-    from msroi.experiment import params
-    from msroi.experiment.layout import Layout
-    from msroi.report.publish import noted
-
-    module = import_module(f"msroi.stages.{name}")
-    values, layout = params.load(experiment), Layout(experiment)
-    with noted(layout, name):
-        module.run(values, layout, **options)
-
-
-def run_chunk(arguments: argparse.Namespace) -> None:
-    """Run one chunk of a stage of an experiment, or gather all of them."""
+def run_stage(arguments: argparse.Namespace) -> int:
+    """Run a stage of an experiment, whole or in chunks, or what keeps Snakemake and DVC in step."""
+    if arguments.stage == parser.LOCKS:
+        return run_locks(arguments)
+    if arguments.stage in parser.AGREEMENT:
+        return run_agreement(arguments)
     from msroi.experiment import chunks, params
     from msroi.experiment.layout import Layout
-    from msroi.report.publish import noted
+    from msroi.workflow import code
 
-    if arguments.experiment is None:
-        raise ParameterError("--chunk and --gather are parts of a stage: add --experiment NAME.")
-    module = import_module(f"msroi.stages.{arguments.command}")
+    name = arguments.stage
+    code.insist_on_current([name])
+    stage = import_module(f"msroi.stages.{name}")
     experiment, layout = params.load(arguments.experiment), Layout(arguments.experiment)
-    if arguments.gather is not None:
-        parts = chunks.parts(layout, arguments.gather)
-        with noted(layout, arguments.command, f"gather-of-{len(parts)}"):
-            module.gather(experiment, layout, parts)
-        return
-    if arguments.into is None:
-        raise ParameterError("--chunk needs a folder for its files: add --into DIR.")
-    chunk = chunks.chunk(arguments.chunk)
-    with noted(layout, arguments.command, str(chunk)):
-        module.run_chunk(experiment, layout, chunk, chunks.part(layout, arguments.into))
+    options = vars(arguments)
+    if options.get("gather"):
+        stage.gather(experiment, layout, chunks.parts(layout, arguments.gather))
+    elif options.get("chunk"):
+        if arguments.into is None:
+            raise ParameterError("--chunk needs a folder for its files: add --into DIR.")
+        chunk = chunks.chunk(arguments.chunk)
+        stage.run_chunk(experiment, layout, chunk, chunks.part(layout, arguments.into))
+    elif options.get("devices"):
+        stage.run(experiment, layout, devices=arguments.devices)
+    else:
+        stage.run(experiment, layout)
+    return 0
 
 
-def run_agreement(arguments: argparse.Namespace) -> None:
+def run_locks(arguments: argparse.Namespace) -> int:
+    """Write the locks of all stages' code and say what becomes due, or insist on them."""
+    from msroi.workflow import code
+
+    if arguments.check:
+        code.insist_on_current(parser.STAGES)
+        return 0
+    for stage, changes in code.write_locks(parser.STAGES).items():
+        print(f"{stage} becomes due: {', '.join(changes)}")
+    return 0
+
+
+def run_agreement(arguments: argparse.Namespace) -> int:
     """Tell DVC what Snakemake made, or Snakemake what DVC made."""
     from msroi.workflow import record
 
-    {"record": record.record, "adopt": record.adopt}[arguments.command](arguments.experiment)
+    {"record": record.record, "adopt": record.adopt}[arguments.stage](arguments.experiment)
+    return 0
 
 
 def run_completion(arguments: argparse.Namespace) -> int:
@@ -77,9 +83,6 @@ def run_heatmap(arguments: argparse.Namespace) -> int:
     """Make heatmaps of own photos."""
     from msroi.photos import batch
 
-    insist_on_images(arguments)
-    if arguments.out is None:
-        raise ParameterError("heatmap needs a folder for its results: add --out DIR.")
     results = batch.heatmaps(arguments.images, arguments.out, arguments.experiment)
     _, failed = show(results, "{image}: {saliency}, {overlay}".format_map, as_json=arguments.json)
     return 2 if failed else 0
@@ -90,7 +93,6 @@ def run_compress(arguments: argparse.Namespace) -> int:
     from msroi.photos import batch, goals
     from msroi.photos import lines as photos_lines
 
-    insist_on_images(arguments)
     goal = goals.goal(
         arguments.match_quality,
         arguments.target_bytes,
@@ -114,7 +116,6 @@ def run_explain(arguments: argparse.Namespace) -> int:
     """Write the page of each of one's own photos."""
     from msroi.photos import batch
 
-    insist_on_images(arguments)
     writing = batch.Writing(arguments.out, arguments.force)
     results = batch.explain_all(
         arguments.images, arguments.match_quality, arguments.experiment, writing
@@ -126,22 +127,9 @@ def run_explain(arguments: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
-def run_publish(arguments: argparse.Namespace) -> int:
-    """Copy the report's page with what is known of its run."""
-    from msroi.experiment.layout import Layout
-    from msroi.report.publish import publish
-
-    publish(Layout(arguments.experiment), arguments.out)
-    print(arguments.out)
-    return 0
-
-
 def run_metrics(arguments: argparse.Namespace) -> int:
     """Measure one file against another."""
     from msroi.photos import batch
-
-    if arguments.distorted is None:
-        raise ParameterError("metrics takes two files, REFERENCE and DISTORTED; got one.")
 
     def lines(result: Result) -> str:
         values = {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in result.items()}
@@ -153,37 +141,27 @@ def run_metrics(arguments: argparse.Namespace) -> int:
 
 
 def run_audit(arguments: argparse.Namespace) -> int:
-    """Audit published numbers, or the project's own results; 1 if that is a failure, else 0."""
-    if arguments.own:
-        from msroi.verify import committed
-
-        names = (
-            [arguments.experiment] if arguments.experiment else committed.experiments_with_results()
-        )
-        checked = [one for name in names for one in committed.audit(name)]
-        print(committed.summary_text(checked), end="")
-        return 1 if committed.failures(checked) else 0
-    if arguments.experiment is None:
-        raise ParameterError(
-            "audit needs --experiment NAME, whose results published numbers are compared with, "
-            "or --own to check this project's own; for example: msroi audit --experiment demo"
-        )
+    """Audit published numbers; 1 if `--strict` is given and one is not consistent, else 0."""
+    from msroi.experiment import params
     from msroi.experiment.layout import Layout
     from msroi.stages import audit
 
-    run_stage("audit", arguments.experiment)
     layout = Layout(arguments.experiment)
+    audit.run(params.load(arguments.experiment), layout)
     doubtful = audit.doubtful(layout)
     print(audit.summary_text(layout), end="")
     return 1 if arguments.strict and doubtful else 0
 
 
-def insist_on_images(arguments: argparse.Namespace) -> None:
-    """Insist on images to work on."""
-    if not arguments.images:
-        raise ParameterError(
-            f"{arguments.command} needs images; for example: {EXAMPLES[arguments.command]}"
-        )
+def run_verify(arguments: argparse.Namespace) -> int:
+    """Check the project's own committed results; 1 if anything differs, else 0."""
+    from msroi.verify import committed
+
+    given = arguments.experiment
+    names = [given] if given else committed.experiments_with_results()
+    checked = [one for name in names for one in committed.audit(name)]
+    print(committed.summary_text(checked), end="")
+    return 1 if committed.failures(checked) else 0
 
 
 def show(
@@ -210,41 +188,16 @@ def show(
     return done, failed
 
 
-def own_files(arguments: argparse.Namespace) -> bool:
-    """Say whether the command names files of the user's."""
-    given = (getattr(arguments, name, None) for name in ("images", "out", "reference"))
-    return any(given)
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Run the command that the arguments ask for; return the exit status."""
-    of_photos: dict[str, Callable[[argparse.Namespace], int]] = {
-        "heatmap": run_heatmap,
-        "compress": run_compress,
-        "metrics": run_metrics,
-    }
-    others = {EXPLAIN: run_explain, PUBLISH: run_publish, COMPLETION: run_completion}
-    if arguments.command in AGREEMENT:
-        run_agreement(arguments)
-    elif arguments.command == AUDIT:
-        return run_audit(arguments)
-    elif arguments.command in others:
-        return others[arguments.command](arguments)
-    elif getattr(arguments, "chunk", None) or getattr(arguments, "gather", None):
-        run_chunk(arguments)
-    elif own_files(arguments):
-        return of_photos[arguments.command](arguments)
-    elif arguments.experiment is not None:
-        devices = getattr(arguments, "devices", None)
-        options = {} if devices is None else {"devices": devices}
-        with distributed.joined(arguments):
-            run_stage(arguments.command, arguments.experiment, **options)
-    else:
-        raise ParameterError(
-            f"{arguments.command} needs files to work on, or --experiment NAME to run "
-            f"the stage; for example: {EXAMPLES[arguments.command]}"
-        )
-    return 0
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    parser.COMPRESS: run_compress,
+    parser.HEATMAP: run_heatmap,
+    parser.EXPLAIN: run_explain,
+    parser.METRICS: run_metrics,
+    parser.AUDIT: run_audit,
+    parser.VERIFY: run_verify,
+    parser.STAGE: run_stage,
+    parser.COMPLETION: run_completion,
+}
 
 
 def folders_written(arguments: argparse.Namespace) -> list[Path]:
@@ -264,9 +217,9 @@ def folders_written(arguments: argparse.Namespace) -> list[Path]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return 0, 1 if an audit finds something, or 2 after a user's mistake."""
-    arguments = build_parser().parse_args(argv)
+    arguments = parser.build_parser().parse_args(argv)
     try:
-        return run(arguments)
+        return COMMANDS[arguments.command](arguments)
     except UserError as error:
         print(f"msroi: {printable(str(error))}", file=sys.stderr)
         return 2

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from msroi import __version__
-from msroi.network import distributed
 
 # what each stage does, in the order of the pipeline
 STAGES = {
@@ -18,9 +17,9 @@ STAGES = {
     "prepare": "index, split, convert and pack the images",
     "augment": "draw the augmentation plan and show examples of it",
     "train": "train VGG16-GAP by the plan",
-    "heatmap": "make saliency maps, of your own photos or the test images",
-    "compress": "compress your own photos, or the test images at matched file size",
-    "metrics": "measure what compression cost, of two files or the test images",
+    "heatmap": "make the saliency maps of the test images",
+    "compress": "compress the test images by every method at matched file size",
+    "metrics": "measure every compressed image against its original",
     "judges": "judge some of the compressed images by perceptual measures",
     "rate_distortion": "draw every method's rate-distortion curve; bits saved at equal quality",
     "conventions": "measure jpeg and msroi in every way that the paper may mean",
@@ -29,11 +28,12 @@ STAGES = {
     "report": "write the paper's tables and figures with this run's numbers",
 }
 
-# what keeps Snakemake and DVC in step; the two call these themselves
+# what keeps Snakemake and DVC in step with each other and with the code
 AGREEMENT = {
     "record": "tell DVC what a full run by Snakemake made, unless something changed without cause",
     "adopt": "tell Snakemake that what DVC ran or restored is up to date",
 }
+LOCKS = "locks"
 
 # those of msroi.encoders, whose import takes longer than --help may
 METHODS = {
@@ -49,10 +49,8 @@ METHODS = {
 # the stages that Snakemake may run in parts, a job each
 CHUNKED = ("heatmap", "compress", "metrics")
 
-AUDIT = "audit"  # the one stage that also works without an experiment
-
-EXPLAIN = "explain"  # works on own photos alone
-PUBLISH = "publish"
+COMPRESS, HEATMAP, EXPLAIN, METRICS = "compress", "heatmap", "explain", "metrics"
+AUDIT, VERIFY, STAGE = "audit", "verify", "stage"
 COMPLETION = "completion"
 SHELLS = ("bash", "zsh", "fish")
 COMPLETION_HELP = """\
@@ -66,20 +64,33 @@ A new shell then knows it."""
 
 # by the commands that work on a user's own files
 EXAMPLES = {
-    "compress": "msroi compress photo.jpg",
-    "heatmap": "msroi heatmap photo.jpg --out maps",
-    "metrics": "msroi metrics photo.png photo.jpg --saliency maps/photo.saliency.png --json",
+    COMPRESS: "msroi compress photo.jpg",
+    HEATMAP: "msroi heatmap photo.jpg --out maps",
     EXPLAIN: "msroi explain photo.jpg --open",
+    METRICS: "msroi metrics photo.png photo.jpg --saliency maps/photo.saliency.png --json",
 }
+PURPOSES = {
+    COMPRESS: "compress your own photos",
+    HEATMAP: "make the saliency maps of your own photos",
+    EXPLAIN: "show a photo by several methods at the same size, on a page with a slider",
+    METRICS: "measure what compression cost, of two files",
+    AUDIT: STAGES["audit"],
+    VERIFY: "check that this project's committed results are whole and follow from one another",
+    STAGE: "run a stage of an experiment",
+    COMPLETION: "print a script for your shell",
+}
+
+VERIFY_HELP = (
+    "Hashes are compared with dvc.lock, derived numbers with those that they derive from; exit "
+    "status 1 if anything differs."
+)
 
 COMPRESS_HELP = """\
 Compress your own photos: the bytes go where people look.
 
 photo.jpg becomes photo.msroi.jpg beside it, a standard JPEG as large as plain
 JPEG of quality 50. No result is larger than its photo: where compressing saves
-nothing, a JPEG is copied, and for a photo of another format nothing is written.
-
-Without IMAGE this is a stage of an experiment."""
+nothing, a JPEG is copied, and for a photo of another format nothing is written."""
 
 DECIMAL = re.compile(r"[0-9]+([.][0-9]*)?|[.][0-9]+")
 
@@ -102,39 +113,23 @@ def build_parser() -> Parser:
         formatter_class=RAW,
         description="Content-aware JPEG compression, reproduced and audited.\n\n"
         f"For your own photos: {', '.join(EXAMPLES)}.\n"
-        "The other commands are the stages of an experiment, in their order.",
-        epilog=f"Example: {EXAMPLES['compress']}",
+        "The others check published numbers and this project's own, and run its experiments.",
+        epilog=f"Example: {EXAMPLES[COMPRESS]}",
     )
     parser.add_argument("--version", action="version", version=f"msroi {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    ordered = [*EXAMPLES, *(name for name in STAGES if name not in EXAMPLES)]
-    for name in ordered:
-        if name == EXPLAIN:
-            add_explain(commands)
-        else:
-            add_stage(commands, name)
-    add_devices_option(commands.choices["train"])
-    distributed.add_options(commands.choices["train"])
-    add_audit_options(commands.choices[AUDIT])
-    add_compress_options(commands.choices["compress"])
-    add_heatmap_options(commands.choices["heatmap"])
-    add_metrics_options(commands.choices["metrics"])
-    for name in CHUNKED:
-        add_chunk_options(commands.choices[name])
-    for name, purpose in AGREEMENT.items():
-        command = add_command(commands, name, purpose, f"msroi {name} --experiment demo")
-        command.add_argument("--experiment", metavar="NAME", required=True)
-    publish = add_command(
-        commands,
-        PUBLISH,
-        "copy the report's page to hand it out, with the commit and the time of each stage",
-        f"msroi {PUBLISH} --experiment demo --out demo.html",
+    add_compress(add_command(commands, COMPRESS, PURPOSES[COMPRESS], EXAMPLES[COMPRESS]))
+    add_heatmap(add_command(commands, HEATMAP, PURPOSES[HEATMAP], EXAMPLES[HEATMAP]))
+    add_explain(add_command(commands, EXPLAIN, PURPOSES[EXPLAIN], EXAMPLES[EXPLAIN]))
+    add_metrics(add_command(commands, METRICS, PURPOSES[METRICS], EXAMPLES[METRICS]))
+    add_audit(add_command(commands, AUDIT, PURPOSES[AUDIT], "msroi audit --experiment demo"))
+    verify = add_command(commands, VERIFY, PURPOSES[VERIFY], "msroi verify")
+    verify.add_argument(
+        "--experiment", metavar="NAME", help="only this one (default: all that are recorded)"
     )
-    publish.add_argument("--experiment", metavar="NAME", required=True)
-    publish.add_argument("--out", metavar="FILE", type=Path, required=True)
-    completion = add_command(
-        commands, COMPLETION, "print a script for your shell", f"msroi {COMPLETION} bash"
-    )
+    verify.description = f"{verify.description} {VERIFY_HELP}"
+    add_stages(add_command(commands, STAGE, PURPOSES[STAGE], "msroi stage train --experiment demo"))
+    completion = add_command(commands, COMPLETION, PURPOSES[COMPLETION], "msroi completion bash")
     completion.formatter_class = RAW
     completion.description = COMPLETION_HELP
     completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
@@ -153,24 +148,38 @@ def add_command(
     )
 
 
-def add_stage(commands: "argparse._SubParsersAction[Parser]", name: str) -> None:
-    """Add the command of a stage."""
-    example = EXAMPLES.get(name, f"msroi {name} --experiment demo")
-    add_command(commands, name, STAGES[name], example).add_argument(
-        "--experiment",
-        metavar="NAME",
-        help="run the stage for config/NAME.yaml"
-        if name not in EXAMPLES
-        else "with own photos: use this experiment's parameters and model (default: those that "
-        "come with msroi); without: run the stage for config/NAME.yaml",
-        required=name not in EXAMPLES and name != AUDIT,
+def add_stages(command: Parser) -> None:
+    """Add the stages, in the order of the pipeline, and what keeps Snakemake and DVC in step."""
+    stages = command.add_subparsers(dest="stage", required=True, metavar="NAME")
+    for name, purpose in (STAGES | AGREEMENT).items():
+        stage = add_command(stages, name, purpose, f"msroi stage {name} --experiment demo")
+        stage.add_argument(
+            "--experiment",
+            metavar="NAME",
+            required=True,
+            help="the experiment whose parameters are in config/NAME.yaml",
+        )
+    add_devices_option(stages.choices["train"])
+    for name in CHUNKED:
+        add_chunk_options(stages.choices[name])
+    purpose = "write the lock of every stage's code, and say which stages become due"
+    locks = add_command(stages, LOCKS, purpose, f"msroi stage {LOCKS}")
+    locks.add_argument(
+        "--check", action="store_true", help="write nothing; exit status 2 if one is not current"
     )
 
 
-def add_explain(commands: "argparse._SubParsersAction[Parser]") -> None:
-    """Add the command that explains a photo."""
-    purpose = "show a photo by several methods at the same size, on a page with a slider"
-    command = add_command(commands, EXPLAIN, purpose, EXAMPLES[EXPLAIN])
+def add_model_option(to: "argparse._ActionsContainer") -> None:
+    """Add by whose parameters and model own photos are treated."""
+    to.add_argument(
+        "--experiment",
+        metavar="NAME",
+        help="use this experiment's parameters and model (default: those that come with msroi)",
+    )
+
+
+def add_explain(command: Parser) -> None:
+    """Add what `explain` takes."""
     add_images(command)
     command.add_argument(
         "--match-quality",
@@ -179,11 +188,7 @@ def add_explain(commands: "argparse._SubParsersAction[Parser]") -> None:
         default=50,
         help="all files are as large as plain JPEG of quality Q, 1 to 100 (default: 50)",
     )
-    command.add_argument(
-        "--experiment",
-        metavar="NAME",
-        help="use this experiment's parameters and model (default: those that come with msroi)",
-    )
+    add_model_option(command)
     add_results_options(command, "pages", "html")
     command.add_argument("--open", action="store_true", help="open the page in the browser")
     add_json_option(command)
@@ -211,14 +216,13 @@ def add_chunk_options(command: Parser) -> None:
     parts.add_argument("--into", metavar="DIR", type=Path, help="folder for a part, named N-of-M")
 
 
-def add_audit_options(command: Parser) -> None:
+def add_audit(command: Parser) -> None:
     """Add what `audit` takes: whose numbers, and whether doubt is a failure."""
     command.add_argument(
-        "--own",
-        action="store_true",
-        help="check this project's own committed results instead (of every experiment, or of "
-        "--experiment): hashes against dvc.lock, derived numbers against those they derive from; "
-        "exit status 1 if anything differs",
+        "--experiment",
+        metavar="NAME",
+        required=True,
+        help="the experiment whose results published numbers are compared with",
     )
     command.add_argument(
         "--strict",
@@ -232,7 +236,7 @@ def add_images(command: Parser) -> None:
     command.add_argument(
         "images",
         metavar="IMAGE",
-        nargs="*",
+        nargs="+",
         type=Path,
         help="a photo, a folder (all images directly in it) or a pattern such as '*.jpg'",
     )
@@ -254,20 +258,23 @@ def add_json_option(command: Parser) -> None:
     command.add_argument("--json", action="store_true", help="print one JSON object an image")
 
 
-def add_heatmap_options(command: Parser) -> None:
-    """Add what `heatmap` takes with own photos."""
+def add_heatmap(command: Parser) -> None:
+    """Add what `heatmap` takes."""
     add_images(command)
-    command.add_argument("--out", metavar="DIR", type=Path, help="folder for the results")
+    command.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="folder for the results"
+    )
+    add_model_option(command)
     add_json_option(command)
 
 
-def add_compress_options(command: Parser) -> None:
-    """Add what `compress` takes with own photos."""
+def add_compress(command: Parser) -> None:
+    """Add what `compress` takes."""
     add_images(command)
     default, *_ = METHODS
     width = max(map(len, METHODS))
     # the usage that argparse makes is wider than a terminal, and names options twice
-    command.usage = f"{command.prog} [options] IMAGE ...\n       {command.prog} --experiment NAME"
+    command.usage = f"{command.prog} [options] IMAGE ..."
     command.formatter_class = RAW
     command.description = COMPRESS_HELP
     methods = "\n".join(f"  {name:<{width}}  {what}" for name, what in METHODS.items())
@@ -309,6 +316,7 @@ def add_compress_options(command: Parser) -> None:
         help="work on N photos at a time, with memory for each: about 1 GB for 12 million "
         "pixels (default: 1)",
     )
+    add_model_option(how)
     results = command.add_argument_group("results")
     add_results_options(results, "results", "jpg")
     results.add_argument(
@@ -319,10 +327,10 @@ def add_compress_options(command: Parser) -> None:
     add_json_option(command)
 
 
-def add_metrics_options(command: Parser) -> None:
-    """Add what `metrics` takes with own files."""
-    command.add_argument("reference", metavar="REFERENCE", nargs="?", type=Path)
-    command.add_argument("distorted", metavar="DISTORTED", nargs="?", type=Path)
+def add_metrics(command: Parser) -> None:
+    """Add what `metrics` takes."""
+    command.add_argument("reference", metavar="REFERENCE", type=Path)
+    command.add_argument("distorted", metavar="DISTORTED", type=Path)
     command.add_argument(
         "--saliency", metavar="MAP", type=Path, help="grey image that weights the errors"
     )

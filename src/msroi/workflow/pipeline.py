@@ -5,6 +5,7 @@ dvc.yaml holds the list once. Its `${item.experiment}` is Snakemake's wildcard
 """
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ STAGES = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
 EXPERIMENTS = Path("params.yaml")
 ADOPT = "adopt"
+LOCKS = "locks"  # DVC's own: it always runs, and belongs to no experiment
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,14 @@ def _values(path: Path, changed_ns: int) -> dict[str, Any]:
 
 
 def read_stages() -> dict[str, Stage]:
-    """Read all stages of dvc.yaml in their order, `adopt` (DVC's last) included."""
-    return {name: _stage(name, entry) for name, entry in read_yaml(STAGES)["stages"].items()}
+    """Read the stages of an experiment in their order, `adopt` (DVC's last) included."""
+    stages = read_yaml(STAGES)["stages"]
+    return {name: _stage(name, entry) for name, entry in stages.items() if name != LOCKS}
+
+
+def outputs(stages: Mapping[str, Stage]) -> list[str]:
+    """Return every output of every stage, the mark of `adopt` left out."""
+    return [out for stage in stages.values() if stage.name != ADOPT for out in stage.outs]
 
 
 def experiments() -> list[str]:

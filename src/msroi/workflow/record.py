@@ -27,7 +27,7 @@ from msroi.experiment.layout import Layout
 from msroi.files import write_bytes, write_text
 from msroi.workflow import pipeline
 from msroi.workflow.dvc_hash import HALF_WRITTEN
-from msroi.workflow.pipeline import ADOPT, LOCK
+from msroi.workflow.pipeline import ADOPT, LOCK, LOCKS
 
 DVC_NOTES = Path(".dvc/tmp/rwlock")  # what each dvc reads and writes, and its process
 LOCK_BEFORE = Path(".msroi/dvc.lock")  # the copy: there only while DVC writes, or after a kill
@@ -113,7 +113,7 @@ def record(experiment: str) -> None:
     agree(experiment)
     write_bytes(LOCK_BEFORE, LOCK.read_bytes() if LOCK.exists() else b"")
     # without --no-relink DVC touches every file and Snakemake would run everything again
-    tool("dvc", "commit", "--force", "--no-relink", *addresses)
+    tool("dvc", "commit", "--force", "--no-relink", LOCKS, *addresses)
     LOCK_BEFORE.unlink()
 
 

@@ -1,0 +1,303 @@
+"""Which code decides what a stage makes, in one file that DVC and Snakemake can watch.
+
+Neither tool sees imports. So each stage depends on `workflow/code/<stage>.lock`, which holds the
+modules that the stage imports, directly or not, each with a hash of what it does, and the locked
+version of every package that they import. A hash is that of a module's syntax tree without
+docstrings, comments and annotations: prose is free to edit, and so is formatting.
+
+`msroi stage locks` writes the locks; whatever runs a stage insists that they are current.
+"""
+
+import ast
+import hashlib
+import re
+import sys
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from msroi.errors import StaleLockError
+from msroi.files import digest, write_text
+
+LOCKS = Path("workflow/code")
+REQUIREMENTS = Path("requirements/lock.txt")
+PACKAGE = Path(__file__).parents[1]
+COMMAND = "msroi stage locks"
+# packages by what is imported of them, where that is not their name; JAX computes in jaxlib
+DISTRIBUTIONS = {
+    "PIL": ("pillow",),
+    "jax": ("jax", "jaxlib"),
+    "orbax": ("orbax-checkpoint",),
+    "ruamel": ("ruamel-yaml",),
+    "skimage": ("scikit-image",),
+    "vl_convert": ("vl-convert-python",),
+    "yaml": ("pyyaml",),
+}
+HEADER = """\
+# The code that decides what stage `{stage}` makes, written by `{command}`: modules with a hash of
+# their syntax tree (without docstrings, comments, annotations), and locked versions of packages.
+"""
+UNREAD = ("ctx", "kind", "type_comment")  # fields of syntax trees that mean nothing here
+
+
+def lock_path(stage: str) -> Path:
+    """Return the path of a stage's lock."""
+    return LOCKS / f"{stage}.lock"
+
+
+def write_locks(stages: Iterable[str]) -> dict[str, list[str]]:
+    """Write the locks that are not current, and remove those of stages that are no more.
+
+    Returns
+    -------
+    dict
+        The stages whose lock was written, and what has changed in each: lines of the lock.
+    """
+    stages = list(stages)
+    changed = {}
+    for stage in stages:
+        now, path = lock_text(stage), lock_path(stage)
+        before = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if now != before:
+            changed[stage] = changes(before, now)
+            write_text(path, now)
+    for path in LOCKS.glob("*.lock"):
+        if path.stem not in stages:
+            path.unlink()
+    return changed
+
+
+def insist_on_current(stages: Iterable[str]) -> None:
+    """Insist that the locks of stages are current.
+
+    Raises
+    ------
+    StaleLockError
+        If one is not; the message says which and the first thing that has changed.
+    """
+    for stage in stages:
+        now, path = lock_text(stage), lock_path(stage)
+        before = path.read_text(encoding="utf-8") if path.is_file() else ""
+        if now != before:
+            what = ", ".join(changes(before, now)[:3]) or "its header"
+            raise StaleLockError(
+                f"{path} is not current, since the code has changed ({what}); write it with "
+                f"`{COMMAND}`, which makes stage {stage} due."
+            )
+
+
+def changes(before: str, now: str) -> list[str]:
+    """Return the names in the lines that two texts of a lock do not share, in order."""
+    different = set(before.splitlines()) ^ set(now.splitlines())
+    names = (re.split(r"==|  ", line)[0] for line in sorted(different) if line[:1] not in "#")
+    return list(dict.fromkeys(names))
+
+
+def lock_text(stage: str) -> str:
+    """Return what a stage's lock has to hold."""
+    modules = closure(f"msroi.stages.{stage}")
+    files = {file for module in modules for file in data_files(module)}
+    packages = {name for module in modules for name in distributions(module)}
+    lines = [f"{shown(path_of(module))}  {module_hash(module)}" for module in modules]
+    lines += [f"{shown(file)}  {digest(file.read_bytes().hex())}" for file in files]
+    pins = [f"{name}=={locked_versions()[name]}" for name in packages]
+    header = HEADER.format(stage=stage, command=COMMAND)
+    return "\n".join([header, *sorted(lines), "", *sorted(pins)]) + "\n"
+
+
+def closure(module: str) -> list[str]:
+    """Return a module of msroi and all modules of msroi that it needs, by dotted name, sorted."""
+    found: set[str] = set()
+    new = {module}
+    while new:
+        found |= new
+        new = {name for one in new for name in imported(one) if is_own(name)} - found
+    return sorted(found)
+
+
+@cache
+def distributions(module: str) -> list[str]:
+    """Return the packages that a module imports, by the names they have in the requirements.
+
+    Raises
+    ------
+    StaleLockError
+        If the requirements do not have one of them.
+    """
+    found = []
+    for name in sorted({name.partition(".")[0] for name in imported(module)}):
+        if name == "msroi" or name in sys.stdlib_module_names:
+            continue
+        for package in DISTRIBUTIONS.get(name, (name.replace("_", "-").lower(),)):
+            if package not in locked_versions():
+                raise StaleLockError(
+                    f"{shown(path_of(module))} imports {name}, but {REQUIREMENTS} has no package "
+                    f"{package}: add it to pyproject.toml and run `make lock`, or say in "
+                    "msroi.workflow.code.DISTRIBUTIONS which package has it."
+                )
+            found.append(package)
+    return found
+
+
+@cache
+def locked_versions() -> dict[str, str]:
+    """Return the locked version of every package, by name."""
+    pins = re.findall(
+        r"^([\w.-]+)(?:\[[^]]*\])?==([^\s;\\]+)", REQUIREMENTS.read_text(encoding="utf-8"), re.M
+    )
+    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins}
+
+
+@cache
+def data_files(module: str) -> list[Path]:
+    """Return the files that a module reads from beside itself, if it does.
+
+    A module that says `__file__` may read whatever lies in its folder and is no module.
+    """
+    if not any(isinstance(node, ast.Name) and node.id == "__file__" for node in nodes_of(module)):
+        return []
+    folder = path_of(module).parent
+    kinds = (".py", ".pyc")
+    return [file for file in folder.rglob("*") if file.is_file() and file.suffix not in kinds]
+
+
+def shown(path: Path) -> str:
+    """Return a path of the package as it is in the repository."""
+    return f"src/msroi/{path.relative_to(PACKAGE).as_posix()}"
+
+
+# reading modules
+
+
+def is_own(name: str) -> bool:
+    """Tell whether a dotted name is that of a module of msroi, packages without code left out."""
+    return name.startswith("msroi.") and path_of(name).is_file()
+
+
+def path_of(module: str) -> Path:
+    """Return the file of a module of msroi."""
+    return PACKAGE.joinpath(*module.split(".")[1:]).with_suffix(".py")
+
+
+@cache
+def tree_of(module: str) -> ast.Module:
+    """Return the syntax tree of a module, without what does not decide what it does."""
+    tree = ast.parse(path_of(module).read_text(encoding="utf-8"))
+    return without_unused_names(Bare().visit(tree))
+
+
+@cache
+def nodes_of(module: str) -> list[ast.AST]:
+    """Return all nodes of a module's tree."""
+    return list(ast.walk(tree_of(module)))
+
+
+@cache
+def imported(module: str) -> set[str]:
+    """Return the dotted names that a module imports, at any place in its code.
+
+    Raises
+    ------
+    StaleLockError
+        If it imports what can't be read from its text.
+    """
+    found = set()
+    for node in nodes_of(module):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            name = str(node.module)
+            found |= {name, *(f"{name}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.ImportFrom) or calls_import_module(node):
+            raise StaleLockError(
+                f"{shown(path_of(module))} imports something that its text does not name; "
+                "write `from msroi.<package> import <name>`."
+            )
+    return found
+
+
+def calls_import_module(node: ast.AST) -> bool:
+    """Tell whether a node imports a module by a name that it computes."""
+    if not isinstance(node, ast.Call):
+        return False
+    return "import_module" in (getattr(node.func, "id", ""), getattr(node.func, "attr", ""))
+
+
+@cache
+def module_hash(module: str) -> str:
+    """Return a hash of what a module does, 16 hexadecimal digits."""
+    return hashlib.sha256(as_text(tree_of(module)).encode()).hexdigest()[:16]
+
+
+def as_text(node: Any) -> str:
+    """Return a syntax tree as text that is the same from every version of Python.
+
+    `ast.dump` writes fields that some versions lack; here what is empty is left out.
+    """
+    if isinstance(node, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(node) if name not in UNREAD)
+        written = (f"{name}={as_text(value)}" for name, value in fields if value not in (None, []))
+        return f"{type(node).__name__}({','.join(written)})"
+    if isinstance(node, list):
+        return f"[{','.join(map(as_text, node))}]"
+    return repr(node)
+
+
+class Bare(ast.NodeTransformer):
+    """Takes docstrings, annotations and what only type checkers read out of a syntax tree.
+
+    Annotations in the body of a class stay: dataclasses are made from them.
+    """
+
+    def visit_Module(self, node: ast.Module) -> ast.AST:
+        """Drop the docstring."""
+        return self.generic_visit(undocumented(node))
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        """Drop the docstring; keep what the class declares."""
+        undocumented(node)
+        declared = [one for one in node.body if isinstance(one, ast.AnnAssign)]
+        node.body = [one if one in declared else self.visit(one) for one in node.body]
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """Drop the docstring and what is returned."""
+        undocumented(node)
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        """Drop the annotation."""
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        """Make it a plain assignment, or nothing if it only declares."""
+        if node.value is None:
+            return None
+        return ast.Assign(targets=[node.target], value=self.visit(node.value))
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        """Drop what only type checkers see."""
+        self.generic_visit(node)
+        return node.orelse if getattr(node.test, "id", "") == "TYPE_CHECKING" else node
+
+
+def undocumented(node: Any) -> Any:
+    """Take the docstring out of a module, class or function."""
+    if ast.get_docstring(node, clean=False) is not None:
+        node.body = node.body[1:]
+    return node
+
+
+def without_unused_names(tree: ast.Module) -> ast.Module:
+    """Leave out names of the standard library that only annotations used."""
+    nodes = list(ast.walk(tree))
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] in (
+            sys.stdlib_module_names
+        ):
+            node.names = [one for one in node.names if (one.asname or one.name) in used]
+    return tree
