@@ -1,4 +1,7 @@
-"""Every command in the documentation is run here or by the test that is named, or says why not."""
+"""Every command in the documentation is run here or by the test that is named, or says why not.
+
+All of them are also parsed, and their names looked up, by tests/unit/test_documented_names.py.
+"""
 
 import re
 import shlex
@@ -7,14 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from documented import PAGES, ROOT, documented
 from skimage import data
 from skimage.io import imsave
-
-ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", *sorted((ROOT / "docs").glob("*.md")))
-WRITTEN = {"commands.md", "parameters.md"}  # by docs/reference.py, from what tests run
-PROGRAMS = "msroi|snakemake|dvc|make|pytest|python|git|pip|pip-audit|srun|apt-get|uv|find"
-COMMAND = re.compile(rf"(?:[A-Z_]+=\S+ )*(?:{PROGRAMS})(?: |$)|\. \.venv")
 
 # run here in this order, in a folder with photo.jpg, photo.png and a folder of two photos
 OWN_PHOTOS = (
@@ -121,38 +119,13 @@ ELSEWHERE = {
     "XLA_FLAGS=--xla_force_host_platform_device_count=4 "
     "msroi train --experiment demo --devices 4": UNIT
     + "test_devices.py::test_the_loss_curve_is_the_same_on_several_devices",
-    "python - float32 <<'END'": "not run: compiles the whole network for a minute",
+    "python - float32 <<'END'": UNIT
+    + "test_documented_names.py::test_the_memory_of_a_step_is_printed",
     # SECURITY.md
     "pip install pip-audit": SETS_UP,
     "pip-audit --strict --disable-pip --require-hashes -r requirements/lock.txt": "not run: asks a "
     "service on the network",
 }
-
-
-def commands(page: Path) -> set[str]:
-    """Return the commands of a page, from blocks and from code in the text, without comments.
-
-    Code of two words or fewer, such as the name of a subcommand, is a mention.
-    """
-    text = page.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    lines = [line for block in blocks for line in block.splitlines()]
-    outside = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    lines += [line for line in outside.splitlines() if line.startswith("    ")]
-    told = re.findall(r"`([^`\n]+)`", outside)
-    lines += [one for one in told if len(one.split()) > 2 and not re.search("[<…]", one)]
-    found = {line.partition(" #")[0].strip() for line in lines}
-    return {line for line in found if COMMAND.match(line)}
-
-
-def documented() -> dict[str, list[str]]:
-    """Return the pages on which each command stands."""
-    found: dict[str, list[str]] = {}
-    for page in (ROOT / name for name in PAGES):
-        if page.name not in WRITTEN:
-            for command in commands(page):
-                found.setdefault(command, []).append(page.name)
-    return found
 
 
 def accounted(command: str) -> bool:
