@@ -15,26 +15,48 @@ KILLS = Path("results/torture/kills.csv")
 QUALITIES = ("30", "50", "70")
 SETS = {"3": "3 (SALICON)", "4": "4 (General-100)"}
 METHODS = {
+    "jpeg-opt": "`jpeg-opt`",
     "trellis": "`trellis`",
     "roi-trellis": "`roi-trellis`",
     "mozjpeg": "mozjpeg",
     "jpegli": "jpegli",
-    "msroi": "`msroi`, the paper's",
+    "msroi": "`msroi`, the paper's two passes",
 }
 PSNR, SSIM, WEIGHTED = "PSNR RGB, dB", "SSIM luma", "saliency-weighted PSNR, dB"
-MEASURES = {PSNR: ("psnr_rgb_db", 2), SSIM: ("ssim_luma", 4), WEIGHTED: ("wpsnr_rgb_db", 2)}
+MS_SSIM = "MS-SSIM luma"
+MEASURES = {
+    PSNR: ("psnr_rgb_db", 2),
+    SSIM: ("ssim_luma", 4),
+    MS_SSIM: ("ms_ssim_luma", 4),
+    WEIGHTED: ("wpsnr_rgb_db", 2),
+}
 # what docs/encoder.md shows: a method, what it is compared with, and the measure
 PAIRS = (
     ("trellis", "jpeg", PSNR),
     ("trellis", "jpeg", SSIM),
+    ("trellis", "jpeg", MS_SSIM),
     ("roi-trellis", "jpeg", PSNR),
     ("roi-trellis", "jpeg", SSIM),
+    ("roi-trellis", "jpeg", MS_SSIM),
     ("roi-trellis", "jpeg", WEIGHTED),
     ("trellis", "mozjpeg", PSNR),
     ("roi-trellis", "mozjpeg", WEIGHTED),
     ("roi-trellis", "trellis", WEIGHTED),
     ("roi-trellis", "trellis", PSNR),
 )
+# the columns of the two tables of judges in README.md: the head, the judge and its digits
+WHOLE = (
+    ("SSIMULACRA 2", "ssimulacra2", 1),
+    ("PSNR-HVS-M, dB", "psnr_hvs_m_db", 1),
+    ("MS-SSIM", "ms_ssim_luma", 4),
+    ("LPIPS (less is better)", "lpips", 3),
+)
+SALIENT = (
+    ("SSIMULACRA 2", "ssimulacra2_composite", 1),
+    ("PSNR-HVS-M, dB", "psnr_hvs_m_composite_db", 1),
+    ("LPIPS (less is better)", "lpips_composite", 3),
+)
+JUDGED = ("salicon", "general-100")
 
 
 def replication() -> Iterator[Sequence[str]]:
@@ -59,22 +81,68 @@ def replication() -> Iterator[Sequence[str]]:
                 yield shown, quality if first else "", name, *cells
 
 
-def differences(method: str, against: str, measure: str, digits: int) -> list[str]:
-    """Return a method's mean differences from another, by quality, of all photographs."""
+def signed(value: str, digits: int) -> str:
+    """Return a difference with its sign, a minus being one of typography."""
+    return f"{float(value):+.{digits}f}".replace("-", "−")
+
+
+def compared(method: str, against: str, column: str) -> list[str]:
+    """Return a column of the comparison of two methods, by quality, of all photographs."""
     found = {
-        row["match_quality"]: float(row[measure])
+        row["match_quality"]: row[column]
         for row in csv_rows(EXPERIMENT.metrics / "comparison.csv")
         if (row["dataset"], row["method"], row["against"]) == ("all", method, against)
     }
-    return [f"{found[quality]:+.{digits}f}".replace("-", "−") for quality in QUALITIES]
+    return [found[quality] for quality in QUALITIES]
+
+
+def differences(method: str, against: str, measure: str, digits: int) -> list[str]:
+    """Return a method's mean differences from another, by quality, of all photographs."""
+    return [signed(value, digits) for value in compared(method, against, measure)]
 
 
 def gains() -> Iterator[Sequence[str]]:
     """Yield the rows of what each method gains over plain JPEG."""
-    yield "method", "PSNR dB at Q 30, 50, 70", "saliency-weighted PSNR dB", "SSIM"
-    columns = (("psnr_rgb_db", 2), ("wpsnr_rgb_db", 2), ("ssim_luma", 3))
+    columns = (
+        ("PSNR, dB", "psnr_rgb_db", 2),
+        ("saliency-weighted PSNR, dB", "wpsnr_rgb_db", 2),
+        ("SSIM", "ssim_luma", 3),
+        ("MS-SSIM", "ms_ssim_luma", 4),
+    )
+    yield "method", "n at Q 30, 50, 70", *(head for head, _, _ in columns)
     for method, name in METHODS.items():
-        yield name, *(", ".join(differences(method, "jpeg", *column)) for column in columns)
+        counts = ", ".join(compared(method, "jpeg", "n"))
+        cells = [
+            ", ".join(differences(method, "jpeg", measure, digits))
+            for _, measure, digits in columns
+        ]
+        yield name, counts, *cells
+
+
+def judges(columns: Sequence[tuple[str, str, int]]) -> Iterator[Sequence[str]]:
+    """Yield the rows of how each method differs from plain JPEG by the judges, by set."""
+    found = {
+        (row["dataset"], row["method"], row["judge"]): row
+        for row in csv_rows(EXPERIMENT.judges / "comparison.csv")
+    }
+    yield "method", "n: SALICON, General-100", *(head for head, _, _ in columns)
+    for method, name in METHODS.items():
+        counts = [found[of_set, method, columns[0][1]]["n"] for of_set in JUDGED]
+        cells = [
+            [signed(found[of_set, method, judge]["minus_jpeg"], digits) for of_set in JUDGED]
+            for _, judge, digits in columns
+        ]
+        yield name, *(", ".join(cell) for cell in (counts, *cells))
+
+
+def whole() -> Iterator[Sequence[str]]:
+    """Yield the rows of the judges of the whole image."""
+    yield from judges(WHOLE)
+
+
+def salient() -> Iterator[Sequence[str]]:
+    """Yield the rows of the judges of the most salient fifth."""
+    yield from judges(SALIENT)
 
 
 def encoder() -> Iterator[Sequence[str]]:
@@ -119,6 +187,8 @@ def markdown(rows: Iterator[Sequence[str]]) -> str:
 TABLES: dict[str, tuple[Path, Callable[[], Iterator[Sequence[str]]]]] = {
     "replication": (Path("README.md"), replication),
     "gains": (Path("README.md"), gains),
+    "judges": (Path("README.md"), whole),
+    "salient": (Path("README.md"), salient),
     "encoder": (Path("docs/encoder.md"), encoder),
     "kills": (Path("docs/reliability.md"), kills),
 }

@@ -1,4 +1,7 @@
-"""Every command in the documentation is run here or by the test that is named, or says why not."""
+"""Every command in the documentation is run here or by the test that is named, or says why not.
+
+All of them are also parsed, and their names looked up, by tests/unit/test_documented_names.py.
+"""
 
 import re
 import shlex
@@ -7,14 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from documented import PAGES, ROOT, documented
 from skimage import data
 from skimage.io import imsave
-
-ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", *sorted((ROOT / "docs").glob("*.md")))
-WRITTEN = {"commands.md", "parameters.md"}  # by docs/reference.py, from what tests run
-PROGRAMS = "msroi|snakemake|dvc|make|pytest|python|git|pip|pip-audit|srun|apt-get|uv|find"
-COMMAND = re.compile(rf"(?:[A-Z_]+=\S+ )*(?:{PROGRAMS})(?: |$)|\. \.venv")
 
 # run here in this order, in a folder with photo.jpg, photo.png and a folder of two photos
 OWN_PHOTOS = (
@@ -72,7 +70,7 @@ ELSEWHERE = {
     "uv venv /tmp/lowest && uv pip install --python /tmp/lowest --resolution lowest-direct "
     "-r pyproject.toml": SETS_UP,
     "dvc exp apply": "not run: `dvc exp run` leaves the same in the working folder",
-    "msroi audit --own": UNIT
+    "msroi verify": UNIT
     + "test_cli_audit.py::test_a_clone_knows_that_its_own_results_are_whole",
     "msroi audit --experiment demo": AUDITED,
     "msroi audit --experiment paper-cpu": AUDITED,
@@ -80,7 +78,7 @@ ELSEWHERE = {
     + "test_cli_audit.py::test_strict_fails_where_a_number_is_doubtful",
     "msroi completion bash": COMPLETION,
     "msroi completion --help": COMPLETION,
-    "msroi prepare --experiment x": UNIT + "test_hostile_parameters.py",
+    "msroi stage prepare --experiment x": UNIT + "test_hostile_parameters.py",
     "PYTHONPATH=src:tests/unit python -m hostile": UNIT
     + "test_hostile_page.py::test_the_page_shows_the_corpus",
     "python -m benchmarks.plan": UNIT
@@ -105,10 +103,10 @@ ELSEWHERE = {
     "snakemake --touch --allowed-rules train -- results/paper/model/summary.json": OLDER,
     "dvc commit --force train@paper": OLDER,
     "srun --nodes 2 --ntasks-per-node 4 --gpus-per-node 4 --kill-on-bad-exit "
-    "msroi train --experiment paper --distributed": HARDWARE,
+    "msroi stage train --experiment paper --distributed": HARDWARE,
     "srun --ntasks 2": HARDWARE,
     **{
-        f"msroi train --experiment paper --coordinator node1:29400 --processes 2 --process {n}": (
+        f"msroi stage train --experiment paper --coordinator node1:29400 --processes 2 --process {n}": (
             DISTRIBUTED
         )
         for n in (0, 1)
@@ -116,43 +114,18 @@ ELSEWHERE = {
     # gpu.md
     "python -m venv .venv": SETS_UP,
     'python -c "import jax; print(jax.devices())"': HARDWARE,
-    "XLA_FLAGS=--xla_gpu_deterministic_ops=true msroi train --experiment paper": HARDWARE,
-    "msroi train --experiment paper --devices 4": HARDWARE,
+    "XLA_FLAGS=--xla_gpu_deterministic_ops=true msroi stage train --experiment paper": HARDWARE,
+    "msroi stage train --experiment paper --devices 4": HARDWARE,
     "XLA_FLAGS=--xla_force_host_platform_device_count=4 "
-    "msroi train --experiment demo --devices 4": UNIT
+    "msroi stage train --experiment demo --devices 4": UNIT
     + "test_devices.py::test_the_loss_curve_is_the_same_on_several_devices",
-    "python - float32 <<'END'": "not run: compiles the whole network for a minute",
+    "python - float32 <<'END'": UNIT
+    + "test_documented_names.py::test_the_memory_of_a_step_is_printed",
     # SECURITY.md
     "pip install pip-audit": SETS_UP,
     "pip-audit --strict --disable-pip --require-hashes -r requirements/lock.txt": "not run: asks a "
     "service on the network",
 }
-
-
-def commands(page: Path) -> set[str]:
-    """Return the commands of a page, from blocks and from code in the text, without comments.
-
-    Code of two words or fewer, such as the name of a subcommand, is a mention.
-    """
-    text = page.read_text(encoding="utf-8")
-    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    lines = [line for block in blocks for line in block.splitlines()]
-    outside = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
-    lines += [line for line in outside.splitlines() if line.startswith("    ")]
-    told = re.findall(r"`([^`\n]+)`", outside)
-    lines += [one for one in told if len(one.split()) > 2 and not re.search("[<…]", one)]
-    found = {line.partition(" #")[0].strip() for line in lines}
-    return {line for line in found if COMMAND.match(line)}
-
-
-def documented() -> dict[str, list[str]]:
-    """Return the pages on which each command stands."""
-    found: dict[str, list[str]] = {}
-    for page in (ROOT / name for name in PAGES):
-        if page.name not in WRITTEN:
-            for command in commands(page):
-                found.setdefault(command, []).append(page.name)
-    return found
 
 
 def accounted(command: str) -> bool:
