@@ -13,17 +13,15 @@ class Server:
 
     def __init__(self) -> None:
         self.replies: list[Reply] = []
-        self.requests: list[tuple[str, str, str]] = []
+        self.requests: list[str] = []
         self.closing = threading.Event()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                outer.requests.append((self.command, self.path, self.headers.get("Range", "")))
+                outer.requests.append(self.path)
                 reply = outer.replies.pop(0) if len(outer.replies) > 1 else outer.replies[0]
                 reply(self)
-
-            do_HEAD = do_GET  # noqa: N815
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -46,26 +44,9 @@ def body(data: bytes = DATA, declared: int | None = None) -> Reply:
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(data) if declared is None else declared))
         handler.end_headers()
-        if handler.command == "GET":
-            handler.wfile.write(data)
+        handler.wfile.write(data)
 
     return reply
-
-
-def rest_of(data: bytes) -> Reply:
-    """Send what a request asks for by its Range."""
-
-    def reply(handler: BaseHTTPRequestHandler) -> None:
-        start = int(handler.headers["Range"].removeprefix("bytes=").removesuffix("-"))
-        handler.send_response(206)
-        handler.send_header("Content-Length", str(len(data) - start))
-        handler.end_headers()
-        handler.wfile.write(data[start:])
-
-    return reply
-
-
-rest = rest_of(DATA)
 
 
 def status(code: int, location: str = "") -> Reply:

@@ -21,10 +21,10 @@ import jax
 import pytest
 from documented import PAGES, ROOT, documented, python_blocks
 from dvc.cli.parser import get_main_parser
+from msroi.parser import build_parser
 from snakemake.cli import get_argument_parser
 
 from msroi import pipeline
-from msroi.parser import build_parser
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TEXTS = {Path(page).name: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}

@@ -70,8 +70,7 @@ ELSEWHERE = {
     "uv venv /tmp/lowest && uv pip install --python /tmp/lowest --resolution lowest-direct "
     "-r pyproject.toml": SETS_UP,
     "dvc exp apply": "not run: `dvc exp run` leaves the same in the working folder",
-    "msroi verify": UNIT
-    + "test_cli_audit.py::test_a_clone_knows_that_its_own_results_are_whole",
+    "msroi verify": UNIT + "test_cli_audit.py::test_a_clone_knows_that_its_own_results_are_whole",
     "msroi audit --experiment demo": AUDITED,
     "msroi audit --experiment paper-cpu": AUDITED,
     "msroi audit --experiment paper-cpu --strict": UNIT

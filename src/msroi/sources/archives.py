@@ -1,8 +1,7 @@
 """Unpacking archives that nobody vouches for.
 
 Only plain files and folders are written, only below the target, and never more than the
-limits say. What an archive declares about itself is not believed: bytes are counted as
-they are unpacked. Modes, owners and times are ignored.
+limits say. Modes, owners and times are ignored.
 """
 
 import errno
@@ -15,10 +14,8 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol, TypeVar, cast
+from typing import IO, Any, cast
 
 from tqdm import tqdm
 
@@ -34,6 +31,7 @@ MAX_PATH_BYTES = 1024
 BLOCK_BYTES = 1 << 18
 SUFFIXES = (".zip", ".tar.gz", ".tgz", ".tar")
 OUTSIDE = re.compile(r"/|.*\\|[A-Za-z]:|(.*/)?\.\.(/|$)")
+TWICE = "a name that occurs twice"
 DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -44,8 +42,6 @@ DAMAGE = (
     ValueError,
     NotImplementedError,  # a kind of ZIP that zipfile does not know
 )
-
-T = TypeVar("T")
 
 
 def is_archive(name: str) -> bool:
@@ -78,155 +74,115 @@ def extract(archive: Path, into: Path) -> None:
     """
     partial = into.with_name(f".partial-{os.getpid()}-{into.name}")
     partial.mkdir(parents=True)
+    most_bytes = min(MAX_BYTES, FREE_BYTES + MAX_RATIO * archive.stat().st_size)
+    unpack = _unpack_zip if zipfile.is_zipfile(archive) else _unpack_tar
     try:
-        with _told(archive):
-            unpack = _unpack_zip if zipfile.is_zipfile(archive) else _unpack_tar
-            unpack(archive, partial, _Budget(archive))
+        unpack(archive, partial, most_bytes)
+    except (_RefusedError, *DAMAGE, OSError) as error:
+        if not (reason := _reason(error)):
+            raise
+        text = f"{archive.name} {reason}; nothing was unpacked; pack it anew."
+        raise SourceError(text) from None
+    else:
         partial.replace(into)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-class _Budget:
-    """Counts what comes out of an archive and stops at the limits."""
-
-    def __init__(self, archive: Path) -> None:
-        self.archive = archive
-        self.max_bytes = min(MAX_BYTES, FREE_BYTES + MAX_RATIO * archive.stat().st_size)
-        self.bytes = 0
-        self.files = 0
-
-    def spend_bytes(self, count: int) -> None:
-        """Count unpacked bytes."""
-        self.bytes += count
-        if self.bytes > self.max_bytes:
-            raise SourceError(
-                f"{self.archive.name} unpacks to more than {self.max_bytes} bytes, the limit for "
-                "its size; nothing was unpacked; pack it anew."
-            )
-
-    def spend_file(self) -> None:
-        """Count one file or folder."""
-        self.files += 1
-        if self.files > MAX_FILES:
-            raise SourceError(
-                f"{self.archive.name} holds more than {MAX_FILES} files, the limit; "
-                "nothing was unpacked; pack it anew."
-            )
+class _RefusedError(Exception):
+    """What is wrong with an archive that is not damaged."""
 
 
-class _Readable(Protocol):
-    def read(self, size: int, /) -> bytes: ...
+def _reason(error: Exception) -> str:
+    """Say what is wrong with the archive, or nothing where the archive isn't to blame."""
+    if isinstance(error, _RefusedError):
+        return str(error)
+    if isinstance(error, IsADirectoryError):
+        return str(_refused(Path(error.filename).name, TWICE))
+    # EINVAL: an offset that is not in the file
+    if isinstance(error, DAMAGE) or getattr(error, "errno", None) == errno.EINVAL:
+        return f"is damaged or no zip or tar archive ({type(error).__name__})"
+    return ""
 
 
-class _Counted:
-    """A stream that charges what is read from it to a budget."""
-
-    def __init__(self, stream: _Readable, budget: _Budget) -> None:
-        self.stream, self.budget = stream, budget
-
-    def read(self, size: int) -> bytes:
-        """Read up to `size` bytes."""
-        data = self.stream.read(size)
-        self.budget.spend_bytes(len(data))
-        return data
-
-
-@contextmanager
-def _told(archive: Path) -> Iterator[None]:
-    """Turn what the libraries raise for a bad archive into one sentence."""
-    try:
-        yield
-    except DAMAGE as error:
-        raise _damaged(archive, error) from None
-    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        raise _refused(archive, Path(error.filename).name, "a name that occurs twice") from None
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # an offset that is not in the file
-            raise
-        raise _damaged(archive, error) from None
-
-
-def _damaged(archive: Path, error: Exception) -> SourceError:
-    return SourceError(
-        f"{archive.name} is damaged or no zip or tar archive ({type(error).__name__}); "
-        "nothing was unpacked; pack it anew."
-    )
-
-
-def _refused(archive: Path, name: str, what: str) -> SourceError:
-    return SourceError(
-        f"{archive.name} holds {what}: {name!r}; nothing was unpacked; pack it anew."
-    )
-
-
-def _unpack_zip(archive: Path, into: Path, budget: _Budget) -> None:
+def _unpack_zip(archive: Path, into: Path, most_bytes: int) -> None:
     with zipfile.ZipFile(archive) as opened:
-        for entry in _progress(opened.infolist(), archive):
-            kind = stat.S_IFMT(entry.external_attr >> 16)
-            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise _refused(archive, entry.filename, "a link or a device")
-            if entry.flag_bits & 1:
-                raise _refused(archive, entry.filename, "an encrypted file")
-            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise _refused(archive, entry.filename, "a file that is not deflated")
-            target = _target(archive, entry.filename, into, budget)
-            if target is None:
-                continue
-            if entry.is_dir():
-                target.mkdir(parents=True, exist_ok=True)
-            else:
-                with opened.open(entry) as stream:
-                    _write(_Counted(stream, budget), target)
+        entries = opened.infolist()
+        # zipfile unpacks no more of a file than its entry declares
+        if sum(entry.file_size for entry in entries) > most_bytes:
+            raise _too_big(most_bytes)
+        for count, entry in enumerate(_progress(entries, archive), 1):
+            _check_zip(entry)
+            if _is_wanted(entry.filename, into, count):
+                opened.extract(entry, into)
 
 
-def _unpack_tar(archive: Path, into: Path, budget: _Budget) -> None:
+def _check_zip(entry: zipfile.ZipInfo) -> None:
+    if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise _refused(entry.filename, "a link or a device")
+    if entry.flag_bits & 1:
+        raise _refused(entry.filename, "an encrypted file")
+    # zipfile unpacks the other kinds in memory, however large
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise _refused(entry.filename, "a file that is not deflated")
+
+
+def _unpack_tar(archive: Path, into: Path, most_bytes: int) -> None:
     with archive.open("rb") as file:
         zipped = file.read(2) == b"\x1f\x8b"
         file.seek(0)
-        plain = gzip.GzipFile(fileobj=file, mode="rb") if zipped else file
-        # the stream is counted as a whole, headers included
-        stream = cast("IO[bytes]", _Counted(plain, budget))
-        with tarfile.open(fileobj=stream, mode="r|") as opened:
-            for entry in _progress(opened, archive):
+        stream = _Limited(gzip.GzipFile(fileobj=file) if zipped else file, most_bytes)
+        with tarfile.open(fileobj=cast("IO[bytes]", stream), mode="r|") as opened:
+            # Python 3.11.3 and older have no filters; what is checked here needs none
+            opened.extraction_filter = getattr(tarfile, "data_filter", None)
+            for count, entry in enumerate(_progress(opened, archive), 1):
                 if not (entry.isdir() or entry.isreg()) or entry.issparse():
-                    raise _refused(archive, entry.name, "a link, a device or a sparse file")
-                target = _target(archive, entry.name, into, budget)
-                if target is None:
-                    continue
-                if entry.isdir():
-                    target.mkdir(parents=True, exist_ok=True)
-                elif contents := opened.extractfile(entry):
-                    _write(contents, target)
+                    raise _refused(entry.name, "a link, a device or a sparse file")
+                if _is_wanted(entry.name, into, count):
+                    opened.extract(entry, into, set_attrs=False)
             # tarfile takes a broken header for the end; after the end there are only zeros
             while rest := opened.fileobj.read(BLOCK_BYTES):
                 if rest.strip(b"\0"):
                     raise tarfile.ReadError
 
 
-def _target(archive: Path, name: str, into: Path, budget: _Budget) -> Path | None:
-    """Return where an entry goes, or None where nothing is to be written."""
-    budget.spend_file()
+class _Limited:
+    """A stream that ends in an error after so many bytes, a tar's headers included."""
+
+    def __init__(self, stream: IO[bytes] | gzip.GzipFile, most_bytes: int) -> None:
+        self.stream, self.most_bytes, self.bytes = stream, most_bytes, 0
+
+    def read(self, size: int) -> bytes:
+        """Read up to `size` bytes."""
+        data = self.stream.read(size)
+        self.bytes += len(data)
+        if self.bytes > self.most_bytes:
+            raise _too_big(self.most_bytes)
+        return data
+
+
+def _is_wanted(name: str, into: Path, count: int) -> bool:
+    """Tell whether the `count`-th entry is to be unpacked; refuse a name that no file may have."""
+    if count > MAX_FILES:
+        raise _RefusedError(f"holds more than {MAX_FILES} files, the limit")
     if OUTSIDE.match(name):
-        raise _refused(archive, name, "a name that leads outside")
-    parts = PurePosixPath(name).parts
-    too_long = len(os.fsencode(name)) > MAX_PATH_BYTES or any(
-        len(os.fsencode(part)) > MAX_NAME_BYTES for part in parts
-    )
-    if too_long or printable(name) != name:
-        raise _refused(archive, name, "a name that no file should have")
-    return into.joinpath(*parts) if parts and parts[0] != "__MACOSX" else None
+        raise _refused(name, "a name that leads outside")
+    lengths = [len(os.fsencode(part)) for part in (name, *name.split("/"))]
+    if lengths[0] > MAX_PATH_BYTES or max(lengths[1:]) > MAX_NAME_BYTES or printable(name) != name:
+        raise _refused(name, "a name that no file should have")
+    target = into / name
+    if taken := next((path for path in (target, *target.parents) if path.is_file()), None):
+        raise _refused(taken.name, TWICE)
+    return PurePosixPath(name).parts[:1] != ("__MACOSX",)
 
 
-def _write(stream: _Readable, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("xb") as file:
-        while block := stream.read(BLOCK_BYTES):
-            file.write(block)
+def _refused(name: str, what: str) -> _RefusedError:
+    return _RefusedError(f"holds {what}: {name!r}")
 
 
-def _progress(entries: Iterable[T], archive: Path) -> Iterable[T]:
-    bar: Iterable[T] = tqdm(
-        entries, desc=f"unpack {archive.name}", unit="file", disable=None, leave=False
-    )
-    return bar
+def _too_big(most_bytes: int) -> _RefusedError:
+    return _RefusedError(f"unpacks to more than {most_bytes} bytes, the limit for its size")
+
+
+def _progress(entries: Any, archive: Path) -> Any:
+    return tqdm(entries, desc=f"unpack {archive.name}", unit="file", disable=None, leave=False)

@@ -2,29 +2,25 @@
 
 A file that is here already (in a package, a local folder or a mirror folder) is checked in
 place. A download goes to a shared scratch folder under a name that begins with its hash,
-so that no two experiments fetch it twice; an interrupted one is resumed.
+so that no two experiments fetch it twice; it gets that name when it is whole and right.
 """
 
 import csv
 import os
-import sys
-import time
-from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
-from typing import Any, BinaryIO
 from urllib.parse import quote
 
 import pooch
 import requests
+from tqdm import tqdm
 
 from msroi.errors import SourceError
-from msroi.files import file_hash
+from msroi.files import file_hash, written_whole
 from msroi.sources.archives import MAX_BYTES, without_suffix
 from msroi.sources.table import Source, is_url, mirror_prefix, with_manifest
 
 TRIES = 3
-BACKOFF_S = 1.0
 TIMEOUT_S = 30.0
 CHUNK_BYTES = 1 << 16
 MANIFEST_BYTES = 1 << 24
@@ -75,22 +71,19 @@ def with_mirror(sources: list[Source], scratch: Path) -> list[Source]:
         If MSROI_MIRROR is not set or the mirror doesn't answer.
     """
     address = _below_mirror("manifest.csv")
-    if not is_url(address):
-        manifest = Path(address)
-        return _with_manifest(sources, manifest) if manifest.is_file() else sources
-    try:
-        there = pooch.HTTPDownloader(timeout=TIMEOUT_S)(address, None, None, check_only=True)
-    except requests.RequestException as error:
-        raise SourceError(f"The mirror does not answer at {address}: {_reason(error)}.") from None
-    if not there:
+    manifest = Path(address)
+    if is_url(address):
+        manifest = scratch / "manifest.csv"
+        try:
+            with written_whole(manifest) as partial:
+                _get(address, partial, "the mirror's manifest", MANIFEST_BYTES, "run again")
+        except requests.HTTPError:
+            return sources
+        except (requests.RequestException, ValueError) as error:
+            reason = _reason(error)
+            raise SourceError(f"The mirror does not answer at {address}: {reason}.") from None
+    elif not manifest.is_file():
         return sources
-    manifest = scratch / "manifest.csv"
-    manifest.unlink(missing_ok=True)
-    _transfer(address, manifest, "the mirror's manifest", MANIFEST_BYTES)
-    return _with_manifest(sources, manifest)
-
-
-def _with_manifest(sources: list[Source], manifest: Path) -> list[Source]:
     try:
         return with_manifest(sources, manifest)
     except (UnicodeDecodeError, csv.Error) as error:
@@ -121,22 +114,21 @@ def _checked_in_place(path: Path, source: Source) -> Path:
 
 
 def _installed(source: Source) -> Path:
-    """Find a file of an installed package in the package's own list, without importing it."""
+    """Find a file of an installed package without importing it."""
     distribution, _, inside = source.path.partition(":")
     try:
-        files = metadata.files(distribution) or []
+        installed = metadata.distribution(distribution)
     except metadata.PackageNotFoundError:
         raise SourceError(
             f"{source.name}: the package {distribution} is not installed; run `make setup`."
         ) from None
-    for file in files:
-        path = Path(str(file.locate()))
-        if file.as_posix() == inside and path.is_file():
-            return path
-    raise SourceError(
-        f"{source.name}: the installed package {distribution} {metadata.version(distribution)} "
-        f"has no file {inside}; install the locked version with `make setup`."
-    )
+    path = Path(str(installed.locate_file(inside)))
+    if not path.is_file():
+        raise SourceError(
+            f"{source.name}: the installed package {distribution} {installed.version} "
+            f"has no file {inside}; install the locked version with `make setup`."
+        )
+    return path
 
 
 def _local(source: Source) -> Path:
@@ -182,108 +174,59 @@ def _below_mirror(path: str) -> str:
 
 
 def _downloaded(source: Source, url: str, scratch: Path) -> Path:
-    digest = source.hash.partition(":")[2]
-    target = scratch / f"{digest[:8]}-{source.file}"
-    if target.is_file() and not mismatch(target, source):
-        return target
-    partial = target.with_name(f"{target.name}.part")
-    by_hand = f"run again, or save the file by hand as {target}"
-    most = MAX_BYTES if source.size_bytes is None else source.size_bytes
-    _transfer(url, partial, source.name, most, by_hand)
-    if wrong := mismatch(partial, source):
-        page = " (a web page came instead of the file)" if _is_web_page(partial) else ""
-        partial.unlink()
+    """Return the file that is in `scratch` already, or download it.
+
+    pooch looks for it there, gives it its name once it is right, and tries again where the
+    transfer failed.
+    """
+    stored = f"{source.hash.partition(':')[2][:8]}-{source.file}"
+    advice = f"run again, or save the file by hand as {scratch / stored}"
+
+    def get(_url: str, file: str, _pooch: pooch.Pooch) -> None:
+        partial = Path(file)
+        most_bytes = MAX_BYTES if source.size_bytes is None else source.size_bytes
+        _get(url, partial, source.name, most_bytes, advice)
+        if wrong := mismatch(partial, source):
+            page = " (a web page came instead of the file)" if _is_web_page(partial) else ""
+            raise SourceError(
+                f"{source.name}: {url} {wrong}{page}; the download was deleted; {advice}."
+            )
+
+    pooch.get_logger().setLevel("WARNING")
+    folder = pooch.Pooch(scratch, "", {stored: source.hash}, {stored: url}, TRIES - 1)
+    try:
+        folder.fetch(stored, downloader=get)
+    except (requests.RequestException, ValueError) as error:
         raise SourceError(
-            f"{source.name}: {url} {wrong}{page}; the download was deleted; {by_hand}."
-        )
-    return partial.replace(target)
+            f"{source.name}: {url} could not be downloaded: {_reason(error)} "
+            f"(tried {TRIES} times); {advice}."
+        ) from None
+    return scratch / stored
 
 
-def _transfer(
-    url: str, partial: Path, name: str, most_bytes: int, advice: str = "run again"
-) -> None:
-    """Download `url` to `partial`; resume and retry what is worth it, else raise SourceError."""
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    for attempt in range(1, TRIES + 1):
-        try:
-            return _get(url, partial, most_bytes)
-        except requests.RequestException as error:
-            if attempt == TRIES or not _may_pass(error):
-                tried = f"tried {attempt} times" if attempt > 1 else "tried once"
-                raise SourceError(
-                    f"{name}: {url} could not be downloaded: {_reason(error)} ({tried}); {advice}."
-                ) from None
-            if _status(error) == requests.codes.requested_range_not_satisfiable:
-                partial.unlink()
-        except _TooLongError:
-            partial.unlink()
-            raise SourceError(
-                f"{name}: {url} sends more than the {most_bytes} bytes that are expected; "
-                f"the download was deleted; {advice}."
-            ) from None
-        except ValueError as error:  # such as a Content-Length that is no number
-            raise SourceError(
-                f"{name}: {url} could not be downloaded: the server's answer is not HTTP "
-                f"({error}); {advice}."
-            ) from None
-        time.sleep(BACKOFF_S * 2 ** (attempt - 1))
-    return None
+def _get(url: str, path: Path, name: str, most_bytes: int, advice: str) -> None:
+    """Download `url` to `path` once; a server may send without end."""
+    headers = {"Accept-Encoding": "identity"}
+    with (
+        requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response,
+        path.open("wb") as file,
+    ):
+        response.raise_for_status()
+        length = response.headers.get("Content-Length", "")
+        total = int(length) if length.isdecimal() else None
+        with tqdm(desc=name, total=total, unit="B", unit_scale=True, disable=None) as bar:
+            for chunk in response.iter_content(CHUNK_BYTES):
+                bar.update(file.write(chunk))
+                if file.tell() > most_bytes:
+                    raise SourceError(
+                        f"{name}: {url} sends more than the {most_bytes} bytes that are expected; "
+                        f"the download was deleted; {advice}."
+                    )
 
 
-class _TooLongError(Exception):
-    """More came than was declared."""
-
-
-class _Bounded:
-    """A file that takes no more than so many bytes, as a server may send without end."""
-
-    def __init__(self, file: BinaryIO, most_bytes: int) -> None:
-        self.file, self.most_bytes = file, most_bytes
-        self.flush = file.flush
-
-    def write(self, chunk: bytes) -> int:
-        """Write `chunk`, or raise `_TooLongError`."""
-        if self.file.tell() + len(chunk) > self.most_bytes:
-            raise _TooLongError
-        return self.file.write(chunk)
-
-
-def _get(url: str, partial: Path, most_bytes: int) -> None:
-    """Download `url` once, going on where `partial` ends if the server can."""
-    start = partial.stat().st_size if partial.is_file() else 0
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-    with ExitStack() as stack:
-        file = stack.enter_context(partial.open("ab"))
-
-        def start_over_unless_resumed(response: requests.Response, **_: Any) -> None:
-            stack.callback(response.close)
-            if response.status_code == requests.codes.ok:
-                file.truncate(0)
-
-        get = pooch.HTTPDownloader(
-            progressbar=sys.stderr.isatty(),
-            chunk_size=CHUNK_BYTES,
-            timeout=TIMEOUT_S,
-            headers=headers,
-            hooks={"response": start_over_unless_resumed},
-        )
-        get(url, _Bounded(file, most_bytes), None)
-
-
-def _status(error: requests.RequestException) -> int | None:
-    return None if error.response is None else error.response.status_code
-
-
-def _may_pass(error: requests.RequestException) -> bool:
-    """Tell whether trying again may help: the connection failed or the server is unwell."""
-    status = _status(error)
-    if status is not None:
-        return status >= 500 or status in (408, 416, 429)
-    kinds = requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError
-    return isinstance(error, kinds)
-
-
-def _reason(error: requests.RequestException) -> str:
+def _reason(error: requests.RequestException | ValueError) -> str:
+    if not isinstance(error, requests.RequestException):
+        return f"the server's answer is not HTTP ({error})"
     if isinstance(error, requests.TooManyRedirects):
         return "the server redirects in circles"
     if error.response is not None:

@@ -182,8 +182,18 @@ def path_of(module: str) -> Path:
 
 @cache
 def tree_of(module: str) -> ast.Module:
-    """Return the syntax tree of a module, without what does not decide what it does."""
-    tree = ast.parse(path_of(module).read_text(encoding="utf-8"))
+    """Return the syntax tree of a module, without what does not decide what it does.
+
+    Raises
+    ------
+    StaleLockError
+        If the module is not Python.
+    """
+    try:
+        tree = ast.parse(path_of(module).read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        place = f"{shown(path_of(module))}, line {error.lineno}"
+        raise StaleLockError(f"{place}: {error.msg}; mend it first.") from None
     return without_unused_names(Bare().visit(tree))
 
 

@@ -1,5 +1,6 @@
 """Archives that stage `download` is given, with the right hash, to unpack."""
 
+import gzip
 import io
 import struct
 import tarfile
@@ -88,19 +89,52 @@ def lying() -> bytes:
     return honest.replace(struct.pack("<I", size), struct.pack("<I", 10))
 
 
+def of_sparse_file() -> bytes:
+    """Return a tar archive of a file of 1 TB that has no contents."""
+    entry = tarfile.TarInfo("evil")
+    entry.pax_headers = {
+        "GNU.sparse.map": f"{1 << 40},0",
+        "GNU.sparse.size": str(1 << 40),
+        "GNU.sparse.name": "evil",
+    }
+    return gzip.compress(entry.tobuf(tarfile.PAX_FORMAT))
+
+
+def of_long_header() -> bytes:
+    entry = tarfile.TarInfo("long")
+    entry.pax_headers = {"comment": "x" * 60_000_000}
+    return gzip.compress(entry.tobuf(tarfile.PAX_FORMAT))
+
+
+def without_header() -> bytes:
+    """Return a tar archive whose second file has rubbish for a header."""
+    plain = bytearray(gzip.decompress(tarred()))
+    start = plain.index(SOUND[1].encode())
+    plain[start : start + 512] = b"?" * 512
+    return gzip.compress(bytes(plain))
+
+
+def holed(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes(64) + data[middle + 64 :]
+
+
 def names() -> list[Archive]:
     """Names that a file in an archive may have."""
     evil = [
         ("a name with ..", "../evil", OUTSIDE),
         ("a name with .. inside", "a/../../evil", OUTSIDE),
+        ("a name that ends in ..", "a/..", OUTSIDE),
         ("an absolute path", "/tmp/evil", OUTSIDE),
         ("a drive", "C:/evil", OUTSIDE),
         ("backslashes", "..\\evil", OUTSIDE),
+        ("backslashes inside", "a\\..\\evil", OUTSIDE),
         ("a name with a line break", "a\nb", ODD),
         ("a name that colours the terminal", "\x1b[31m", ODD),
         ("a name of 256 bytes", "x" * 256, ODD),
         ("a path of 2000 bytes", "a/" * 1000 + "b", ODD),
         ("a name that occurs twice", SOUND[0], TWICE),
+        ("a name that occurs twice, by way of ./", f"./{SOUND[0]}", TWICE),
         ("a file that is a folder, too", f"{SOUND[0]}/b", TWICE),
     ]
     return [
@@ -120,9 +154,12 @@ def contents() -> list[Archive]:
         ("a named pipe", tarfile.FIFOTYPE, ""),
     ]
     zeros = bytes(60_000_000)
-    whole = zipped("noise", data=bytes(range(256)) * 99)
-    whole_tar = tarred("noise", data=bytes(range(256)) * 99)
+    noise = b"".join(n.to_bytes(4, "little") for n in range(50_000))
+    whole, whole_tar = zipped("noise", data=noise), tarred("noise", data=noise)
+    both = ("sub/b", "sub")
     return [
+        Archive("ZIP with a folder that is a file, too", "a.zip", partial(zipped, *both), TWICE),
+        Archive("tar with a folder that is a file, too", "a.tar.gz", partial(tarred, *both), TWICE),
         Archive("ZIP of photographs", "a.zip", zipped, PROCESSED),
         Archive("tar of photographs", "a.tar.gz", tarred, PROCESSED),
         *(
@@ -131,6 +168,7 @@ def contents() -> list[Archive]:
             )
             for case, k, to in kinds
         ),
+        Archive("tar with a sparse file", "a.tar.gz", of_sparse_file, LINK_TAR),
         Archive("ZIP with a link", "a.zip", partial(zipped, "x", mode=0o120777), LINK_ZIP),
         Archive("ZIP with a device", "a.zip", partial(zipped, "x", mode=0o020666), LINK_ZIP),
         Archive(
@@ -147,11 +185,15 @@ def contents() -> list[Archive]:
         ),
         Archive("ZIP bomb", "a.zip", partial(zipped, "x", data=zeros), BIG, dangerous=True),
         Archive("tar bomb", "a.tar.gz", partial(tarred, "x", data=zeros), BIG, dangerous=True),
+        Archive("tar bomb in a header", "a.tar.gz", of_long_header, BIG, dangerous=True),
         Archive("ZIP that lies about a size", "a.zip", lying, DAMAGED),
         Archive("ZIP cut in the middle", "a.zip", lambda: whole[: len(whole) // 2], DAMAGED),
         Archive(
             "tar cut in the middle", "a.tar.gz", lambda: whole_tar[: len(whole_tar) // 2], DAMAGED
         ),
+        Archive("ZIP with zeros in the middle", "a.zip", lambda: holed(whole), DAMAGED),
+        Archive("tar with zeros in the middle", "a.tar.gz", lambda: holed(whole_tar), DAMAGED),
+        Archive("tar with rubbish for a header", "a.tar.gz", without_header, DAMAGED),
         Archive("ZIP of a version to come", "a.zip", partial(patched, 6, 84), DAMAGED),
         Archive(
             "ZIP whose directory leads before its start",

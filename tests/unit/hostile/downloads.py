@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 
-from loopback import Reply, Server, body, rest_of, status
+from loopback import Reply, Server, body, status
 
 from hostile import PROCESSED
 from hostile.archives import zipped
@@ -48,7 +48,7 @@ def endless(handler: BaseHTTPRequestHandler) -> None:
 
 
 def hangs(after: bytes | None) -> Callable[[Server, Server], list[Reply]]:
-    """Send a part, or not even a status, and then nothing; a second request gets the rest."""
+    """Send a part, or not even a status, and then nothing; a second request gets the file."""
 
     def replies(server: Server, _: Server) -> list[Reply]:
         def reply(handler: BaseHTTPRequestHandler) -> None:
@@ -56,7 +56,7 @@ def hangs(after: bytes | None) -> Callable[[Server, Server], list[Reply]]:
                 body(after, declared=len(SOUND))(handler)
             server.closing.wait(5)
 
-        return [reply] if after is None else [reply, rest_of(SOUND)]
+        return [reply] if after is None else [reply, body(SOUND)]
 
     return replies
 
@@ -89,8 +89,8 @@ DOWNLOADS = (
         f"photos: URL has the wrong size: … (a web page came instead of the file){DELETED}",
     ),
     Download(
-        "a body that breaks off, then the rest",
-        always(body(SOUND[:300_000], declared=len(SOUND)), rest_of(SOUND)),
+        "a body that breaks off, then the file",
+        always(body(SOUND[:300_000], declared=len(SOUND)), body(SOUND)),
         PROCESSED,
         requests=2,
     ),
@@ -103,12 +103,14 @@ DOWNLOADS = (
     Download(
         "404",
         always(status(404)),
-        f"{FAILED}the server answered 404 Not Found (tried once){AGAIN}.",
+        f"{FAILED}the server answered 404 Not Found (tried 3 times){AGAIN}.",
+        requests=3,
     ),
     Download(
         "403",
         always(status(403)),
-        f"{FAILED}the server answered 403 Forbidden (tried once){AGAIN}.",
+        f"{FAILED}the server answered 403 Forbidden (tried 3 times){AGAIN}.",
+        requests=3,
     ),
     Download("500, then the file", always(status(500), body(SOUND)), PROCESSED, requests=2),
     Download("429, then the file", always(status(429), body(SOUND)), PROCESSED, requests=2),
@@ -124,7 +126,7 @@ DOWNLOADS = (
         f"{FAILED}the server did not answer for … s (tried 3 times){AGAIN}.",
         requests=3,
     ),
-    Download("silence in the middle, then the rest", hangs(SOUND[:200_000]), PROCESSED, requests=2),
+    Download("silence in the middle, then the file", hangs(SOUND[:200_000]), PROCESSED, requests=2),
     Download("a redirect to another host", elsewhere(body(SOUND)), PROCESSED),
     Download(
         "a redirect to another host that has another file",
@@ -134,13 +136,14 @@ DOWNLOADS = (
     Download(
         "a redirect to a file on this machine",
         always(status(302, "file:///etc/passwd")),
-        f"{FAILED}it is not an address that can be fetched (InvalidSchema) (tried once){AGAIN}.",
+        f"{FAILED}it is not an address that can be fetched (InvalidSchema) (tried 3 times){AGAIN}.",
+        requests=3,
     ),
     Download(
         "redirects in circles",
         always(status(302, "/a.zip")),
-        f"{FAILED}the server redirects in circles (tried once){AGAIN}.",
-        requests=31,
+        f"{FAILED}the server redirects in circles (tried 3 times){AGAIN}.",
+        requests=93,
     ),
     Download(
         "a body without end",
@@ -156,7 +159,13 @@ DOWNLOADS = (
     Download(
         "a length that is no number",
         always(raw(b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nx")),
-        f"{FAILED}the server's answer is not HTTP (…){AGAIN}.",
+        f"photos: URL has the wrong size: expected {len(SOUND)} bytes but got 1{DELETED}",
+    ),
+    Download(
+        "a length of 5000 digits",
+        always(raw(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nx")),
+        f"{FAILED}the server's answer is not HTTP (…) (tried 3 times){AGAIN}.",
+        requests=3,
     ),
 )
 
