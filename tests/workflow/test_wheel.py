@@ -35,9 +35,14 @@ def test_the_wheel_holds_the_model_and_every_module(wheel: Path) -> None:
         (entry_points,) = (name for name in names if name.endswith("/entry_points.txt"))
         scripts = configparser.ConfigParser()
         scripts.read_string(archive.read(entry_points).decode())
-    modules = {f"msroi/{path.name}" for path in (ROOT / "src/msroi").glob("*.py")}
-    model = {"msroi/model/weights.safetensors", "msroi/model/parameters.yaml"}
-    assert names > modules | model | {"msroi/py.typed"}
+    sources = ROOT / "src"
+    files = {
+        path.relative_to(sources).as_posix()
+        for path in (sources / "msroi").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    assert {"msroi/photos/data/weights.safetensors", "msroi/py.typed"} <= files
+    assert {name for name in names if name.startswith("msroi/")} == files
     assert dict(scripts["console_scripts"]) == {"msroi": "msroi.cli.main:main"}
 
 

@@ -29,7 +29,6 @@ DISTRIBUTIONS = {
     "PIL": ("pillow",),
     "jax": ("jax", "jaxlib"),
     "orbax": ("orbax-checkpoint",),
-    "ruamel": ("ruamel-yaml",),
     "skimage": ("scikit-image",),
     "vl_convert": ("vl-convert-python",),
     "yaml": ("pyyaml",),
@@ -231,7 +230,8 @@ def calls_import_module(node: ast.AST) -> bool:
     """Tell whether a node imports a module by a name that it computes."""
     if not isinstance(node, ast.Call):
         return False
-    return "import_module" in (getattr(node.func, "id", ""), getattr(node.func, "attr", ""))
+    called = getattr(node.func, "id", "") or getattr(node.func, "attr", "")
+    return called in ("import_module", "__import__")
 
 
 @cache
