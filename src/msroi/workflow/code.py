@@ -250,8 +250,13 @@ def as_text(node: Any) -> str:
         written = (f"{name}={as_text(value)}" for name, value in fields if value not in (None, []))
         return f"{type(node).__name__}({','.join(written)})"
     if isinstance(node, list):
-        return f"[{','.join(map(as_text, node))}]"
+        return f"[{','.join(as_text(one) for one in node if not imports_nothing(one))}]"
     return repr(node)
+
+
+def imports_nothing(node: Any) -> bool:
+    """Tell whether a node is an import of which no name is left."""
+    return isinstance(node, ast.ImportFrom) and not node.names
 
 
 class Bare(ast.NodeTransformer):
