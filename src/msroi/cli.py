@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from msroi import distributed, system_errors
+from msroi import system_errors
 from msroi.errors import ParameterError, UserError
 from msroi.files import printable
 from msroi.parser import AGREEMENT, AUDIT, COMPLETION, EXAMPLES, EXPLAIN, PUBLISH, build_parser
@@ -233,8 +233,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.experiment is not None:
         devices = getattr(arguments, "devices", None)
         options = {} if devices is None else {"devices": devices}
-        with distributed.joined(arguments):
-            run_stage(arguments.command, arguments.experiment, **options)
+        run_stage(arguments.command, arguments.experiment, **options)
     else:
         raise ParameterError(
             f"{arguments.command} needs files to work on, or --experiment NAME to run "

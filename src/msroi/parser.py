@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from msroi import __version__, distributed
+from msroi import __version__
 
 # what each stage does, in the order of the pipeline
 STAGES = {
@@ -113,7 +113,6 @@ def build_parser() -> Parser:
         else:
             add_stage(commands, name)
     add_devices_option(commands.choices["train"])
-    distributed.add_options(commands.choices["train"])
     add_audit_options(commands.choices[AUDIT])
     add_compress_options(commands.choices["compress"])
     add_heatmap_options(commands.choices["heatmap"])
