@@ -17,7 +17,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from msroi import anova, own, own_lock, own_recomputed, own_tables, params, pipeline, version
+from msroi import (
+    anova,
+    matched,
+    own,
+    own_lock,
+    own_recomputed,
+    own_tables,
+    params,
+    pipeline,
+    version,
+)
 from msroi.errors import ParameterError
 from msroi.layout import Layout
 from msroi.own_checked import CHAIN, DIFFERS, HASH, INTACT, MISSING, RECOMPUTED, Checked
@@ -520,6 +530,14 @@ def test_only_real_numbers_may_differ_a_little(committed, computed, same):
 def test_what_is_rounded_to_decimals_may_differ_by_one_of_the_last():
     assert own_tables.same_value(0.123457, 0.123456, unit=1e-6)
     assert not own_tables.same_value(0.123459, 0.123456, unit=1e-6)
+
+
+def test_an_audit_allows_what_its_tolerances_say_and_tables_round_far_below():
+    value = 27.123456
+    assert own_tables.same_value(value * (1 + 0.9 * own_tables.RELATIVE), value)
+    assert not own_tables.same_value(value * (1 + 1.1 * own_tables.RELATIVE), value)
+    half_a_unit = 0.5 * 10 ** (1 - matched.DIGITS)  # of the last digit, where the first is a 1
+    assert half_a_unit <= own_tables.RELATIVE / 10
 
 
 @pytest.mark.parametrize(

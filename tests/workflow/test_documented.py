@@ -34,6 +34,7 @@ REPRODUCE = "tests/workflow/test_reproduce.py::test_a_small_experiment_comes_out
 COMPLETION = UNIT + "test_completion.py::test_a_script_is_one_of_its_shell"
 BY_DVC = RUNS + "test_a_changed_alpha_reruns_anova_and_report_by_dvc"
 TRIED = RUNS + "test_an_experiment_can_be_tried_and_compared"
+GENERATED = UNIT + "test_generated.py::test_committed_tables_are_current"
 AUDITED = UNIT + "test_cli_audit.py::test_an_audit_reports_and_does_not_fail"
 
 HARDWARE = "not run: needs a GPU"
@@ -79,10 +80,8 @@ ELSEWHERE = {
     "msroi completion bash": COMPLETION,
     "msroi completion --help": COMPLETION,
     "msroi prepare --experiment x": UNIT + "test_hostile_parameters.py",
-    "PYTHONPATH=src:tests/unit python -m hostile": UNIT
-    + "test_hostile_page.py::test_the_page_shows_the_corpus",
-    "python -m benchmarks.plan": UNIT
-    + "test_plan.py::test_the_page_has_the_tables_that_the_command_prints",
+    "PYTHONPATH=src:tests/unit python -m hostile": GENERATED,
+    "python -m benchmarks.plan": GENERATED,
     "python -m benchmarks.encoders": UNIT
     + "test_bench_encoders.py::test_one_row_a_method_with_every_column",
     "python -m benchmarks.scale --counts 100 1000 20000": HOURS,
