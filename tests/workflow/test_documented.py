@@ -82,8 +82,7 @@ ELSEWHERE = {
     "msroi prepare --experiment x": UNIT + "test_hostile_parameters.py",
     "PYTHONPATH=src:tests/unit python -m hostile": GENERATED,
     "python -m benchmarks.plan": GENERATED,
-    "python -m benchmarks.encoders": UNIT
-    + "test_bench_encoders.py::test_one_row_a_method_with_every_column",
+    "python -m benchmarks.encoders": UNIT + "test_bench.py::test_the_program_has_one_row_a_method",
     "python -m benchmarks.scale --counts 100 1000 20000": HOURS,
     # scale.md: several machines
     "pip install '.[s3]'": SETS_UP,
