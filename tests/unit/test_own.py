@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from msroi.errors import ParameterError
-from msroi.experiment import params
+from msroi.experiment import comparison, params
 from msroi.experiment.layout import Layout
 from msroi.stages import anova
 from msroi.verify import committed as verify_committed
@@ -520,6 +520,14 @@ def test_only_real_numbers_may_differ_a_little(committed, computed, same):
 def test_what_is_rounded_to_decimals_may_differ_by_one_of_the_last():
     assert tables.same_value(0.123457, 0.123456, unit=1e-6)
     assert not tables.same_value(0.123459, 0.123456, unit=1e-6)
+
+
+def test_an_audit_allows_what_its_tolerances_say_and_tables_round_far_below():
+    value = 27.123456
+    assert tables.same_value(value * (1 + 0.9 * tables.RELATIVE), value)
+    assert not tables.same_value(value * (1 + 1.1 * tables.RELATIVE), value)
+    half_a_unit = 0.5 * 10 ** (1 - comparison.DIGITS)  # of the last digit, where the first is a 1
+    assert half_a_unit <= tables.RELATIVE / 10
 
 
 @pytest.mark.parametrize(

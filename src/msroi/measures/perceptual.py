@@ -2,7 +2,9 @@
 
 The values of `compress.trellis` were tuned by PSNR, SSIM and SSIMULACRA 2, so that SSIMULACRA 2
 is no blind judge of `trellis` and `roi-trellis`; PSNR-HVS-M, MS-SSIM and LPIPS are
-(docs/encoder.md). Functions of a reference and a distorted image, `(H, W, 3) uint8 sRGB` of one size. Beside
+(docs/encoder.md).
+
+Functions of a reference and a distorted image, `(H, W, 3) uint8 sRGB` of one size. Beside
 the whole image they look at the salient region, the most salient 20 % of its pixels: by a
 mean inside it (`_salient`), or, where a judge is no mean over pixels, at a composite
 (`_composite`) that is the distorted image inside the region and the reference outside, so
