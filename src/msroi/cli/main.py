@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from msroi.cli import system_errors
-from msroi.cli.parser import AGREEMENT, AUDIT, COMPLETION, EXAMPLES, EXPLAIN, PUBLISH, build_parser
+from msroi.cli.parser import AGREEMENT, AUDIT, COMPLETION, EXAMPLES, EXPLAIN, build_parser
 from msroi.errors import ParameterError, UserError
 from msroi.files import printable
 from msroi.network import distributed
@@ -28,34 +28,27 @@ def run_stage(name: str, experiment: str, **options: Any) -> None:
     """Run one stage of an experiment; `options` say how and never change its result."""
     from msroi.experiment import params
     from msroi.experiment.layout import Layout
-    from msroi.report.publish import noted
 
     module = import_module(f"msroi.stages.{name}")
-    values, layout = params.load(experiment), Layout(experiment)
-    with noted(layout, name):
-        module.run(values, layout, **options)
+    module.run(params.load(experiment), Layout(experiment), **options)
 
 
 def run_chunk(arguments: argparse.Namespace) -> None:
     """Run one chunk of a stage of an experiment, or gather all of them."""
     from msroi.experiment import chunks, params
     from msroi.experiment.layout import Layout
-    from msroi.report.publish import noted
 
     if arguments.experiment is None:
         raise ParameterError("--chunk and --gather are parts of a stage: add --experiment NAME.")
     module = import_module(f"msroi.stages.{arguments.command}")
     experiment, layout = params.load(arguments.experiment), Layout(arguments.experiment)
     if arguments.gather is not None:
-        parts = chunks.parts(layout, arguments.gather)
-        with noted(layout, arguments.command, f"gather-of-{len(parts)}"):
-            module.gather(experiment, layout, parts)
+        module.gather(experiment, layout, chunks.parts(layout, arguments.gather))
         return
     if arguments.into is None:
         raise ParameterError("--chunk needs a folder for its files: add --into DIR.")
     chunk = chunks.chunk(arguments.chunk)
-    with noted(layout, arguments.command, str(chunk)):
-        module.run_chunk(experiment, layout, chunk, chunks.part(layout, arguments.into))
+    module.run_chunk(experiment, layout, chunk, chunks.part(layout, arguments.into))
 
 
 def run_agreement(arguments: argparse.Namespace) -> None:
@@ -124,16 +117,6 @@ def run_explain(arguments: argparse.Namespace) -> int:
         for result in done:
             webbrowser.open(Path(result["page"]).absolute().as_uri())
     return 2 if failed else 0
-
-
-def run_publish(arguments: argparse.Namespace) -> int:
-    """Copy the report's page with what is known of its run."""
-    from msroi.experiment.layout import Layout
-    from msroi.report.publish import publish
-
-    publish(Layout(arguments.experiment), arguments.out)
-    print(arguments.out)
-    return 0
 
 
 def run_metrics(arguments: argparse.Namespace) -> int:
@@ -223,7 +206,7 @@ def run(arguments: argparse.Namespace) -> int:
         "compress": run_compress,
         "metrics": run_metrics,
     }
-    others = {EXPLAIN: run_explain, PUBLISH: run_publish, COMPLETION: run_completion}
+    others = {EXPLAIN: run_explain, COMPLETION: run_completion}
     if arguments.command in AGREEMENT:
         run_agreement(arguments)
     elif arguments.command == AUDIT:

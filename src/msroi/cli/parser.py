@@ -52,7 +52,6 @@ CHUNKED = ("heatmap", "compress", "metrics")
 AUDIT = "audit"  # the one stage that also works without an experiment
 
 EXPLAIN = "explain"  # works on own photos alone
-PUBLISH = "publish"
 COMPLETION = "completion"
 SHELLS = ("bash", "zsh", "fish")
 COMPLETION_HELP = """\
@@ -124,14 +123,6 @@ def build_parser() -> Parser:
     for name, purpose in AGREEMENT.items():
         command = add_command(commands, name, purpose, f"msroi {name} --experiment demo")
         command.add_argument("--experiment", metavar="NAME", required=True)
-    publish = add_command(
-        commands,
-        PUBLISH,
-        "copy the report's page to hand it out, with the commit and the time of each stage",
-        f"msroi {PUBLISH} --experiment demo --out demo.html",
-    )
-    publish.add_argument("--experiment", metavar="NAME", required=True)
-    publish.add_argument("--out", metavar="FILE", type=Path, required=True)
     completion = add_command(
         commands, COMPLETION, "print a script for your shell", f"msroi {COMPLETION} bash"
     )
