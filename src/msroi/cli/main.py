@@ -143,7 +143,7 @@ def run_audit(arguments: argparse.Namespace) -> int:
         names = (
             [arguments.experiment] if arguments.experiment else committed.experiments_with_results()
         )
-        checked = [one for name in names for one in committed.audit(name)]
+        checked = [one for name in names for one in committed.verify(name)]
         print(committed.summary_text(checked), end="")
         return 1 if committed.failures(checked) else 0
     if arguments.experiment is None:

@@ -1,6 +1,6 @@
 """Whether tables and summaries follow from the more basic tables among them.
 
-An audit's `recomputed`: each file is computed from committed ones, not from other
+The check `recomputed`: each file is computed from committed ones, not from other
 recomputations, so that a wrong number is told where it stands and in what follows directly
 from it.
 """
