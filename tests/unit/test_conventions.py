@@ -11,7 +11,7 @@ from conftest import ROOT, Project, changed
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from msroi.encoders import jpeg
+from msroi.encoders import jpeg, search
 from msroi.encoders.methods import encoder
 from msroi.experiment import params
 from msroi.files import read_csv, read_json
@@ -86,7 +86,7 @@ def test_as_run_is_what_stage_compress_does(photo, saliency, compress):
     for quality in compress.match_qualities:
         reference = jpeg.encode(photo, quality)
         assert got["jpeg", quality].data == reference
-        expected = jpeg.match_size(encode, len(reference), start=quality)
+        expected = search.match_size(encode, len(reference), start=quality)
         assert got["msroi", quality].data == expected.data
 
 

@@ -18,8 +18,8 @@ import yaml
 from PIL import Image
 
 from msroi.encoders import jpeg, libjpeg, methods
-from msroi.encoders.jpeg import match_size
 from msroi.encoders.methods import METHODS, PEERS
+from msroi.encoders.search import match_size
 from msroi.experiment import params
 from msroi.experiment.params import SCHEMA
 

@@ -6,10 +6,7 @@ report). At whole qualities its output is byte for byte that of `Image.save(qual
 """
 
 import io
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import PIL
@@ -40,6 +37,7 @@ PASSING_ORDER = np.arange(128) * 45 % 128
 QUALITIES = np.arange(1, 101)
 # libjpeg's jpeg_quality_scaling, in percent, for whole qualities
 SCALES_PCT = np.where(QUALITIES < 50, 5000 // QUALITIES, 200 - 2 * QUALITIES)
+BLOCK_PX = 8  # of files and of their coefficients
 BASELINE_LARGEST = 255  # tables of baseline files have 8 bits
 
 
@@ -127,177 +125,6 @@ def nearest_quality(quantization: Mapping[int, Sequence[int]]) -> int:
     return int(QUALITIES[int(np.argmin(distances))])
 
 
-def size_error_pct(size_bytes: int, target_bytes: int) -> float:
-    """Return by how much a size misses the target, signed, in percent of the target."""
-    return 100.0 * (size_bytes - target_bytes) / target_bytes
-
-
-@dataclass(frozen=True)
-class Match:
-    """A file of the wanted size, as near as the search came."""
-
-    quality: float
-    data: bytes
-    target_bytes: int
-
-    @property
-    def size_error_pct(self) -> float:
-        """Signed size error in percent of the target."""
-        return size_error_pct(len(self.data), self.target_bytes)
-
-    def within(self, tolerance_pct: float) -> bool:
-        """Whether the size error is at most `tolerance_pct` either way."""
-        return abs(self.size_error_pct) <= tolerance_pct
-
-
-LOWEST, MIDDLE, HIGHEST = 1.0, 50.5, 100.0
-MOST_ENCODES = 12
-# a search ends when the size is as near as this, which is worth less than 0.01 dB,
-CLOSE_PCT = 0.1
-# or when the qualities that are left differ by less than one entry of the tables
-FINEST = 1 / 128
-# against -log(libjpeg's scale in percent + 5), the log of the size is almost a straight
-# line of about this slope: mostly 0.5 to 0.9 above quality 10, for four encoders
-LINEAR_PCT = 5.0
-SLOPE = 0.65
-# steps towards the wanted size: a little too far, so that it then lies in between
-STEPS = (1.1, 2.2)
-# no try lies nearer to an end than this share of the interval, or it would say nothing new
-NEAREST = 0.02
-
-
-def match_size(
-    encode_at: Callable[[float], bytes],
-    target_bytes: int,
-    *,
-    never_above: bool = False,
-    start: float = MIDDLE,
-) -> Match:
-    """Find the quality whose file comes nearest to `target_bytes`, with 12 encodes at most.
-
-    The search (`Bracket`) takes the size for rising with the quality. Since it only almost
-    does, the best file seen is returned, not the last. The search ends at a file within
-    0.1 %, or where the encoder leaves no finer choice.
-
-    Parameters
-    ----------
-    encode_at
-        Gives the file for a quality in [1, 100].
-    target_bytes
-        The wanted size, positive.
-    never_above
-        Prefer every file of at most `target_bytes` to any larger one. A larger one is
-        returned only if that of quality 1 is larger, too.
-    start
-        The quality to try first. The nearer the wanted one, the fewer encodes: where
-        plain JPEG's size is wanted of an encoder much like it, plain JPEG's quality.
-    """
-
-    def badness(match: Match) -> tuple[bool, float]:
-        return (never_above and len(match.data) > target_bytes, abs(match.size_error_pct))
-
-    aim_bytes = target_bytes * (1 - CLOSE_PCT / 200) if never_above else target_bytes
-    bracket = Bracket(SLOPE)
-    best = tried = Match(start, encode_at(start), target_bytes)
-    for _ in range(MOST_ENCODES - 1):
-        error = math.log(max(len(tried.data), 1) / aim_bytes)
-        quality = bracket.after(Try(tried.quality, error))
-        if quality is None or badness(best) <= (False, CLOSE_PCT):
-            break
-        tried = Match(quality, encode_at(quality), target_bytes)
-        best = min(best, tried, key=badness)
-    return best
-
-
-class Try(NamedTuple):
-    """A quality and its error: how far above what is wanted, on a scale that is about a line.
-
-    Of sizes the log of the file's over the wanted one.
-    """
-
-    quality: float
-    error: float
-
-
-class Bracket:
-    """The qualities between which what is wanted lies, as far as tries have shown.
-
-    Attributes
-    ----------
-    slope
-        By how much the error rises with `position`, roughly.
-    ends
-        By whether the error was above 0: the last such try.
-    steps
-        What is left of `STEPS`.
-    """
-
-    def __init__(self, slope: float) -> None:
-        self.slope = slope
-        self.ends: dict[bool, Try] = {}
-        self.steps = list(STEPS)
-
-    def after(self, new: Try) -> float | None:
-        """Return what to try after a try, or None if nothing is left.
-
-        As long as all tries err to one side: a step, at last to the end of the range. Then
-        what `crossing` says.
-        """
-        above = new.error > 0
-        end = LOWEST if above else HIGHEST
-        if new.quality == end:
-            return None
-        old, opposite = self.ends.get(above), self.ends.get(not above)
-        self.ends[above] = new
-        if opposite:
-            apart = abs(new.quality - opposite.quality)
-            return crossing(new, opposite, old) if apart > FINEST else None
-        if self.steps:
-            return quality_at(position(new.quality) - self.steps.pop(0) * new.error / self.slope)
-        return end
-
-
-def crossing(new: Try, opposite: Try, old: Try | None) -> float:
-    """Return where to look for the quality of error 0 that lies between two tries.
-
-    Chandrupatla's rule (1997, "A new hybrid quadratic/bisection algorithm for finding the
-    zero of a nonlinear function"): interpolate where three tries show that it will do, else
-    halve the interval, which is what noise calls for.
-
-    Parameters
-    ----------
-    new, opposite
-        The last try, and the last one on the other side of the wanted size.
-    old
-        The one that `new` took the place of, if any; without it the two are interpolated.
-    """
-    x1, x2 = position(new.quality), position(opposite.quality)
-    e1, e2 = new.error, opposite.error
-    share = e1 / (e1 - e2)
-    if old:
-        x3, e3 = position(old.quality), old.error
-        part, fall = (x1 - x2) / (x3 - x2), (e1 - e2) / (e3 - e2)
-        if fall**2 < part and (1 - fall) ** 2 < 1 - part:
-            share *= e3 / (e3 - e2)
-            share += (x3 - x1) / (x2 - x1) * e1 / (e3 - e1) * e2 / (e3 - e2)
-        else:
-            share = 0.5
-    share = min(max(share, NEAREST), 1 - NEAREST)
-    return quality_at(x1 + share * (x2 - x1))
-
-
 def scale_pct(quality: float) -> float:
     """Return libjpeg's jpeg_quality_scaling, in percent, without its rounding at qualities."""
     return 5000 / quality if quality < 50 else 200 - 2 * quality
-
-
-def position(quality: float) -> float:
-    """Return where a quality lies on the scale that makes the log of the size a line."""
-    return -math.log(scale_pct(quality) + LINEAR_PCT)
-
-
-def quality_at(position: float) -> float:
-    """Return the quality in [1, 100] at or next to a position; the inverse of `position`."""
-    scale = math.exp(-position) - LINEAR_PCT
-    quality = 5000 / scale if scale > 100 else 100 - scale / 2
-    return min(max(quality, LOWEST), HIGHEST)

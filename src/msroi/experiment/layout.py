@@ -36,11 +36,6 @@ class Layout:
         return Path(".msroi") / self.experiment
 
     @property
-    def durations(self) -> Path:
-        """When each stage ran here, and for how long: a JSON object a line."""
-        return self.scratch / "durations.jsonl"
-
-    @property
     def agreed(self) -> Path:
         """The mark that Snakemake and DVC agree on this experiment."""
         return self.scratch / "agreed"

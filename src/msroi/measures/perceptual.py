@@ -42,7 +42,6 @@ JUDGES = (
 SALIENT_SHARE = 0.2
 SMALLEST_PX = 16  # what LPIPS needs; the others need less
 BLOCK_PX = 8
-PEAK = 255.0
 
 _IMPORTING = threading.Lock()
 
@@ -111,7 +110,10 @@ def psnr_hvs_m_db(reference: Pixels, distorted: Pixels) -> float:
     """
     _require_size(reference)
     height, width = (side // BLOCK_PX * BLOCK_PX for side in reference.shape[:2])
-    planes = (distortion.luma(image[:height, :width]) / PEAK for image in (reference, distorted))
+    planes = (
+        distortion.luma(image[:height, :width]) / distortion.PEAK
+        for image in (reference, distorted)
+    )
     # blocks of one grey make it divide 0 by 0, and set the result aside
     with np.errstate(invalid="ignore", divide="ignore"):
         _, masked = _psnr_hvsm().hvs_hvsm_mse(*planes)

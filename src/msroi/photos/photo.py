@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from msroi.encoders import jpeg
+from msroi.encoders import jpeg, search
 from msroi.errors import ImageError
 from msroi.images import Pixels, open_image, to_rgb
 from msroi.measures import distortion
@@ -112,7 +112,7 @@ def gain_db(pixels: Pixels, data: bytes, saliency: Saliency | None) -> float | N
         In dB, below 0 where plain JPEG is better. None where plain JPEG can't be made of that
         size within 0.5 %, or either file differs in nothing from the photo.
     """
-    match = jpeg.match_size(partial(jpeg.encode, pixels), len(data))
+    match = search.match_size(partial(jpeg.encode, pixels), len(data))
     if not match.within(SAME_SIZE_PCT):
         return None
 

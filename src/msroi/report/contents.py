@@ -12,6 +12,7 @@ import yaml
 
 from msroi.audit import published
 from msroi.audit.check import KINDS, kind
+from msroi.encoders.jpeg import BLOCK_PX
 from msroi.experiment.comparison import BASELINE, flag
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
@@ -27,7 +28,7 @@ Row = dict[str, Any]
 
 FIGURE_PX, FIGURE_QUALITY = 1400, 80
 ERROR_NOTE = (
-    f"Errors: root mean squared error of each {gallery.BLOCK_PX}×{gallery.BLOCK_PX} block over "
+    f"Errors: root mean squared error of each {BLOCK_PX}×{BLOCK_PX} block over "
     f"red, green and blue; black is 0, the brightest {gallery.ERROR_LEVELS:.0f} or more of 255 "
     "levels. "
     "“Minus jpeg” is the difference from plain JPEG of the same size."

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from msroi.encoders import jpeg
+from msroi.encoders.jpeg import BLOCK_PX
 from msroi.experiment.comparison import BASELINE, is_matched, significant
 from msroi.images import Pixels
 from msroi.plots import jet
@@ -26,7 +27,6 @@ BUDGET_BYTES = 16_500_000  # of all pictures: 22 MB in base64, and 25 MB is the 
 ORIGINAL_QUALITY = 90  # of WebP: the original is there to be looked at, not to be measured
 HEAT_PX, HEAT_QUALITY = 320, 60
 THUMBNAIL_PX, THUMBNAIL_QUALITY = 160, 60
-BLOCK_PX = 8  # errors are shown by JPEG's own blocks
 ERROR_LEVELS = 32.0  # root mean squared error of a block that is shown brightest, of 255
 
 Row = Mapping[str, Any]

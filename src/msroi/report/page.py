@@ -5,7 +5,7 @@ as escapes. The page's own policy allows nothing but what is in it.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
-RUN = "<!-- of this run: see msroi publish -->"  # where the page has room for it
 NUMBER = re.compile(r"[-+−]?[0-9][0-9.,e+-]*")
 
 
@@ -103,18 +102,11 @@ def render(page: Page) -> str:
         .get_template("page.html")
         .render(
             page=page,
-            run=RUN,
             style=own["css"],
             script=own["js"],
             vega=vega() if page.drawn else "",
         )
     )
-
-
-def as_html(tables: Iterable[Table]) -> str:
-    """Return tables as the page has them."""
-    macro: Callable[[Table], str] = vars(templates().get_template("table.html").module)["table"]
-    return "".join(str(macro(one)) for one in tables)
 
 
 @cache

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from msroi.encoders import jpeg
+from msroi.encoders import jpeg, search
 from msroi.encoders.two_pass import MsRoi, blend
 from msroi.experiment.chunks import WORKERS
 from msroi.experiment.comparison import AS_RUN, BASELINE, mean, sd, significant
@@ -76,7 +76,7 @@ PROTOCOLS = (
 
 def arms(
     image: Pixels, saliency: Saliency, protocol: Protocol, params: Compress
-) -> Iterator[tuple[str, int, jpeg.Match]]:
+) -> Iterator[tuple[str, int, search.Match]]:
     """Yield `(method, match_quality, file)` of both arms under one protocol.
 
     Parameters
@@ -90,9 +90,9 @@ def arms(
     blended = blend(image, saliency, params, protocol.encode)
     for quality in params.match_qualities:
         reference = final(image, quality)
-        yield BASELINE, quality, jpeg.Match(quality, reference, len(reference))
+        yield BASELINE, quality, search.Match(quality, reference, len(reference))
         target = round(len(reference) * (1 + protocol.more_bytes_pct / 100))
-        yield MsRoi.name, quality, jpeg.match_size(partial(final, blended), target, start=quality)
+        yield MsRoi.name, quality, search.match_size(partial(final, blended), target, start=quality)
 
 
 def photograph_rows(

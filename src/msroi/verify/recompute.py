@@ -1,6 +1,6 @@
 """Whether tables and summaries follow from the more basic tables among them.
 
-An audit's `recomputed`: each file is computed from committed ones, not from other
+The check `recomputed`: each file is computed from committed ones, not from other
 recomputations, so that a wrong number is told where it stands and in what follows directly
 from it.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from msroi.audit import published
-from msroi.encoders import jpeg
+from msroi.encoders import search
 from msroi.experiment.comparison import BASELINE, flag
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
@@ -231,7 +231,7 @@ def per_image(experiment: Experiment, layout: Layout) -> list[Row]:
     tolerance = experiment.compress.size_tolerance_pct
     rows = read_table(layout.metrics / "per_image.csv", metrics.COLUMNS)
     for row in rows:
-        error = jpeg.size_error_pct(row["bytes"], row["target_bytes"])
+        error = search.size_error_pct(row["bytes"], row["target_bytes"])
         row["matched"] = flag(error, tolerance)
         row["ms_ssim_scales"] = len(distortion.SCALE_WEIGHTS)
     return rows
@@ -249,7 +249,7 @@ def derived(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
             **row,
             "experiment": experiment.name,
             "target_bytes": targets.get(_file({**row, "method": BASELINE}), row["target_bytes"]),
-            "size_error_pct": f"{jpeg.size_error_pct(row['bytes'], row['target_bytes']):.4f}",
+            "size_error_pct": f"{search.size_error_pct(row['bytes'], row['target_bytes']):.4f}",
             "psnr_rgb_db": distortion.psnr_db(row["mse_rgb"]),
         }
         for row in rows
