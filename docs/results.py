@@ -7,22 +7,18 @@ them.
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from msroi.encoders.methods import METHODS
+from msroi.experiment.comparison import BASELINE
 from msroi.experiment.layout import Layout
 from msroi.files import csv_rows, write_text
+from msroi.markdown import markdown_table
+from msroi.measures.distortion import HEADLINE, METRICS
 
 EXPERIMENT = Layout("paper-cpu")
 KILLS = Path("results/torture/kills.csv")
 QUALITIES = ("30", "50", "70")
 SETS = {"3": "3 (SALICON)", "4": "4 (General-100)"}
-METHODS = {
-    "trellis": "`trellis`",
-    "roi-trellis": "`roi-trellis`",
-    "mozjpeg": "mozjpeg",
-    "jpegli": "jpegli",
-    "msroi": "`msroi`, the paper's",
-}
-PSNR, SSIM, WEIGHTED = "PSNR RGB, dB", "SSIM luma", "saliency-weighted PSNR, dB"
-MEASURES = {PSNR: ("psnr_rgb_db", 2), SSIM: ("ssim_luma", 4), WEIGHTED: ("wpsnr_rgb_db", 2)}
+PSNR, SSIM, WEIGHTED = (METRICS[name] for name in HEADLINE)
 # what docs/encoder.md shows: a method, what it is compared with, and the measure
 PAIRS = (
     ("trellis", "jpeg", PSNR),
@@ -73,8 +69,9 @@ def gains() -> Iterator[Sequence[str]]:
     """Yield the rows of what each method gains over plain JPEG."""
     yield "method", "PSNR dB at Q 30, 50, 70", "saliency-weighted PSNR dB", "SSIM"
     columns = (("psnr_rgb_db", 2), ("wpsnr_rgb_db", 2), ("ssim_luma", 3))
-    for method, name in METHODS.items():
-        yield name, *(", ".join(differences(method, "jpeg", *column)) for column in columns)
+    for method in (one for one in METHODS.values() if one.name != BASELINE):
+        cells = [", ".join(differences(method.name, BASELINE, *column)) for column in columns]
+        yield method.label, *cells
 
 
 def encoder() -> Iterator[Sequence[str]]:
@@ -85,8 +82,8 @@ def encoder() -> Iterator[Sequence[str]]:
         pair = f"`{method}` − `{against}`"
         yield (
             "" if pair == before else pair,
-            measure,
-            *differences(method, against, *MEASURES[measure]),
+            measure.axis,
+            *differences(method, against, measure.column, measure.gain_digits),
         )
         before = pair
 
@@ -107,13 +104,9 @@ def kills() -> Iterator[Sequence[str]]:
         )
 
 
-def markdown(rows: Iterator[Sequence[str]]) -> str:
-    """Return rows, the first of which is the head, as a Markdown table."""
-    head, *body = rows
-    lines = [head, ["---"] * len(head), *body]
-    return "".join(
-        "|" + "".join(f" {cell} |".replace("  ", " ") for cell in line) + "\n" for line in lines
-    )
+def headed(rows: Iterator[Sequence[str]]) -> tuple[Sequence[str], Iterator[Sequence[str]]]:
+    """Return the first row, which is the head, and the others."""
+    return next(rows), rows
 
 
 TABLES: dict[str, tuple[Path, Callable[[], Iterator[Sequence[str]]]]] = {
@@ -131,7 +124,7 @@ def filled(page: Path) -> str:
         if of_page == page:
             start, end = f"<!-- {name} -->\n\n", f"\n<!-- end of {name} -->"
             before, rest = text.split(start)
-            text = before + start + markdown(rows()) + end + rest.split(end)[1]
+            text = before + start + markdown_table(*headed(rows())) + end + rest.split(end)[1]
     return text
 
 

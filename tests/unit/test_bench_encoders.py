@@ -13,7 +13,8 @@ from PIL import Image
 
 from benchmarks import encoders, setting
 from msroi.encoders import jpeg
-from msroi.encoders.methods import METHODS, PEERS, encoder
+from msroi.encoders.methods import METHODS, encoder
+from msroi.encoders.peers import PEERS
 from msroi.experiment import params
 
 ROOT = Path(__file__).parents[2]

@@ -24,7 +24,7 @@ LEFT = COPY | {"image": "a.png", "outcome": "left", "bytes": None, "output": Non
         (
             PHOTO,
             "photo.jpg: photo.msroi.jpg, 27,359 bytes, 26.1 % of the original; "
-            "weighted PSNR +2.45 dB against plain JPEG of the same size",
+            "saliency-weighted PSNR +2.45 dB against plain JPEG of the same size",
         ),
         (
             PHOTO | {"gain_measure": "psnr_rgb_db", "gain_db": -1.0},
@@ -64,13 +64,14 @@ def test_a_photo(result, expected):
     [
         (
             [PHOTO, PHOTO | {"gain_db": -0.4512}],
-            "2 photos: 54,718 bytes, 26.1 % of the originals; weighted PSNR +1.00 dB against "
+            "2 photos: 54,718 bytes, 26.1 % of the originals; saliency-weighted PSNR +1.00 dB "
+            "against "
             "plain JPEG of the same size (mean of 2)",
         ),
         (
             [PHOTO, COPY, LEFT],
-            "3 photos: 47,359 bytes, 38.0 % of the originals, 1 copied, 1 not written; weighted "
-            "PSNR +2.45 dB against plain JPEG of the same size (mean of 1)",
+            "3 photos: 47,359 bytes, 38.0 % of the originals, 1 copied, 1 not written; "
+            "saliency-weighted PSNR +2.45 dB against plain JPEG of the same size (mean of 1)",
         ),
         ([PHOTO | {"gain_db": None}], "1 photo: 27,359 bytes, 26.1 % of the originals"),
         ([LEFT, LEFT], "2 photos: nothing written"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from msroi.encoders import jpeg
-from msroi.encoders.methods import PEERS
+from msroi.encoders.peers import PEERS
 from msroi.errors import ImageError
 from msroi.photos import goals
 from msroi.photos.goals import (
