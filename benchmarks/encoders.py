@@ -18,11 +18,11 @@ from typing import TypeVar
 from benchmarks.comparison import Comparison, side_by_side
 from benchmarks.setting import HEIGHT_PX, PHOTOS, WIDTH_PX, centred_map, on_one_core, photographs
 from msroi.encoders import jpeg, search
-from msroi.encoders.methods import METHODS, Encoder, Saliency, encoder
+from msroi.encoders.methods import METHODS, Encoder, encoder
 from msroi.encoders.search import Match
 from msroi.experiment import params
 from msroi.experiment.params import Compress
-from msroi.images import Pixels, read_rgb
+from msroi.images import Pixels, Saliency, read_rgb
 
 QUALITY = 50
 REPEATS = 5

@@ -18,11 +18,10 @@ from PIL import Image
 from benchmarks.comparison import Comparison, seconds, side_by_side, speed_ratios
 from benchmarks.setting import PHOTOS, centred_map, on_one_core, photographs
 from msroi.encoders import jpeg, search
-from msroi.encoders.methods import Saliency
 from msroi.encoders.two_pass import MsRoi, blend
 from msroi.experiment import params
 from msroi.experiment.params import Compress
-from msroi.images import Pixels
+from msroi.images import Pixels, Saliency
 
 TIMES_PUBLISHED = 100.0
 DECADES = range(10, 101, 10)  # the qualities of which the published code makes files

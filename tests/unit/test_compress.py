@@ -34,7 +34,7 @@ PAPER = Compress(
     size_tolerance_pct=1.0,
     trellis=Trellis(**DEMO["compress"]["trellis"]),
 )
-ALL = dataclasses.replace(PAPER, methods=METHODS)
+ALL = dataclasses.replace(PAPER, methods=tuple(METHODS))
 CAT = skimage.data.chelsea()[40:140, 100:220]
 
 

@@ -21,7 +21,7 @@ from msroi.photos.goals import PSNR, MatchQuality, TargetBytes, TargetMeasure
 from msroi.plots import overlay
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-WITHOUT = [method for method in METHODS if method not in batch.WITH_SALIENCY]
+WITHOUT = [method for method, one in METHODS.items() if not one.needs_map]
 
 
 def pillow(pixels, quality):
@@ -349,7 +349,7 @@ def test_heatmaps_and_methods_with_a_map(made, photo):
     np.testing.assert_array_equal(batch.load_model("tiny").saliency(pixels), saliency)
 
     target = len(pillow(pixels, 70))
-    for method in batch.WITH_SALIENCY:
+    for method in (name for name in METHODS if name not in WITHOUT):
         result = one(compress([photo], out, method, MatchQuality(70), "tiny"))
         made_by = encoder(method, experiment.compress)
         match = search.match_size(made_by.prepare(pixels, saliency), target, start=70)

@@ -10,7 +10,7 @@ import skimage.data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from msroi.encoders import jpeg, search
-from msroi.encoders.methods import PEERS
+from msroi.encoders.peers import PEERS
 from msroi.errors import ImageError
 from msroi.photos.goals import PSNR, SSIM, MatchQuality, TargetBytes, TargetMeasure
 

@@ -10,8 +10,8 @@ from scipy import stats
 from msroi.audit.check import CONFIDENCE, INTERNAL, Finding, Run, check, verdict_of, within
 from msroi.audit.published import METHOD, Paper, Place, Printed, difference
 from msroi.experiment.comparison import BASELINE
+from msroi.images import PEAK
 
-PEAK = 255.0
 VGG16_CONVOLUTIONS = 13
 
 

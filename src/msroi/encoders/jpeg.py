@@ -37,7 +37,6 @@ PASSING_ORDER = np.arange(128) * 45 % 128
 QUALITIES = np.arange(1, 101)
 # libjpeg's jpeg_quality_scaling, in percent, for whole qualities
 SCALES_PCT = np.where(QUALITIES < 50, 5000 // QUALITIES, 200 - 2 * QUALITIES)
-BLOCK_PX = 8  # of files and of their coefficients
 BASELINE_LARGEST = 255  # tables of baseline files have 8 bits
 
 

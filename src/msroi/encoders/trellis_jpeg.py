@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from msroi.encoders import coefficients, jpeg, libjpeg, trellis
 from msroi.encoders.coefficients import CB_COST, CR_COST, LUMA_COST, Plane
-from msroi.encoders.jpeg import BLOCK_PX
 from msroi.experiment.params import Trellis
-from msroi.images import Pixels
+from msroi.images import BLOCK_PX, Pixels, Saliency
 from msroi.measures import distortion
 
-Saliency = NDArray[np.float32]
 T = TypeVar("T", bound=np.generic)
 
 LARGEST_SAMPLE = 255

@@ -6,18 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from msroi.encoders import jpeg, search
 from msroi.errors import ImageError
-from msroi.images import Pixels, open_image, to_rgb
+from msroi.images import Pixels, Saliency, open_image, to_rgb
 from msroi.measures import distortion
 from msroi.photos import metadata
 from msroi.photos.goals import Found, Goal
 from msroi.photos.metadata import Metadata
-
-Saliency = NDArray[np.float32]
 
 JPEG_MAX_SIDE = 65500  # libjpeg's JPEG_MAX_DIMENSION
 JPEG_FORMATS = ("JPEG", "MPO")  # Pillow's names; MPO is several JPEGs in one file

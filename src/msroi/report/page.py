@@ -11,12 +11,14 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msroi.report.charts import MEASURES, Chart
+from msroi.measures.distortion import HEADLINE, METRICS
+from msroi.report.charts import TITLES, Chart
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
+DIGITS = "DIGITS_OF_MEASURES"  # where the script has room for them
 NUMBER = re.compile(r"[-+−]?[0-9][0-9.,e+-]*")
 
 
@@ -70,7 +72,7 @@ class Page:
     verdicts: Sequence[str] = ()
     charts: Mapping[str, Chart] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
-    measures: Mapping[str, str] = field(default_factory=lambda: MEASURES)
+    measures: Mapping[str, str] = field(default_factory=lambda: TITLES)
 
     @property
     def drawn(self) -> dict[str, Chart]:
@@ -103,10 +105,16 @@ def render(page: Page) -> str:
         .render(
             page=page,
             style=own["css"],
-            script=own["js"],
+            script=own["js"].replace(DIGITS, digits()),
             vega=vega() if page.drawn else "",
         )
     )
+
+
+def digits() -> str:
+    """Return the decimals of the measures that the page shows, for its script."""
+    of_measures = ", ".join(f"{name}: {METRICS[name].gain_digits}" for name in HEADLINE)
+    return f"{{ {of_measures} }}"
 
 
 @cache

@@ -6,14 +6,12 @@ through. This stage measures plain JPEG and the two-pass MS-ROI under each of th
 stage audit can say which of them, if any, explains a printed number.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from msroi.encoders import jpeg, search
@@ -24,16 +22,15 @@ from msroi.experiment.layout import Layout
 from msroi.experiment.params import Compress, Experiment
 from msroi.experiment.prepared_images import TestImage, test_images
 from msroi.experiment.selection import first_by_name
-from msroi.files import write_csv, write_json
-from msroi.images import Pixels, read_grey, read_rgb
-from msroi.measures.conventions import MEASURES, measured
+from msroi.files import Row, write_csv, write_json
+from msroi.images import Pixels, Saliency, read_grey, read_rgb
+from msroi.measures.conventions import CONVENTIONS, measured
 
 COLUMNS = (
     *("dataset", "image", "protocol", "method", "match_quality"),
-    *("q_final", "bytes", "size_error_pct", *MEASURES),
+    *("q_final", "bytes", "size_error_pct", *CONVENTIONS),
 )
 
-Saliency = NDArray[np.float32]
 Encode = Callable[..., bytes]  # as `jpeg.encode`
 
 
@@ -143,15 +140,15 @@ def run(experiment: Experiment, layout: Layout) -> None:
     write_json(layout.conventions / "summary.json", summarise(rows))
 
 
-def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def summarise(rows: Sequence[Row]) -> dict[str, Any]:
     """Return dataset -> protocol -> method -> `q<match_quality>` -> n, mean and sd by measure."""
-    cells: dict[tuple[str, str, str, int], list[dict[str, Any]]] = {}
+    cells: dict[tuple[str, str, str, int], list[Row]] = {}
     for row in rows:
         key = (row["dataset"], row["protocol"], row["method"], int(row["match_quality"]))
         cells.setdefault(key, []).append(row)
     summary: dict[str, Any] = {}
     for (dataset, protocol, method, quality), of_cell in cells.items():
-        values = {name: [float(row[name]) for row in of_cell] for name in MEASURES}
+        values = {name: [float(row[name]) for row in of_cell] for name in CONVENTIONS}
         cell = {"n": len(of_cell)}
         statistics = {
             "mean": {name: mean(found) for name, found in values.items()},

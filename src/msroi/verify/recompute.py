@@ -14,12 +14,12 @@ from msroi.encoders import search
 from msroi.experiment.comparison import BASELINE, flag
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
+from msroi.files import Row
 from msroi.measures import distortion, saliency_quality, spread
 from msroi.stages import anova, audit, conventions, judges, metrics, rate_distortion, report
 from msroi.verify.finding import RECOMPUTED, Checked, differs, missing, named
 from msroi.verify.tables import (
     ROUNDED,
-    Row,
     Summary,
     Table,
     UnreadableError,
@@ -229,12 +229,14 @@ def per_image(experiment: Experiment, layout: Layout) -> list[Row]:
     `matched` follows from the sizes. `ms_ssim_scales` does not, and is 5 in every row.
     """
     tolerance = experiment.compress.size_tolerance_pct
-    rows = read_table(layout.metrics / "per_image.csv", metrics.COLUMNS)
-    for row in rows:
-        error = search.size_error_pct(row["bytes"], row["target_bytes"])
-        row["matched"] = flag(error, tolerance)
-        row["ms_ssim_scales"] = len(distortion.SCALE_WEIGHTS)
-    return rows
+    return [
+        {
+            **row,
+            "matched": flag(search.size_error_pct(row["bytes"], row["target_bytes"]), tolerance),
+            "ms_ssim_scales": len(distortion.SCALE_WEIGHTS),
+        }
+        for row in read_table(layout.metrics / "per_image.csv", metrics.COLUMNS)
+    ]
 
 
 def derived(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from msroi.experiment.comparison import significant
+from msroi.files import Row
 from msroi.verify.finding import RECOMPUTED, Checked, differs, intact, missing
 
 # Sums and tests may differ in the last digits from one version of NumPy or SciPy to the next.
@@ -30,7 +31,6 @@ WORDS = frozenset(
 )
 WHOLE = frozenset({"match_quality", "quality", "bytes", "target_bytes", "n", "passes", "epoch"})
 
-Row = dict[str, Any]
 Cells = dict[str, Any]  # what stands at a place, such as "line 3, bytes" or "alpha"
 
 
