@@ -6,6 +6,8 @@ The same paths stand in dvc.yaml, as deps and outs; a test holds the two togethe
 from dataclasses import dataclass
 from pathlib import Path
 
+CODE = Path("workflow/code")  # where the locks of the stages' code lie
+
 
 @dataclass(frozen=True)
 class Layout:
