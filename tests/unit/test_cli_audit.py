@@ -12,7 +12,7 @@ from msroi.experiment.layout import Layout
 from msroi.files import write_csv, write_json
 from msroi.stages import audit
 from msroi.verify import committed
-from msroi.verify.committed import Checked
+from msroi.verify.finding import Checked
 
 ROW = dict.fromkeys(audit.COLUMNS, "x") | {"paper": "p", "verdict": "consistent"}
 
@@ -89,7 +89,7 @@ def test_own_fails_where_anything_differs(
         return [Checked(experiment, "hash", "file.csv", state, allowed, "why")]
 
     monkeypatch.setattr(committed, "experiments_with_results", lambda: ["one", "two"])
-    monkeypatch.setattr(committed, "audit", checked)
+    monkeypatch.setattr(committed, "verify", checked)
     got, out, err = run(capsys, "--own")
     assert (got, err) == (status, "")
     assert seen == ["one", "two"]

@@ -21,10 +21,10 @@ import jax
 import pytest
 from documented import PAGES, ROOT, documented, python_blocks
 from dvc.cli.parser import get_main_parser
-from msroi.parser import build_parser
 from snakemake.cli import get_argument_parser
 
-from msroi import pipeline
+from msroi.cli.parser import build_parser
+from msroi.workflow import pipeline
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TEXTS = {Path(page).name: (ROOT / page).read_text(encoding="utf-8") for page in PAGES}
@@ -211,9 +211,12 @@ def test_python_fits_what_msroi_has(block: str) -> None:
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        ("from msroi.params import Train\nTrain('all', 1, 32, 1e-4, 512)", "missing a required"),
+        (
+            "from msroi.experiment.params import Train\nTrain('all', 1, 32, 1e-4, 512)",
+            "missing a required",
+        ),
         ("from msroi import compress\ncompress('photo.jpg', bytes=3)", "unexpected keyword"),
-        ("from msroi import params\nparams.load('demo', 3)", "too many positional"),
+        ("from msroi.experiment import params\nparams.load('demo', 3)", "too many positional"),
         ("from msroi import Model\nmodel = Model()\nmodel.saliency()", "missing a required"),
     ],
 )
@@ -225,7 +228,7 @@ def test_a_call_that_does_not_fit_is_found(code: str, error: str) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "from msroi import params\nparams.loaded('demo')",
+        "from msroi.experiment import params\nparams.loaded('demo')",
         "from msroi import Model\nmodel = Model()\nmodel.heat(3)",
         "from msroi import no_such_name",
         "import msroi.no_such_module",

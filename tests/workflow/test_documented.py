@@ -28,16 +28,15 @@ RUNS, UNIT = "tests/workflow/test_runs.py::", "tests/unit/"
 NEWCOMER = "tests/workflow/test_newcomer.py::test_make_demo_in_a_fresh_clone_with_an_empty_home"
 REMOTE = "tests/workflow/test_remote.py::test_a_worker_trains_what_home_prepared"
 SLURM = "tests/workflow/test_slurm.py::test_every_rule_that_computes_was_a_job_of_its_own"
-DISTRIBUTED = UNIT + "test_distributed.py::test_the_command_writes_the_files_of_one_process"
 REPRODUCE = "tests/workflow/test_reproduce.py::test_a_small_experiment_comes_out_the_same"
 COMPLETION = UNIT + "test_completion.py::test_a_script_is_one_of_its_shell"
 BY_DVC = RUNS + "test_a_changed_alpha_reruns_anova_and_report_by_dvc"
 TRIED = RUNS + "test_an_experiment_can_be_tried_and_compared"
+GENERATED = UNIT + "test_generated.py::test_committed_tables_are_current"
 AUDITED = UNIT + "test_cli_audit.py::test_an_audit_reports_and_does_not_fail"
 
-HARDWARE = "not run: needs a GPU or several hosts"
+HARDWARE = "not run: needs a GPU"
 HOURS = "not run: takes an hour or more, or data that are not here"
-OLDER = "not run: only where a worker has an older training"
 SETS_UP = "not run: would change the environment that the tests run in"
 
 # a command as the documentation has it -> a test that runs it, for another experiment if need be
@@ -78,12 +77,9 @@ ELSEWHERE = {
     "msroi completion bash": COMPLETION,
     "msroi completion --help": COMPLETION,
     "msroi stage prepare --experiment x": UNIT + "test_hostile_parameters.py",
-    "PYTHONPATH=src:tests/unit python -m hostile": UNIT
-    + "test_hostile_page.py::test_the_page_shows_the_corpus",
-    "python -m benchmarks.plan": UNIT
-    + "test_plan.py::test_the_page_has_the_tables_that_the_command_prints",
-    "python -m benchmarks.encoders": UNIT
-    + "test_bench_encoders.py::test_one_row_a_method_with_every_column",
+    "PYTHONPATH=src:tests/unit python -m hostile": GENERATED,
+    "python -m benchmarks.plan": GENERATED,
+    "python -m benchmarks.encoders": UNIT + "test_bench.py::test_the_program_has_one_row_a_method",
     "python -m benchmarks.scale --counts 100 1000 20000": HOURS,
     # scale.md: several machines
     "pip install '.[s3]'": SETS_UP,
@@ -99,17 +95,6 @@ ELSEWHERE = {
     "dvc repro --single-item train@paper": REMOTE,
     'git add --all && git commit -m "Trained" && git push && dvc push train@paper': REMOTE,
     "git pull && dvc pull train@paper": REMOTE,
-    "snakemake --touch --allowed-rules train -- results/paper/model/summary.json": OLDER,
-    "dvc commit --force train@paper": OLDER,
-    "srun --nodes 2 --ntasks-per-node 4 --gpus-per-node 4 --kill-on-bad-exit "
-    "msroi stage train --experiment paper --distributed": HARDWARE,
-    "srun --ntasks 2": HARDWARE,
-    **{
-        f"msroi stage train --experiment paper --coordinator node1:29400 --processes 2 --process {n}": (
-            DISTRIBUTED
-        )
-        for n in (0, 1)
-    },
     # gpu.md
     "python -m venv .venv": SETS_UP,
     'python -c "import jax; print(jax.devices())"': HARDWARE,

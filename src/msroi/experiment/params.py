@@ -5,7 +5,6 @@ it. `workflow/schemas/experiment.schema.yaml` says what each means and may be.
 """
 
 import dataclasses
-import functools
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -24,18 +23,6 @@ SCHEMA = Path("workflow/schemas/experiment.schema.yaml")
 # test set
 EXPERIMENT_NAME = re.compile(r"[A-Za-z0-9_-]+")
 FOLDER_NAME = re.compile(r"\w[\w.-]{0,99}")
-# beyond these a stage would fill the memory before it did anything; JAX takes seeds of 32 bits
-LARGEST = {
-    ("seed",): 2**32 - 1,
-    ("prepare", "input_px"): 4096,
-    ("prepare", "crops_per_class"): 1_000_000,
-    ("augment", "views"): 100_000,
-    ("train", "batch_size"): 100_000,
-    ("train", "filters"): 100_000,
-    ("heatmap", "input_px"): 4096,
-    ("heatmap", "passes"): 10_000,
-    ("audit", "resamples"): 100_000_000,
-}
 MOST_BYTES = 2**17  # of a parameter file, which is then read in a few seconds
 LONGEST_MESSAGE = 300  # of a complaint, which quotes the value
 
@@ -288,10 +275,6 @@ def check(values: Any, path: Path) -> None:
         if len(message) > LONGEST_MESSAGE:
             message = f"{message[:LONGEST_MESSAGE]}…"
         raise ParameterError(f"{path}: {key}: {message}{allowed}.")
-    for keys, largest in LARGEST.items():
-        value = functools.reduce(lambda section, key: section[key], keys, values)
-        if value > largest:
-            raise ParameterError(f"{path}: {'.'.join(keys)}: {value} is more than {largest:,}.")
 
 
 def cross_check(experiment: Experiment, path: Path) -> None:

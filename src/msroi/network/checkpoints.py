@@ -2,8 +2,7 @@
 
 Snakemake and DVC delete a stage's outputs before it runs, so checkpoints lie outside any
 output, in a folder named after everything that the training depends on. One is written
-after every epoch, whole or not at all, and the last two are kept. Of several processes that
-train together the first writes and removes, and all read.
+after every epoch, whole or not at all, and the last two are kept.
 """
 
 import errno
@@ -16,23 +15,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import optax
 import orbax.checkpoint as ocp
 
 from msroi.errors import TrainingError
-from msroi.experiment.layout import Layout
+from msroi.experiment.layout import CODE, Layout
 from msroi.experiment.params import Experiment
 from msroi.files import digest, file_hash
-from msroi.network.devices import first_goes_first, insist_on_same, is_first
 from msroi.xla import jax
 
 KEPT = 2
-# what shapes a training beside its inputs, whose key covers the network and the images
-PACKAGE = Path(__file__).parents[1]
-MODULES = (
-    *("stages/train.py", "network/training_step.py"),
-    *("network/checkpoints.py", "network/devices.py"),
-)
 
 
 class Progress(NamedTuple):
@@ -46,13 +37,12 @@ class Progress(NamedTuple):
 def checkpoint_folder(experiment: Experiment, layout: Layout, inputs_key: str) -> Path:
     """Return the scratch folder for checkpoints, keyed by all that the training depends on.
 
-    `inputs_key` stands for the network, the images and the plan. How many devices share the
-    work is not part of the key.
+    `inputs_key` stands for the network, the images and the plan; the lock of the stage's code
+    for how they are trained. How many devices share the work is not part of the key.
     """
-    modules = [PACKAGE / name for name in MODULES]
+    lock = CODE / "train.lock"
     train = json.dumps(asdict(experiment.train), sort_keys=True)
-    parts = [inputs_key, train, str(experiment.seed), optax.__version__]
-    parts += map(file_hash, modules)
+    parts = [inputs_key, train, str(experiment.seed), file_hash(lock) if lock.exists() else ""]
     return layout.scratch / "checkpoints" / digest(*parts)
 
 
@@ -67,24 +57,17 @@ class Checkpoints:
 
     def __init__(self, folder: Path) -> None:
         """Open `folder`; what lies beside it, and what was half written, is removed."""
-        # Orbax would have every process save its part; here each has a manager of its own
-        me = jax.process_index()
-        alone = ocp.options.MultiprocessingOptions(primary_host=me, active_processes={me})
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=KEPT,
-            enable_async_checkpointing=False,
-            multiprocessing_options=alone,
-            create=False,
+            max_to_keep=KEPT, enable_async_checkpointing=False, create=False
         )
         self.folder = folder
-        with first_goes_first("open checkpoints"):
-            others = [path for path in folder.parent.glob("*") if path.name != folder.name]
-            # a checkpoint has its number as its name only once it is whole
-            partial = [path for path in folder.glob("*") if not path.name.isdigit()]
-            for left in others + partial:
-                shutil.rmtree(left, ignore_errors=True)
-            folder.mkdir(parents=True, exist_ok=True)
-            self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
+        others = [path for path in folder.parent.glob("*") if path.name != folder.name]
+        # a checkpoint has its number as its name only once it is whole
+        partial = [path for path in folder.glob("*") if not path.name.isdigit()]
+        for left in others + partial:
+            shutil.rmtree(left, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
 
     @property
     def epoch(self) -> int:
@@ -102,19 +85,7 @@ class Checkpoints:
         Returns
         -------
         Progress with NumPy arrays, bit for bit as they were saved.
-
-        Raises
-        ------
-        TrainingError
-            If processes that train together do not see the same.
         """
-        with first_goes_first("read checkpoints"):
-            self._manager.reload()
-            progress = self._last_sound(start)
-        insist_on_same(self.folder.name, str(len(progress.history)))
-        return progress
-
-    def _last_sound(self, start: Progress) -> Progress:
         while self.epoch:
             try:
                 return self._read(self.epoch, start)
@@ -137,8 +108,6 @@ class Checkpoints:
         TrainingError
             If the disk is full; the checkpoints before are kept.
         """
-        if not is_first():
-            return
         arrays = ocp.args.StandardSave(on_host(progress))
         history = ocp.args.JsonSave(progress.history)
         epoch = len(progress.history)
@@ -174,8 +143,7 @@ class Checkpoints:
     def remove(self) -> None:
         """Remove all checkpoints: the training's results are written."""
         self._manager.close()
-        if is_first():
-            shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def on_host(progress: Progress) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from msroi.experiment.params import Train
 from msroi.network import vgg
-from msroi.network.devices import placed, shardings
+from msroi.network.devices import shardings
 from msroi.network.features import Inputs, batches, padded
 from msroi.xla import jax, jnp
 
@@ -147,7 +147,7 @@ class Trainer:
 
     def placed(self, params: vgg.Params, state: optax.OptState) -> tuple[vgg.Params, Any]:
         """Put parameters and Adam's state on every device, as the steps leave them."""
-        both: tuple[vgg.Params, Any] = placed((params, state), self.whole)
+        both: tuple[vgg.Params, Any] = jax.device_put((params, state), self.whole)
         return both
 
     def kept(self, params: vgg.Params, state: optax.OptState) -> vgg.Params:
@@ -210,7 +210,7 @@ class Trainer:
         weights[: len(chosen)] = 1
         inputs = samples.inputs(view, chosen, self.batch_size)
         labels = padded(samples.labels[chosen], self.batch_size)
-        batch: tuple[Any, ...] = placed((inputs, labels, weights), self.split)
+        batch: tuple[Any, ...] = jax.device_put((inputs, labels, weights), self.split)
         return batch
 
     def measure(self, params: vgg.Params, samples: Samples) -> dict[str, float]:

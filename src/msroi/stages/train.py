@@ -24,7 +24,7 @@ from msroi.files import digest, file_hash, read_csv, write_bytes, write_csv, wri
 from msroi.network import vgg
 from msroi.network.augmentation import read_plan
 from msroi.network.checkpoints import Checkpoints, Progress, checkpoint_folder
-from msroi.network.devices import device_count, first_goes_first, is_first
+from msroi.network.devices import device_count
 from msroi.network.features import (
     batches,
     feature_files,
@@ -70,13 +70,7 @@ def fit(
     params, state = trainer.placed(params, state)
     count = len(train.labels)
     done = len(history)
-    with tqdm(
-        total=epochs * count,
-        initial=done * count,
-        desc="train",
-        unit="image",
-        disable=not is_first(),
-    ) as bar:
+    with tqdm(total=epochs * count, initial=done * count, desc="train", unit="image") as bar:
         for epoch in range(done, epochs):
             order = np.random.default_rng((seed, 3, epoch)).permutation(count)
             epoch_key = jax.random.fold_in(jax.random.key(seed), epoch)
@@ -162,8 +156,7 @@ def worst_classes(
 def run(experiment: Experiment, layout: Layout, devices: int | None = None) -> None:
     """Train on the prepared images; write the trained layers, history and summary.
 
-    `devices` share the work; None takes as many as there are and as divide the batch. Of
-    several processes (`msroi.network.distributed`) all train the same batches and the first writes.
+    `devices` share the work; None takes as many as there are and as divide the batch.
     """
     params = experiment.train
     count = device_count(devices, params.batch_size)
@@ -187,9 +180,8 @@ def run(experiment: Experiment, layout: Layout, devices: int | None = None) -> N
         labels = [classes.index(index[int(row)]["class"]) for row in rows]
         return Samples(inputs, np.array(labels, np.int32), len(files[name]))
 
-    with first_goes_first("features"):
-        remove_other_features(layout, list(chain(*files.values())) if frozen else [])
-        train, validate = samples("train"), samples("validate")
+    remove_other_features(layout, list(chain(*files.values())) if frozen else [])
+    train, validate = samples("train"), samples("validate")
     trainer = Trainer(params, np.bincount(train.labels, minlength=len(classes)), count)
     start = trainer.init(experiment.seed, vgg.nested(weights), train)
     inputs_key = digest(key, file_hash(layout.index), file_hash(layout.plan))
@@ -211,13 +203,12 @@ def run(experiment: Experiment, layout: Layout, devices: int | None = None) -> N
     }
     # one entry only: safetensors writes several in an order that varies
     metadata = {"model": json.dumps(described)}
-    if is_first():
-        with checkpoints.room_for(f"the results in {layout.model}"):
-            write_bytes(layout.model / "weights.safetensors", save(stored, metadata))
-            write_csv(layout.model / "history.csv", COLUMNS, history)
-            write_csv(layout.model / "worst_classes.csv", WORST_COLUMNS, worst)
-            plot_history(history, layout.model / "history.png")
-            write_json(layout.model / "summary.json", history[-1] | quality | counts)
+    with checkpoints.room_for(f"the results in {layout.model}"):
+        write_bytes(layout.model / "weights.safetensors", save(stored, metadata))
+        write_csv(layout.model / "history.csv", COLUMNS, history)
+        write_csv(layout.model / "worst_classes.csv", WORST_COLUMNS, worst)
+        plot_history(history, layout.model / "history.png")
+        write_json(layout.model / "summary.json", history[-1] | quality | counts)
     checkpoints.remove()
 
 

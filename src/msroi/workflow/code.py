@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from msroi.errors import StaleLockError
+from msroi.experiment.layout import CODE
 from msroi.files import digest, write_text
 
-LOCKS = Path("workflow/code")
 REQUIREMENTS = Path("requirements/lock.txt")
 PACKAGE = Path(__file__).parents[1]
 COMMAND = "msroi stage locks"
@@ -42,7 +42,7 @@ UNREAD = ("ctx", "kind", "type_comment")  # fields of syntax trees that mean not
 
 def lock_path(stage: str) -> Path:
     """Return the path of a stage's lock."""
-    return LOCKS / f"{stage}.lock"
+    return CODE / f"{stage}.lock"
 
 
 def write_locks(stages: Iterable[str]) -> dict[str, list[str]]:
@@ -61,7 +61,7 @@ def write_locks(stages: Iterable[str]) -> dict[str, list[str]]:
         if now != before:
             changed[stage] = changes(before, now)
             write_text(path, now)
-    for path in LOCKS.glob("*.lock"):
+    for path in CODE.glob("*.lock"):
         if path.stem not in stages:
             path.unlink()
     return changed

@@ -88,6 +88,12 @@ PARAMETERS = (
         "FILE: the file: Additional properties are not allowed (7 was unexpected).",
     ),
     changed(
+        "a test set with a number for its name",
+        "    salient:",
+        "    7:",
+        "FILE: prepare.test_sets: 7 is not of type 'string'.",
+    ),
+    changed(
         "a missing key", "  flips: true\n", "", "FILE: augment: 'flips' is a required property."
     ),
     changed(
@@ -106,9 +112,13 @@ PARAMETERS = (
         "a size that would fill the memory",
         "input_px: 224",
         "input_px: 3200000",
-        "FILE: prepare.input_px: 3200000 is more than 4,096.",
+        "FILE: prepare.input_px: 3200000 is greater than the maximum of 4096 (…).",
     ),
-    seed("a seed of 30 digits", "9" * 30, "FILE: seed: … is more than 4,294,967,295."),
+    seed(
+        "a seed of 30 digits",
+        "9" * 30,
+        "FILE: seed: … is greater than the maximum of 4294967295 (…).",
+    ),
     seed("YAML 1.1: a number of 5000 digits", "9" * 5000, YAML),
     seed("YAML 1.1: octal", "017", YAML),
     seed("YAML 1.1: base 60", "1:30", YAML),
