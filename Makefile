@@ -1,5 +1,6 @@
 # make demo   set up and run the experiment `demo` from download to report
-# make test   set up and run the linters, the type checker and the tests
+# make check  set up and run the linters, the type checker and the quick tests
+# make test   the same with all tests but the longest
 # The rest is for contributors: see the comment beside each target.
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ SETUP := .venv/ready
 BENCH := .venv/ready-bench
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo paper-cpu test test-slow report-test dag torture reproduce lint bench lock clean
+.PHONY: setup demo paper-cpu check test test-slow report-test dag torture reproduce lint bench lock clean
 
 setup: $(SETUP)
 
@@ -31,9 +32,13 @@ demo: setup
 paper-cpu: setup
 	snakemake $(addprefix results/paper-cpu/,report judges/summary.json rate_distortion/summary.json)
 
+# no JAX that compiles, no program but our own
+check: setup lint
+	pytest -m "not numerics and not workflow and not slow and not torture"
+
 test: setup lint
 	pytest -m "not slow and not torture"
-	msroi audit --own
+	msroi verify
 
 # the whole demo from a fresh clone, with an empty home folder
 test-slow: setup

@@ -5,6 +5,8 @@ import os
 import shutil
 import tempfile
 
+import pytest
+
 # Every process compiles anew otherwise, which takes most of the time of a small run. With a size,
 # however large, JAX locks the folder, which workers and the programs that they start share.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
@@ -14,3 +16,12 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(4 << 30)
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+# files that take minutes: they begin, so that no worker is left alone with one
+LONG = ("test_runs", "test_slurm", "test_kills", "test_states", "test_train", "test_hostile_photos")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the long files begin."""
+    place = {name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))

@@ -24,6 +24,8 @@ from msroi.photos import packaged
 from msroi.photos.batch import Writing, compress_all
 from msroi.photos.goals import MatchQuality, TargetBytes
 
+pytestmark = pytest.mark.numerics
+
 CAT = skimage.data.chelsea()[:121, :170]
 MAP = np.linspace(0, 1, CAT.shape[1], dtype=np.float32) * np.ones((CAT.shape[0], 1), np.float32)
 

@@ -22,6 +22,8 @@ from msroi.network import checkpoints, features
 from msroi.network.checkpoints import Checkpoints, Progress
 from msroi.stages import train
 
+pytestmark = pytest.mark.numerics
+
 
 def progress(epochs, size=50):
     """Progress that tells its epoch: every number follows from it."""

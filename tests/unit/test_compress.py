@@ -21,6 +21,8 @@ from msroi.experiment.layout import Layout
 from msroi.experiment.params import Compress, Trellis
 from msroi.files import write_csv
 
+pytestmark = pytest.mark.numerics
+
 compress = import_module("msroi.stages.compress")  # `from msroi import compress` is the function
 
 ROOT = Path(__file__).parents[2]

@@ -13,6 +13,8 @@ from msroi.cli.main import main
 from msroi.errors import ParameterError
 from msroi.network.devices import device_count
 
+pytestmark = pytest.mark.numerics
+
 TRAINING = """
 import json, logging
 import numpy as np

@@ -24,6 +24,8 @@ from msroi.encoders.search import match_size
 from msroi.experiment import params
 from msroi.experiment.params import SCHEMA
 
+pytestmark = pytest.mark.numerics
+
 ROOT = Path(__file__).parents[2]
 PHOTOS = {name: getattr(skimage.data, name)() for name in ("astronaut", "coffee", "chelsea")}
 ODD = PHOTOS["astronaut"][7:68, 9:46]

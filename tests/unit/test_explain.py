@@ -15,6 +15,8 @@ from msroi.photos import batch
 from msroi.photos.explain import explained
 from msroi.stages import metrics
 
+pytestmark = pytest.mark.numerics
+
 IMAGE = data.chelsea()[:120, 100:260]
 SALIENCY = np.tile(np.linspace(0, 1, 160, dtype=np.float32), (120, 1))
 PARAMS = params.load("demo").compress

@@ -11,6 +11,8 @@ from safetensors.numpy import load_file
 from msroi.experiment.params import Train
 from msroi.network import saliency, training_step, vgg
 
+pytestmark = pytest.mark.numerics
+
 SIDE, BATCH, CLASSES = 64, 4, 3
 
 # what XLA may compute on a GPU in an order that varies; see docs/gpu.md

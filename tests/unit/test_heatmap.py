@@ -15,6 +15,8 @@ from msroi.network import saliency
 from msroi.plots import overlay
 from msroi.stages import heatmap
 
+pytestmark = pytest.mark.numerics
+
 SAME = {"mean_correlation": 1.0, "min_correlation": 1.0, "mean_std": 0.0, "mean_ssim": 1.0}
 
 

@@ -22,6 +22,8 @@ from msroi.files import printable
 from msroi.photos import batch
 from msroi.stages import prepare
 
+pytestmark = pytest.mark.numerics
+
 TestSet.__test__ = False
 ROOT = Path(__file__).parents[2]
 TOLERANCE = 12  # of a colour after JPEG

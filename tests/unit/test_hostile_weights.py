@@ -11,6 +11,8 @@ from stand_in import carry
 
 from msroi.cli import main
 
+pytestmark = pytest.mark.numerics
+
 
 class Evil:
     """What a pickle can ask for: a command that leaves a trace."""

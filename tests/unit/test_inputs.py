@@ -11,6 +11,8 @@ from msroi.network import features as network_features
 from msroi.network import vgg
 from msroi.stages import augment
 
+pytestmark = pytest.mark.numerics
+
 ROWS = np.array([5, 0, 3, 1, 7])  # not in order, not all
 
 

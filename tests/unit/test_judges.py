@@ -22,6 +22,8 @@ from msroi.measures import distortion, perceptual
 from msroi.stages import judges
 from msroi.stages.compress import COLUMNS as COMPRESSED
 
+pytestmark = pytest.mark.numerics
+
 ROOT = Path(__file__).parents[2]
 CAT, CUP, MAN = skimage.data.chelsea(), skimage.data.coffee(), skimage.data.astronaut()
 # of one shape, for which LPIPS is compiled once

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import texture
 from PIL import Image
 
+from conftest import texture
 from msroi.cli import main, parser
 from msroi.experiment.layout import Layout
 

@@ -17,6 +17,8 @@ from msroi.files import file_hash
 from msroi.measures import lpips
 from msroi.photos import packaged
 
+pytestmark = pytest.mark.numerics
+
 ROOT = Path(__file__).parents[2]
 FROM = "paper-cpu"
 WEIGHTS = packaged.FOLDER / "weights.safetensors"

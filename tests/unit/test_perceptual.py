@@ -27,6 +27,8 @@ from msroi.errors import ImageError, SourceError
 from msroi.measures import distortion, lpips, perceptual
 from msroi.sources.table import TABLE, choose, read
 
+pytestmark = pytest.mark.numerics
+
 ROOT = Path(__file__).parents[2]
 PHOTOS = {name: getattr(skimage.data, name)() for name in ("astronaut", "coffee", "chelsea")}
 CAT = PHOTOS["chelsea"][60:156, 100:228]

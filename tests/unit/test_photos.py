@@ -20,6 +20,8 @@ from msroi.photos import batch, packaged
 from msroi.photos.goals import PSNR, MatchQuality, TargetBytes, TargetMeasure
 from msroi.plots import overlay
 
+pytestmark = pytest.mark.numerics
+
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 WITHOUT = [method for method, one in METHODS.items() if not one.needs_map]
 

@@ -17,6 +17,8 @@ from msroi.experiment.params import Heatmap
 from msroi.measures import distortion, spread
 from msroi.network import saliency, vgg
 
+pytestmark = pytest.mark.numerics
+
 DECAY = Heatmap(
     input_px=96,
     evidence="classes",

@@ -20,6 +20,8 @@ from msroi.sources import annotations
 from msroi.sources.annotations import Box, Fixated, read_boxes, read_fixations
 from msroi.stages import heatmap
 
+pytestmark = pytest.mark.numerics
+
 REAL = Path(__file__).parents[3] / "shared" / "data"
 SALICON = REAL / "salicon" / "salicon_fixations.zip"
 CALTECH = REAL / "caltech-101" / "airplanes_boxes.csv"

@@ -22,6 +22,8 @@ from msroi.network.checkpoints import Progress
 from msroi.network.features import feature_inputs, image_inputs
 from msroi.stages import train
 
+pytestmark = pytest.mark.numerics
+
 CLASSES = ["checks", "plain", "stripes"]
 TINY = Train("head", 2, 5, 1e-3, "constant", 0, 0, 0, 0, "plain", 8, "normal", 0.05, 0.1, "float32")
 COUNTS = np.array([2, 6, 12])

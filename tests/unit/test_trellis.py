@@ -7,6 +7,8 @@ import pytest
 
 from msroi.encoders import huffman, trellis
 
+pytestmark = pytest.mark.numerics
+
 RNG = np.random.default_rng(0)
 
 

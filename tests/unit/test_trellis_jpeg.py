@@ -21,6 +21,8 @@ from msroi.encoders.trellis_jpeg import TrellisJpeg
 from msroi.experiment.params import Trellis
 from msroi.measures import distortion
 
+pytestmark = pytest.mark.numerics
+
 ROOT = Path(__file__).parents[2]
 DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
 HALF = Trellis(**DEMO["compress"]["trellis"] | {"chroma": "half"})

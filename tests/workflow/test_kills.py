@@ -20,7 +20,7 @@ from project import Project, hashes
 
 from msroi.files import write_csv
 
-pytestmark = [pytest.mark.torture, pytest.mark.timeout(4 * 3600)]
+pytestmark = [pytest.mark.workflow, pytest.mark.torture, pytest.mark.timeout(4 * 3600)]
 
 KILLS = int(os.environ.get("MSROI_KILLS", "30"))
 TABLE = os.environ.get("MSROI_KILLED")

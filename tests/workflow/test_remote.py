@@ -14,10 +14,13 @@ from project import Project, copy_of_project
 NEEDED = ("dvc_s3", "moto")
 MISSING = [name for name in NEEDED if find_spec(name) is None]
 
-pytestmark = pytest.mark.skipif(
-    bool(MISSING),
-    reason=f"{', '.join(MISSING)} missing: pip install '.[s3]' 'moto[server]'",
-)
+pytestmark = [
+    pytest.mark.workflow,
+    pytest.mark.skipif(
+        bool(MISSING),
+        reason=f"{', '.join(MISSING)} missing: pip install '.[s3]' 'moto[server]'",
+    ),
+]
 
 
 @pytest.fixture

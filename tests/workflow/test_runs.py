@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from project import Project, rules_run
 
+pytestmark = pytest.mark.workflow
+
 CONFIG = "config/tiny.yaml"
 PER_IMAGE = "results/tiny/metrics/per_image.csv"
 COLUMNS = (

@@ -19,11 +19,14 @@ EXPECTED = [
     ),
 ]
 
-pytestmark = pytest.mark.skipif(
-    bool(missing()),
-    reason=f"SLURM is not installed ({', '.join(missing())} missing): "
-    "apt-get install slurm-wlm munge",
-)
+pytestmark = [
+    pytest.mark.workflow,
+    pytest.mark.skipif(
+        bool(missing()),
+        reason=f"SLURM is not installed ({', '.join(missing())} missing): "
+        "apt-get install slurm-wlm munge",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from project import ROOT, Project, hashes, rules_run
 from msroi.files import digest, fresh_folder
 from msroi.workflow import pipeline
 
-pytestmark = [pytest.mark.torture, pytest.mark.timeout(14400)]
+pytestmark = [pytest.mark.workflow, pytest.mark.torture, pytest.mark.timeout(14400)]
 
 SETTINGS = settings(
     max_examples=16,

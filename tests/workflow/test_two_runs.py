@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from project import Project, copy_of_project, hashes
 
-pytestmark = [pytest.mark.torture, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.workflow, pytest.mark.torture, pytest.mark.timeout(1800)]
 
 PLAN = "results/tiny/augment/plan.csv"
 LONGEST_S = 300
