@@ -15,6 +15,7 @@ import pytest
 
 from msroi.cli import parser
 from msroi.errors import StaleLockError
+from msroi.experiment.layout import CODE
 from msroi.workflow import code
 
 ROOT = Path(__file__).parents[2]
@@ -240,7 +241,7 @@ def test_locks_are_written_where_they_are_not_current_and_old_ones_removed(copie
         "due."
     )
     assert code.write_locks(stages) == {"anova": ["src/msroi/stages/anova.py"]}
-    assert sorted(path.name for path in code.LOCKS.iterdir()) == ["anova.lock", "audit.lock"]
+    assert sorted(path.name for path in CODE.iterdir()) == ["anova.lock", "audit.lock"]
 
 
 def test_a_lock_is_the_same_from_every_supported_python(copied, monkeypatch):

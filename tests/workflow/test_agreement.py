@@ -9,6 +9,7 @@ import yaml
 
 from msroi.cli import parser
 from msroi.experiment import params
+from msroi.experiment.layout import CODE
 from msroi.workflow import code, pipeline
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,7 @@ def test_stages_commands_modules_and_locks_have_the_same_names() -> None:
     names = [stage.name for stage in stages()]
     assert names == list(parser.STAGES)
     modules = {path.stem for path in (code.PACKAGE / "stages").glob("*.py")} - {"__init__"}
-    assert modules == {path.stem for path in code.LOCKS.iterdir()} == set(names)
+    assert modules == {path.stem for path in CODE.iterdir()} == set(names)
 
 
 def test_the_snakefile_is_a_table_of_contents() -> None:
