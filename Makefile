@@ -33,7 +33,7 @@ paper-cpu: setup
 
 test: setup lint
 	pytest -m "not slow and not torture"
-	msroi audit --own
+	msroi verify
 
 # the whole demo from a fresh clone, with an empty home folder
 test-slow: setup
@@ -61,6 +61,7 @@ lint: setup
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow
+	lint-imports --no-logo --no-cache
 	snakemake --lint
 	mypy
 
