@@ -29,15 +29,21 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def test_the_wheel_holds_the_model_and_every_module(wheel: Path) -> None:
+def test_the_wheel_holds_every_module_and_what_modules_read(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         (entry_points,) = (name for name in names if name.endswith("/entry_points.txt"))
         scripts = configparser.ConfigParser()
         scripts.read_string(archive.read(entry_points).decode())
-    modules = {f"msroi/{path.name}" for path in (ROOT / "src/msroi").glob("*.py")}
-    model = {"msroi/model/weights.safetensors", "msroi/model/parameters.yaml"}
-    assert names > modules | model | {"msroi/py.typed"}
+    package = ROOT / "src/msroi"
+    files = [path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    modules = {path for path in files if path.suffix == ".py"}
+    data = {"photos/data/weights.safetensors", "photos/data/parameters.yaml", "py.typed"}
+    templates = {f"report/templates/page.{kind}" for kind in ("html", "css", "js")}
+    assert {*(package / name for name in data | templates)} <= {*files} - modules
+    assert {name for name in names if name.startswith("msroi/")} == {
+        path.relative_to(package.parent).as_posix() for path in files
+    }
     assert dict(scripts["console_scripts"]) == {"msroi": "msroi.cli.main:main"}
 
 
