@@ -17,12 +17,12 @@ from typing import TypeVar
 
 from benchmarks.comparison import Comparison, side_by_side
 from benchmarks.setting import HEIGHT_PX, PHOTOS, WIDTH_PX, centred_map, on_one_core, photographs
-from msroi.encoders import jpeg
-from msroi.encoders.jpeg import Match
-from msroi.encoders.methods import METHODS, Encoder, Saliency, encoder
+from msroi.encoders import jpeg, search
+from msroi.encoders.methods import METHODS, Encoder, encoder
+from msroi.encoders.search import Match
 from msroi.experiment import params
 from msroi.experiment.params import Compress
-from msroi.images import Pixels, read_rgb
+from msroi.images import Pixels, Saliency, read_rgb
 
 QUALITY = 50
 REPEATS = 5
@@ -72,7 +72,7 @@ def measure(repeats: int) -> list[Comparison]:
 def matches(made_by: Encoder, sources: Sequence[Source]) -> list[Match]:
     """Return each image's file of the size of plain JPEG of `QUALITY`."""
     return [
-        jpeg.match_size(
+        search.match_size(
             made_by.prepare(image, saliency), len(jpeg.encode(image, QUALITY)), start=QUALITY
         )
         for image, saliency in sources
@@ -155,16 +155,16 @@ def timing(made_by: Encoder, image: Pixels, saliency: Saliency) -> Timing:
     target_bytes = len(jpeg.encode(image, QUALITY))
     tried = []
 
-    def search() -> None:
+    def whole_search() -> None:
         fresh = made_by.prepare(image, saliency)  # some keep the files that they have made
 
         def counted(quality: float) -> bytes:
             tried.append(quality)
             return fresh(quality)
 
-        jpeg.match_size(counted, target_bytes, start=QUALITY)
+        search.match_size(counted, target_bytes, start=QUALITY)
 
-    search_ms, _ = timed(search)
+    search_ms, _ = timed(whole_search)
     return Timing(prepare_ms, encode_ms, search_ms, len(tried))
 
 

@@ -15,7 +15,7 @@ from msroi import Model
 from msroi.experiment.layout import Layout
 from msroi.images import Pixels, read_rgb, to_8_bit, write_image
 from msroi.measures.saliency_quality import Marked
-from msroi.network.saliency import OWN, full_size
+from msroi.network.saliency import CHOSEN, full_size
 from msroi.plots import overlay
 from msroi.stages import heatmap
 from msroi.stages.heatmap import Wanted
@@ -78,7 +78,7 @@ def profile(model: Model, layout: Layout, items: Sequence[Wanted]) -> dict[str, 
     files = paths(layout, items)
     images = [read_rgb(file) for file in files]
     given = [model.given(image) for image in images]
-    maps = [model.plain(one)[0][OWN] for one in given]
+    maps = [model.plain(one)[0][CHOSEN] for one in given]
     full = [full_size(of, image) for of, image in zip(maps, images, strict=True)]
     parts: dict[str, Callable[[], object]] = {
         "read": lambda: [read_rgb(file) for file in files],

@@ -17,12 +17,11 @@ from PIL import Image
 
 from benchmarks.comparison import Comparison, seconds, side_by_side, speed_ratios
 from benchmarks.setting import PHOTOS, centred_map, on_one_core, photographs
-from msroi.encoders import jpeg
-from msroi.encoders.methods import Saliency
+from msroi.encoders import jpeg, search
 from msroi.encoders.two_pass import MsRoi, blend
 from msroi.experiment import params
 from msroi.experiment.params import Compress
-from msroi.images import Pixels
+from msroi.images import Pixels, Saliency
 
 TIMES_PUBLISHED = 100.0
 DECADES = range(10, 101, 10)  # the qualities of which the published code makes files
@@ -63,7 +62,7 @@ def matched(
     """Return the files of the wanted sizes, those of `compress.match_qualities`."""
     encode = MsRoi(compress).prepare(image, saliency)
     return [
-        jpeg.match_size(encode, target, start=quality).data
+        search.match_size(encode, target, start=quality).data
         for target, quality in zip(targets, compress.match_qualities, strict=True)
     ]
 
@@ -126,7 +125,7 @@ def require_sizes(files: Sequence[bytes], targets: Sequence[int], tolerance_pct:
         If a file is too small or too large.
     """
     for file, target in zip(files, targets, strict=True):
-        error_pct = jpeg.size_error_pct(len(file), target)
+        error_pct = search.size_error_pct(len(file), target)
         if abs(error_pct) > tolerance_pct:
             raise ValueError(f"a file misses its size by {error_pct:.2f} %")
 
@@ -143,7 +142,7 @@ def limit(row: Comparison, image: Pixels, saliency: Saliency, compress: Compress
     first = [jpeg.encode(source, quality) for source, quality in qualities]
     for quality in compress.match_qualities:
         target_bytes = len(jpeg.encode(image, quality))
-        jpeg.match_size(partial(noted, blended), target_bytes, start=quality)
+        search.match_size(partial(noted, blended), target_bytes, start=quality)
 
     def library() -> None:
         for tried in qualities:

@@ -6,8 +6,7 @@ import platform
 import numpy as np
 from PIL import Image, ImageOps
 
-from msroi.encoders.methods import Saliency
-from msroi.images import Pixels
+from msroi.images import Pixels, Saliency
 
 PHOTOS = ("astronaut", "coffee", "chelsea")  # of skimage.data
 WIDTH_PX, HEIGHT_PX = 640, 480

@@ -10,7 +10,7 @@ from benchmarks.comparison import Comparison, Work, seconds, side_by_side, speed
 from benchmarks.setting import PHOTOS, on_one_core, photographs
 from benchmarks.torch_vgg import needed
 from msroi.encoders import jpeg
-from msroi.images import Pixels
+from msroi.images import PEAK, Pixels
 from msroi.measures import distortion
 from msroi.measures.distortion import Plane
 
@@ -84,7 +84,7 @@ def agree(ours: float, theirs: float) -> None:
 
 def ssim(reference: Plane, distorted: Plane) -> float:
     """Return our SSIM of luma planes."""
-    return distortion.ssim(reference, distorted, distortion.PEAK)
+    return distortion.ssim(reference, distorted, PEAK)
 
 
 def of_scikit_image(reference: Plane, distorted: Plane) -> float:
@@ -102,7 +102,7 @@ def of_scikit_image(reference: Plane, distorted: Plane) -> float:
             gaussian_weights=True,
             sigma=distortion.WINDOW_SIGMA_PX,
             use_sample_covariance=False,
-            data_range=distortion.PEAK,
+            data_range=PEAK,
         )
     )
 
@@ -124,7 +124,7 @@ def of_pytorch(reference: Pixels, distorted: Pixels) -> float:
     planes = (distortion.luma(image) for image in (reference, distorted))
     tensors = (torch.from_numpy(plane).to(torch.float32)[None, None] for plane in planes)
     with torch.inference_mode():
-        return float(pytorch_msssim.ms_ssim(*tensors, data_range=distortion.PEAK))
+        return float(pytorch_msssim.ms_ssim(*tensors, data_range=PEAK))
 
 
 def limit(row: Comparison, pair: tuple[Pixels, Pixels]) -> str:
@@ -132,7 +132,7 @@ def limit(row: Comparison, pair: tuple[Pixels, Pixels]) -> str:
     planes = [distortion.luma(image) for image in pair]
     parts: dict[str, Work] = {
         "luma": lambda: [distortion.luma(image) for image in pair],
-        "the windows": lambda: distortion.ssim(planes[0], planes[1], distortion.PEAK),
+        "the windows": lambda: distortion.ssim(planes[0], planes[1], PEAK),
     }
     took = ", ".join(f"{name} {1000 * seconds(work):.1f} ms" for name, work in parts.items())
     return f"of our {1000 * min(row.seconds['ours']):.1f} ms: {took}"

@@ -1,10 +1,12 @@
 """Write the reference pages: parameters from their schema, commands from the program's own help.
 
-`python docs/reference.py` writes docs/parameters.md and docs/commands.md; a test compares them.
+`python docs/reference.py` writes docs/parameters.md and docs/commands.md, and into the schema the
+names of methods and metrics; a test compares them.
 """
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,14 @@ import yaml
 
 from msroi.cli import completion
 from msroi.cli.parser import build_parser
+from msroi.encoders.methods import METHODS
 from msroi.experiment import params
+from msroi.markdown import markdown_table
+from msroi.measures.distortion import METRICS
 
 DOCS = Path("docs")
 EXPERIMENTS = ("demo", "paper-cpu", "paper")  # whose values stand in the tables
+LISTS: dict[str, Iterable[str]] = {"METHODS": METHODS, "METRICS": METRICS}
 KINDS = {"integer": "whole number", "number": "number", "boolean": "true or false"}
 
 
@@ -42,10 +48,7 @@ def parameters() -> str:
 
 def table(described: Mapping[str, Any], values: Mapping[str, Any], section: tuple[str, ...]) -> str:
     """Return the parameters of a section as a Markdown table."""
-    lines = [
-        f"| parameter | kind | meaning | {' | '.join(f'`{name}`' for name in EXPERIMENTS)} |",
-        "| --- | --- | --- |" + " --- |" * len(EXPERIMENTS),
-    ]
+    rows = []
     for name, one in described.items():
         found = []
         for experiment in EXPERIMENTS:
@@ -54,9 +57,9 @@ def table(described: Mapping[str, Any], values: Mapping[str, Any], section: tupl
                 place = place[key]
             found.append(value(place[name]))
         meaning = " ".join(one["description"].split())
-        cells = [f"`{name}`", kind(one), meaning.replace("|", "\\|"), *found]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        rows.append([f"`{name}`", kind(one), meaning, *found])
+    experiments = [f"`{name}`" for name in EXPERIMENTS]
+    return markdown_table(["parameter", "kind", "meaning", *experiments], rows)
 
 
 def kind(one: Mapping[str, Any]) -> str:
@@ -98,7 +101,22 @@ def commands() -> str:
     return "\n".join(parts)
 
 
-PAGES = {"parameters.md": parameters, "commands.md": commands}
+def schema() -> str:
+    """Return the schema with the names of the lists that its comments name."""
+    text = params.SCHEMA.read_text(encoding="utf-8")
+    for name, names in LISTS.items():
+        text = re.sub(
+            rf"enum: \[.*\] # {name}$", f"enum: [{', '.join(names)}] # {name}", text, flags=re.M
+        )
+    return text
+
+
+# by their files, the schema first, as the page of parameters is made of it
+PAGES = {
+    f"../{params.SCHEMA}": schema,
+    "parameters.md": parameters,
+    "commands.md": commands,
+}
 
 if __name__ == "__main__":
     for page, write in PAGES.items():

@@ -7,29 +7,20 @@ them.
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from msroi.encoders.methods import METHODS
+from msroi.experiment.comparison import BASELINE
 from msroi.experiment.layout import Layout
 from msroi.files import csv_rows, write_text
+from msroi.markdown import markdown_table
+from msroi.measures.distortion import HEADLINE, METRICS
 
 EXPERIMENT = Layout("paper-cpu")
 KILLS = Path("results/torture/kills.csv")
 QUALITIES = ("30", "50", "70")
 SETS = {"3": "3 (SALICON)", "4": "4 (General-100)"}
-METHODS = {
-    "jpeg-opt": "`jpeg-opt`",
-    "trellis": "`trellis`",
-    "roi-trellis": "`roi-trellis`",
-    "mozjpeg": "mozjpeg",
-    "jpegli": "jpegli",
-    "msroi": "`msroi`, the paper's two passes",
-}
-PSNR, SSIM, WEIGHTED = "PSNR RGB, dB", "SSIM luma", "saliency-weighted PSNR, dB"
-MS_SSIM = "MS-SSIM luma"
-MEASURES = {
-    PSNR: ("psnr_rgb_db", 2),
-    SSIM: ("ssim_luma", 4),
-    MS_SSIM: ("ms_ssim_luma", 4),
-    WEIGHTED: ("wpsnr_rgb_db", 2),
-}
+PSNR, SSIM, WEIGHTED = (METRICS[name] for name in HEADLINE)
+MS_SSIM = METRICS["ms_ssim_luma"]
+METHODS_SHOWN = [one for one in METHODS.values() if one.name != BASELINE]
 # what docs/encoder.md shows: a method, what it is compared with, and the measure
 PAIRS = (
     ("trellis", "jpeg", PSNR),
@@ -110,13 +101,13 @@ def gains() -> Iterator[Sequence[str]]:
         ("MS-SSIM", "ms_ssim_luma", 4),
     )
     yield "method", "n at Q 30, 50, 70", *(head for head, _, _ in columns)
-    for method, name in METHODS.items():
-        counts = ", ".join(compared(method, "jpeg", "n"))
+    for method in METHODS_SHOWN:
+        counts = ", ".join(compared(method.name, BASELINE, "n"))
         cells = [
-            ", ".join(differences(method, "jpeg", measure, digits))
+            ", ".join(differences(method.name, BASELINE, measure, digits))
             for _, measure, digits in columns
         ]
-        yield name, counts, *cells
+        yield method.label, counts, *cells
 
 
 def judges(columns: Sequence[tuple[str, str, int]]) -> Iterator[Sequence[str]]:
@@ -126,13 +117,13 @@ def judges(columns: Sequence[tuple[str, str, int]]) -> Iterator[Sequence[str]]:
         for row in csv_rows(EXPERIMENT.judges / "comparison.csv")
     }
     yield "method", "n: SALICON, General-100", *(head for head, _, _ in columns)
-    for method, name in METHODS.items():
-        counts = [found[of_set, method, columns[0][1]]["n"] for of_set in JUDGED]
+    for method in METHODS_SHOWN:
+        counts = [found[of_set, method.name, columns[0][1]]["n"] for of_set in JUDGED]
         cells = [
-            [signed(found[of_set, method, judge]["minus_jpeg"], digits) for of_set in JUDGED]
+            [signed(found[of_set, method.name, judge]["minus_jpeg"], digits) for of_set in JUDGED]
             for _, judge, digits in columns
         ]
-        yield name, *(", ".join(cell) for cell in (counts, *cells))
+        yield method.label, *(", ".join(cell) for cell in (counts, *cells))
 
 
 def whole() -> Iterator[Sequence[str]]:
@@ -153,8 +144,8 @@ def encoder() -> Iterator[Sequence[str]]:
         pair = f"`{method}` − `{against}`"
         yield (
             "" if pair == before else pair,
-            measure,
-            *differences(method, against, *MEASURES[measure]),
+            measure.axis,
+            *differences(method, against, measure.column, measure.gain_digits),
         )
         before = pair
 
@@ -175,13 +166,9 @@ def kills() -> Iterator[Sequence[str]]:
         )
 
 
-def markdown(rows: Iterator[Sequence[str]]) -> str:
-    """Return rows, the first of which is the head, as a Markdown table."""
-    head, *body = rows
-    lines = [head, ["---"] * len(head), *body]
-    return "".join(
-        "|" + "".join(f" {cell} |".replace("  ", " ") for cell in line) + "\n" for line in lines
-    )
+def headed(rows: Iterator[Sequence[str]]) -> tuple[Sequence[str], Iterator[Sequence[str]]]:
+    """Return the first row, which is the head, and the others."""
+    return next(rows), rows
 
 
 TABLES: dict[str, tuple[Path, Callable[[], Iterator[Sequence[str]]]]] = {
@@ -201,7 +188,7 @@ def filled(page: Path) -> str:
         if of_page == page:
             start, end = f"<!-- {name} -->\n\n", f"\n<!-- end of {name} -->"
             before, rest = text.split(start)
-            text = before + start + markdown(rows()) + end + rest.split(end)[1]
+            text = before + start + markdown_table(*headed(rows())) + end + rest.split(end)[1]
     return text
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from msroi.errors import MissingError
 
+Row = Mapping[str, Any]  # of a table, by column
+
 # control characters, halves of characters (bytes that are not UTF-8) and line breaks
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 

@@ -16,6 +16,9 @@ from msroi.errors import ImageError
 from msroi.files import written_whole
 
 Pixels = NDArray[np.uint8]
+Saliency = NDArray[np.float32]  # a map `(H, W)` in [0, 1]
+PEAK = 255.0  # the largest level of a sample
+BLOCK_PX = 8  # the side of JPEG's blocks
 
 # The formats that are decoded, by Pillow's names: those of photographs. Each decoder more is
 # one more way in; that of EPS would even start Ghostscript.

@@ -16,8 +16,8 @@ from msroi.audit import internal, readings, replication, statistical
 from msroi.audit.check import CANNOT_TELL, CONSISTENT, INCONSISTENT, NOT_REPRODUCED, Finding, Run
 from msroi.audit.published import Claim, Paper, Place, Printed, Sample
 from msroi.errors import ParameterError
+from msroi.measures.conventions import CONVENTIONS
 from msroi.network import vgg
-from msroi.stages.conventions import MEASURES
 
 NOTHING = Run("none", {}, [], [], {}, {}, {}, 0.5, 200, 1)
 
@@ -47,7 +47,7 @@ def measured(values: dict[str, Sequence[Sequence[float]]], n: int, **parts: Any)
     for number in range(n):
         for arm, method in enumerate(("jpeg", "msroi")):
             row = {
-                **dict.fromkeys(MEASURES, 0.0),
+                **dict.fromkeys(CONVENTIONS, 0.0),
                 **{name: of[arm][number] for name, of in values.items()},
             }
             rows.append(

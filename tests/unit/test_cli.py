@@ -116,7 +116,7 @@ def test_help_names_every_method(capsys):
     assert sorted(parser.METHODS) == sorted(methods.METHODS)
     _, out, _ = run(capsys, "compress", "--help")
     text = " ".join(out.split())
-    assert all(f" {method} {what}" in text for method, what in parser.METHODS.items())
+    assert all(f" {name} {one.description}" in text for name, one in methods.METHODS.items())
     assert "(default: roi-trellis)" in text
 
 

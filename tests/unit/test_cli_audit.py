@@ -15,7 +15,7 @@ from msroi.experiment.params import Experiment
 from msroi.files import write_csv, write_json
 from msroi.stages import audit
 from msroi.verify import committed
-from msroi.verify.committed import Checked
+from msroi.verify.finding import Checked
 
 ROW = dict.fromkeys(audit.COLUMNS, "x") | {"paper": "p", "verdict": "consistent"}
 
@@ -95,7 +95,7 @@ def test_verify_fails_where_anything_differs(
         return [Checked(experiment, "hash", "file.csv", state, allowed, "why")]
 
     monkeypatch.setattr(committed, "experiments_with_results", lambda: ["one", "two"])
-    monkeypatch.setattr(committed, "audit", checked)
+    monkeypatch.setattr(committed, "verify", checked)
     got, out, err = run(capsys, "verify")
     assert (got, err) == (status, "")
     assert seen == ["one", "two"]

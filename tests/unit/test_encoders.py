@@ -17,9 +17,10 @@ import skimage.data
 import yaml
 from PIL import Image
 
-from msroi.encoders import jpeg, libjpeg, methods
-from msroi.encoders.jpeg import match_size
-from msroi.encoders.methods import METHODS, PEERS
+from msroi.encoders import jpeg, libjpeg, methods, peers
+from msroi.encoders.methods import METHODS
+from msroi.encoders.peers import PEERS
+from msroi.encoders.search import match_size
 from msroi.experiment import params
 from msroi.experiment.params import SCHEMA
 
@@ -254,7 +255,7 @@ def test_a_component_number_is_changed_in_headers_only():
     image = PHOTOS["astronaut"]
     for quality in (20, 80.5, 99):
         data = PEERS["mozjpeg"].prepare(image, None)(quality)
-        tables = np.reshape(jpeg.passing(quality, methods._robidoux), (2, 8, 8))
+        tables = np.reshape(jpeg.passing(quality, peers._robidoux), (2, 8, 8))
         with libjpeg.using("mozjpeg403") as (library, path):
             library.from_spatial(image).write_spatial(path, qt=tables)
             raw = Path(path).read_bytes()

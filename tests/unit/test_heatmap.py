@@ -118,7 +118,7 @@ def test_passes_of_the_first_photographs_only(made):
 
 def test_without_dropout_no_pass_is_repeated(made, monkeypatch):
     experiment = replace(made.experiment, heatmap=replace(made.experiment.heatmap, dropout=0.0))
-    monkeypatch.delattr(saliency.Model, "passes")
+    monkeypatch.delattr(saliency.TrainedNetwork, "passes")
     heatmap.run(experiment, made.layout)
     passes = np.load(made.layout.heatmaps / "passes.npy")
     assert passes.shape == (2, 5, 3, 3)

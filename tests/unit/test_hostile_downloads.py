@@ -61,13 +61,10 @@ def downloaded(capfd) -> tuple[int, str]:
     return status, sentence
 
 
-NOTES = {"durations.jsonl"}
-
-
 def made(folder: Path) -> set[str]:
-    """Name the files that a run may have left, but for the note of how long it took."""
+    """Name the files that a run may have left."""
     roots = (folder / "data/x", folder / ".msroi")
-    return {path.name for root in roots for path in root.rglob("*") if path.is_file()} - NOTES
+    return {path.name for root in roots for path in root.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("case", DOWNLOADS, ids=[case.case for case in DOWNLOADS])

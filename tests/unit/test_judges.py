@@ -114,7 +114,7 @@ def test_the_stage_end_to_end(finished):
         saliency = images.read_grey(finished.heatmap("saliency", *place))
         expected = perceptual.judge(PHOTOS[place], other, saliency)
         expected["ms_ssim_luma"] = distortion.ms_ssim_luma(PHOTOS[place], other)
-        assert {name: float(row[name]) for name in judges.MEASURES} == pytest.approx(
+        assert {name: float(row[name]) for name in judges.JUDGED} == pytest.approx(
             expected, rel=1e-7
         )
         assert (row["experiment"], row["match_quality"]) == ("tiny", "50")
@@ -138,7 +138,7 @@ def test_the_summary_is_that_of_the_table(finished):
 
     cell = summary["set"]["roi-trellis"]
     assert (cell["n"], cell["n_missed"]) == (2, 0)
-    assert tuple(cell["mean"]) == tuple(cell["sd"]) == judges.MEASURES
+    assert tuple(cell["mean"]) == tuple(cell["sd"]) == tuple(judges.JUDGED)
     assert cell["mean"]["lpips"] == pytest.approx(statistics.mean(lpips("roi-trellis")), rel=1e-7)
     assert cell["sd"]["lpips"] == pytest.approx(statistics.stdev(lpips("roi-trellis")), rel=1e-6)
     difference = statistics.mean(lpips("roi-trellis")) - statistics.mean(lpips("jpeg"))
@@ -160,7 +160,7 @@ def test_a_higher_quality_wins_by_every_judge(finished):
         (dataset, method, name)
         for dataset in ("other", "set")
         for method in SHIFTS
-        for name in judges.MEASURES
+        for name in judges.JUDGED
     ]
     for row in rows:
         if row["dataset"] == "set":
@@ -242,15 +242,17 @@ def test_a_quality_that_no_file_has_is_refused(tmp_path, monkeypatch):
 
 def row(image, method, value, matched="true"):
     found = {"dataset": "set", "image": image, "method": method, "matched": matched}
-    return found | dict.fromkeys(judges.MEASURES, value)
+    return found | dict.fromkeys(judges.JUDGED, value)
 
 
 def test_wins_know_that_less_lpips_is_better_and_that_a_tie_is_none():
     pairs = [(row("a", "x", 3), row("a", "y", 2)), (row("b", "x", 2), row("b", "y", 2))]
     pairs.append((row("c", "x", math.inf), row("c", "y", 9)))
-    expected = dict.fromkeys(judges.MEASURES, 2) | {"lpips": 0, "lpips_composite": 0}
-    assert {name: judges.wins(pairs, name) for name in judges.MEASURES} == expected
-    assert set(judges.LESS_IS_BETTER) == {name for name in judges.MEASURES if "lpips" in name}
+    expected = dict.fromkeys(judges.JUDGED, 2) | {"lpips": 0, "lpips_composite": 0}
+    assert {name: judges.wins(pairs, name) for name in judges.JUDGED} == expected
+    assert {name for name, one in judges.JUDGED.items() if not one.higher_is_better} == {
+        name for name in judges.JUDGED if "lpips" in name
+    }
 
 
 def test_differences_are_over_images_matched_in_both_and_finite():

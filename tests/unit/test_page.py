@@ -8,8 +8,8 @@ import pytest
 import vl_convert
 from made_page import HOSTILE, made_page, one_photograph
 
+from msroi.encoders.methods import METHODS
 from msroi.report import charts, page
-from msroi.report.charts import COLOURS, METHODS
 
 
 class Outline(HTMLParser):
@@ -117,7 +117,7 @@ def test_a_chart_of_nothing_is_left_out():
 
 
 def test_every_method_has_a_colour_of_its_own():
-    assert len(set(COLOURS)) == len(METHODS)
+    assert len({one.colour for one in METHODS.values()}) == len(METHODS)
 
 
 def test_numbers_stand_to_the_right_and_a_dash_decides_nothing():

@@ -334,7 +334,7 @@ def test_judge_names_the_judges_in_order():
     other = coded(CAT, 40)
     saliency = bell(CAT)
     values = perceptual.judge(CAT, other, saliency)
-    assert tuple(values) == perceptual.JUDGES
+    assert tuple(values) == tuple(perceptual.JUDGES)
     assert all(type(value) is float and math.isfinite(value) for value in values.values())
     region = perceptual.salient_region(saliency)
     mixed = perceptual.composite(CAT, other, region)

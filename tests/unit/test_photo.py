@@ -7,7 +7,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from msroi.encoders import jpeg
+from msroi.encoders import jpeg, search
 from msroi.errors import ImageError
 from msroi.measures import distortion
 from msroi.photos.photo import gain_db, opened
@@ -50,7 +50,7 @@ def test_plain_jpeg_gains_nothing(saliency):
 def test_the_gain_is_that_at_the_same_size():
     """The same pixels in fewer bytes: the gain is what plain JPEG lacks when it is as small."""
     data = jpeg.encode(CAT, 60, optimise=True)
-    smaller = jpeg.match_size(lambda quality: jpeg.encode(CAT, quality), len(data))
+    smaller = search.match_size(lambda quality: jpeg.encode(CAT, quality), len(data))
     assert abs(smaller.size_error_pct) < 0.5
     expected = distortion.psnr_rgb_db(CAT, jpeg.decode(data)) - distortion.psnr_rgb_db(
         CAT, jpeg.decode(smaller.data)

@@ -1,4 +1,6 @@
-"""The lines of `msroi compress`, word by word."""
+"""The lines of `msroi compress` say what became of each photo, and of all; not in which words."""
+
+import re
 
 import pytest
 
@@ -14,67 +16,38 @@ PHOTO = {
     "gain_measure": "wpsnr_rgb_db",
     "gain_db": 2.4512,
 }
+ALONE = PHOTO | {"gain_db": None}
 COPY = PHOTO | {"outcome": "copied", "bytes": 20_000, "original_bytes": 20_000}
 LEFT = COPY | {"image": "a.png", "outcome": "left", "bytes": None, "output": None}
 
 
 @pytest.mark.parametrize(
-    ("result", "expected"),
+    ("result", "told"),
     [
-        (
-            PHOTO,
-            "photo.jpg: photo.msroi.jpg, 27,359 bytes, 26.1 % of the original; "
-            "weighted PSNR +2.45 dB against plain JPEG of the same size",
-        ),
-        (
-            PHOTO | {"gain_measure": "psnr_rgb_db", "gain_db": -1.0},
-            "photo.jpg: photo.msroi.jpg, 27,359 bytes, 26.1 % of the original; "
-            "PSNR -1.00 dB against plain JPEG of the same size",
-        ),
-        (
-            PHOTO | {"gain_db": None, "psnr_rgb_db": 38.1},
-            "photo.jpg: photo.msroi.jpg, 27,359 bytes, 26.1 % of the original, PSNR 38.10 dB",
-        ),
-        (
-            PHOTO | {"gain_db": None, "ssim_luma": 0.9512},
-            "photo.jpg: photo.msroi.jpg, 27,359 bytes, 26.1 % of the original, SSIM 0.9512",
-        ),
-        (
-            PHOTO | {"gain_db": None, "original_bytes": 20_000},  # with --allow-larger
-            "photo.jpg: photo.msroi.jpg, 27,359 bytes, 136.8 % of the original",
-        ),
-        (
-            COPY,
-            "photo.jpg: photo.msroi.jpg, a copy: compressed it would have 27,359 bytes, no less "
-            "than its 20,000",
-        ),
-        (
-            LEFT,
-            "a.png: nothing written: as a JPEG it would have 27,359 bytes, no less than its "
-            "20,000 (--allow-larger writes it)",
-        ),
+        (PHOTO, ["photo.msroi.jpg", "27,359", "26.1 %", "weighted PSNR +2.45 dB"]),
+        (PHOTO | {"gain_measure": "psnr_rgb_db", "gain_db": -1.0}, ["26.1 %", "; PSNR -1.00 dB"]),
+        (ALONE | {"psnr_rgb_db": 38.1}, ["27,359", "26.1 %", "PSNR 38.10 dB"]),
+        (ALONE | {"ssim_luma": 0.9512}, ["27,359", "26.1 %", "SSIM 0.9512"]),
+        (ALONE | {"original_bytes": 20_000}, ["27,359", "136.8 %"]),  # with --allow-larger
+        (COPY, ["photo.msroi.jpg", "copy", "27,359", "20,000"]),
+        (LEFT, ["nothing written", "27,359", "20,000", "--allow-larger"]),
     ],
 )
-def test_a_photo(result, expected):
-    assert line(result) == expected
+def test_a_photo(result, told):
+    said = line(result)
+    assert said.startswith(f"{result['image']}: ")
+    assert [part for part in told if part not in said] == []
+    assert ("dB" in said) == any("dB" in part for part in told)
 
 
 @pytest.mark.parametrize(
-    ("results", "expected"),
+    ("results", "numbers"),
     [
-        (
-            [PHOTO, PHOTO | {"gain_db": -0.4512}],
-            "2 photos: 54,718 bytes, 26.1 % of the originals; weighted PSNR +1.00 dB against "
-            "plain JPEG of the same size (mean of 2)",
-        ),
-        (
-            [PHOTO, COPY, LEFT],
-            "3 photos: 47,359 bytes, 38.0 % of the originals, 1 copied, 1 not written; weighted "
-            "PSNR +2.45 dB against plain JPEG of the same size (mean of 1)",
-        ),
-        ([PHOTO | {"gain_db": None}], "1 photo: 27,359 bytes, 26.1 % of the originals"),
-        ([LEFT, LEFT], "2 photos: nothing written"),
+        ([PHOTO, PHOTO | {"gain_db": -0.4512}], ["2", "54,718", "26.1", "+1.00", "2"]),
+        ([PHOTO, COPY, LEFT], ["3", "47,359", "38.0", "1", "1", "+2.45", "1"]),
+        ([ALONE], ["1", "27,359", "26.1"]),
+        ([LEFT, LEFT], ["2"]),
     ],
 )
-def test_all_photos(results, expected):
-    assert total(results) == expected
+def test_all_photos(results, numbers):
+    assert re.findall(r"[+-]?\d[\d,.]*\d|\d", total(results)) == numbers

@@ -11,7 +11,7 @@ import skimage.data
 from PIL import ExifTags, Image, ImageCms
 from stand_in import carry
 
-from msroi.encoders import jpeg
+from msroi.encoders import jpeg, search
 from msroi.encoders.methods import METHODS, encoder
 from msroi.errors import ImageError, MissingError, ParameterError
 from msroi.images import read_grey, read_rgb
@@ -21,7 +21,7 @@ from msroi.photos.goals import PSNR, MatchQuality, TargetBytes, TargetMeasure
 from msroi.plots import overlay
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-WITHOUT = [method for method in METHODS if method not in batch.WITH_SALIENCY]
+WITHOUT = [method for method, one in METHODS.items() if not one.needs_map]
 
 
 def pillow(pixels, quality):
@@ -105,7 +105,7 @@ def test_every_method_that_needs_no_map_needs_no_model(photo, tmp_path, monkeypa
     made_by = encoder(method, packaged.experiment().compress)
     pixels = read_rgb(photo)
     plain_bytes = len(pillow(pixels, 60))
-    match = jpeg.match_size(made_by.prepare(pixels, None), plain_bytes, start=60)
+    match = search.match_size(made_by.prepare(pixels, None), plain_bytes, start=60)
     assert Path(result["output"]).read_bytes() == match.data
     assert (result["method"], result["encoder"]) == (method, made_by.version)
     assert (result["bytes"], result["target_bytes"]) == (len(match.data), plain_bytes)
@@ -349,15 +349,15 @@ def test_heatmaps_and_methods_with_a_map(made, photo):
     np.testing.assert_array_equal(batch.load_model("tiny").saliency(pixels), saliency)
 
     target = len(pillow(pixels, 70))
-    for method in batch.WITH_SALIENCY:
+    for method in (name for name in METHODS if name not in WITHOUT):
         result = one(compress([photo], out, method, MatchQuality(70), "tiny"))
         made_by = encoder(method, experiment.compress)
-        match = jpeg.match_size(made_by.prepare(pixels, saliency), target, start=70)
+        match = search.match_size(made_by.prepare(pixels, saliency), target, start=70)
         assert Path(result["output"]).read_bytes() == match.data
         assert (result["method"], result["target_bytes"]) == (method, target)
         assert abs(result["size_error_pct"]) < 3
         # the map makes a difference
-        alike = jpeg.match_size(made_by.prepare(pixels, None), target, start=70)
+        alike = search.match_size(made_by.prepare(pixels, None), target, start=70)
         assert match.data != alike.data
 
     fitted = one(compress([photo], out, "msroi", TargetBytes(4000), "tiny"))
@@ -375,7 +375,7 @@ def test_the_packages_model_is_the_default(made, photo, tmp_path, monkeypatch):
     # and what it says of its gain is measured
     pixels = read_rgb(photo)
     saliency = batch.load_model(None).saliency(pixels)
-    match = jpeg.match_size(lambda q: jpeg.encode(pixels, q), len(expected))
+    match = search.match_size(lambda q: jpeg.encode(pixels, q), len(expected))
     gain = [
         distortion.wpsnr_rgb_db(pixels, jpeg.decode(data), saliency)
         for data in (expected, match.data)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from msroi import images
 from msroi.encoders import jpeg, methods
+from msroi.encoders.peers import PEERS
 from msroi.errors import ImageError, MissingError
 from msroi.experiment import params, prepared_images
 from msroi.experiment.layout import Layout
@@ -23,6 +24,7 @@ from msroi.experiment.selection import first_by_name
 from msroi.files import write_csv
 from msroi.measures import curves, distortion
 from msroi.measures.curves import at_sizes, bd_rate_pct, efficient, overlap
+from msroi.measures.distortion import HEADLINE
 from msroi.stages import rate_distortion
 
 ROOT = Path(__file__).parents[2]
@@ -134,7 +136,7 @@ def bjontegaards(one, other):
 @pytest.mark.parametrize("method", ["jpeg-opt", "mozjpeg", "jpegli"])
 @pytest.mark.parametrize("name", PHOTOS)
 def test_bd_rate_is_bjontegaards_cubic_fit_within_one_percent(name, method):
-    peer = methods.PEERS[method]
+    peer = PEERS[method]
     plain = photo_curve(name)
     other = photo_curve(name, lambda image, quality: peer.prepare(image, None)(quality))
     assert bd_rate_pct(plain, other) == pytest.approx(bjontegaards(plain, other), abs=1)
@@ -142,7 +144,7 @@ def test_bd_rate_is_bjontegaards_cubic_fit_within_one_percent(name, method):
 
 def test_optimised_huffman_tables_save_what_the_sizes_say():
     """The pixels are those of plain JPEG, so the mean log ratio of the sizes is the BD-rate."""
-    opt = methods.PEERS["jpeg-opt"]
+    opt = PEERS["jpeg-opt"]
     plain = photo_curve("coffee", qualities=QUALITIES)
     other = photo_curve("coffee", lambda i, q: opt.prepare(i, None)(q), QUALITIES)
     np.testing.assert_array_equal(plain.values, other.values)
@@ -205,7 +207,7 @@ def table(gain_db, images=("a", "b"), qualities=QUALITIES):
 
 def test_gains_are_at_sizes_relative_to_plain_jpeg_of_quality_50():
     found = rate_distortion.gains(table(0.7))
-    assert list(found) == [("set", "other", measure) for measure in rate_distortion.MEASURES]
+    assert list(found) == [("set", "other", measure) for measure in HEADLINE]
     sizes = rate_distortion.SIZES_PCT
     assert (sizes[0], sizes[-1]) == pytest.approx((35, 200))
     there = sizes <= 180  # quality 90 is the last
@@ -228,11 +230,11 @@ def test_bd_rates_by_hand():
         if row["method"] == "other":
             row["bytes"] /= {"a": 2, "b": 4, "c": 1}[row["image"]]
             if (row["image"], row["quality"]) == ("b", 90):
-                row.update(dict.fromkeys(rate_distortion.MEASURES, 0))
+                row.update(dict.fromkeys(HEADLINE, 0))
             if row["image"] == "c":
-                row.update({name: row[name] + 50 for name in rate_distortion.MEASURES})
+                row.update({name: row[name] + 50 for name in HEADLINE})
     found = rate_distortion.bd_rates(rows)
-    assert [row["measure"] for row in found] == list(rate_distortion.MEASURES)
+    assert [row["measure"] for row in found] == list(HEADLINE)
     for row in found:
         assert tuple(row) == rate_distortion.BD_COLUMNS
         assert (row["dataset"], row["method"], row["against"]) == ("set", "other", "jpeg")
@@ -438,8 +440,8 @@ def test_a_photograph_that_is_too_small_is_named(experiment, layout):
 
 
 def test_every_method_but_plain_jpeg_has_a_line_of_its_own():
-    assert set(rate_distortion.STYLES) == set(methods.METHODS) - {"jpeg"}
-    colours = [style["color"] for style in rate_distortion.STYLES.values()]
+    assert set(methods.lines()) == set(methods.METHODS) - {"jpeg"}
+    colours = [style["color"] for style in methods.lines().values()]
     assert len(set(colours)) == len(colours)
 
 
@@ -447,8 +449,8 @@ def test_the_plot_is_the_same_bytes_every_time(tmp_path):
     lines = {
         (dataset, method, measure): np.full(len(rate_distortion.SIZES_PCT), 0.5)
         for dataset in ("one", "two")
-        for method in rate_distortion.STYLES
-        for measure in rate_distortion.MEASURES
+        for method in methods.lines()
+        for measure in HEADLINE
     }
     for name in ("first.png", "second.png"):
         rate_distortion.plot_gains(lines, {"one": 3, "two": 5}, tmp_path / name)

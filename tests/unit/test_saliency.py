@@ -290,7 +290,7 @@ def made(project, quick_compiler):
 
 def model(made, **changes):
     params = replace(made.experiment.heatmap, **changes)
-    return saliency.Model(made.layout.model, vgg.read_weights(made.layout.vgg16), params)
+    return saliency.TrainedNetwork(made.layout.model, vgg.read_weights(made.layout.vgg16), params)
 
 
 def test_passes(made):

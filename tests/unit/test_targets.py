@@ -7,23 +7,12 @@ import re
 import numpy as np
 import pytest
 import skimage.data
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from msroi.encoders import jpeg
-from msroi.encoders.methods import PEERS
+from msroi.encoders import jpeg, search
+from msroi.encoders.peers import PEERS
 from msroi.errors import ImageError
-from msroi.photos import goals
-from msroi.photos.goals import (
-    CLOSE,
-    CLOSE_PCT,
-    PSNR,
-    SSIM,
-    MatchQuality,
-    TargetBytes,
-    TargetMeasure,
-)
+from msroi.photos.goals import PSNR, SSIM, MatchQuality, TargetBytes, TargetMeasure
 
 PHOTO = skimage.data.chelsea()[:121, :170]
 ADDED = bytes(700)
@@ -83,7 +72,7 @@ def test_target_bytes_is_never_exceeded_metadata_included(target):
     assert size > 0.95 * target or found.quality == 100
     assert encoder.calls <= 12
     # the search is for what the metadata leave
-    room = jpeg.match_size(encode, target - len(ADDED), never_above=True)
+    room = search.match_size(encode, target - len(ADDED), never_above=True)
     assert found.data == room.data
 
 
@@ -170,70 +159,6 @@ def test_ssim_of_a_tiny_image():
     tiny = PHOTO[:5, :5]
     with pytest.raises(ImageError, match=f"^{re.escape(expected)}$"):
         TargetMeasure(SSIM, 0.9).search("x.png", tiny, functools.partial(jpeg.encode, tiny), same)
-
-
-# the search, on encoders of which everything is known: a file is its size and its quality
-
-
-def smooth(slope, start_bytes):
-    """An encoder whose size and level rise along lines against the position of the quality."""
-
-    def encode_at(quality):
-        size = start_bytes * math.exp(0.65 * (jpeg.position(quality) - jpeg.position(1.0)))
-        return f"{quality!r}".encode().ljust(int(size))
-
-    def value_of(data):
-        return slope * jpeg.position(float(data))
-
-    return encode_at, value_of
-
-
-@settings(deadline=None)
-@given(
-    slope=st.floats(0.2, 2),
-    start_bytes=st.integers(2000, 20_000),
-    wanted=st.floats(1, 100),
-)
-def test_the_smallest_file_is_found(slope, start_bytes, wanted):
-    encode_at, value_of = smooth(slope, start_bytes)
-    encoder = counted(encode_at)
-    least = slope * jpeg.position(wanted)
-    reached = goals.smallest_reaching(encoder, value_of, least)
-    assert encoder.calls <= 12
-    assert reached.value == value_of(reached.data) >= least
-    # of the size of the exact one but for the tolerance of the value or of the size
-    by_value = math.exp(0.65 * CLOSE / slope) - 1
-    tolerance = max(by_value, CLOSE_PCT / 100) + 2 / start_bytes
-    assert len(reached.data) <= (1 + 1.01 * tolerance) * len(encode_at(wanted))
-
-
-@settings(deadline=None)
-@given(
-    seed=st.integers(0, 2**32),
-    noise=st.floats(0, 1),
-    wanted=st.floats(-9, 3),
-    rounded=st.booleans(),
-)
-def test_whatever_the_encoder_does_the_best_file_seen_is_kept(seed, noise, wanted, rounded):
-    encode_at, smooth_value = smooth(0.5, 5000)
-    seen = {}
-
-    def noisy(data):
-        quality = float(data)
-        rng = np.random.default_rng([seed, round(1000 * quality)])
-        seen[data] = smooth_value(data) + noise * rng.normal()
-        return seen[data]
-
-    encoder = counted(lambda q: encode_at(float(round(q)) if rounded else q))
-    reached = goals.smallest_reaching(encoder, noisy, wanted)
-    assert encoder.calls <= 12
-    enough = [data for data, value in seen.items() if value >= wanted]
-    if enough:
-        assert len(reached.data) == min(map(len, enough))
-        assert reached.value >= wanted
-    else:
-        assert encode_at(100.0) in seen
-        assert reached.value == max(seen.values()) < wanted
 
 
 def test_few_encodes_are_enough():

@@ -520,7 +520,7 @@ def test_heatmaps_compute_in_float32_whatever_the_training(project):
     maps = []
     for compute in ("float32", "bfloat16"):
         type(made)(made.train(compute=compute), made.layout).write_model()
-        model = saliency.Model(
+        model = saliency.TrainedNetwork(
             made.layout.model, vgg.read_weights(made.layout.vgg16), made.experiment.heatmap
         )
         maps.append(model.plain(pixels))

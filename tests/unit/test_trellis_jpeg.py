@@ -16,7 +16,7 @@ import skimage.data
 import yaml
 from PIL import Image
 
-from msroi.encoders import coefficients, huffman, jpeg, libjpeg, trellis, trellis_jpeg
+from msroi.encoders import coefficients, huffman, jpeg, libjpeg, search, trellis, trellis_jpeg
 from msroi.encoders.trellis_jpeg import TrellisJpeg
 from msroi.experiment.params import Trellis
 from msroi.measures import distortion
@@ -196,7 +196,7 @@ def test_plain_jpegs_size_is_matched_within_02_pct(photo, quality):
         calls.append(quality)
         return encode(quality)
 
-    found = jpeg.match_size(counted, len(jpeg.encode(image, quality)), start=quality)
+    found = search.match_size(counted, len(jpeg.encode(image, quality)), start=quality)
     assert abs(found.size_error_pct) <= 0.2
     assert len(calls) <= 12
 
@@ -327,7 +327,7 @@ def test_masking_trades_mse_for_ssim_at_the_same_size():
     psnr, ssim = [], []
     for masking in (0.0, 0.3):
         encode = plain(dataclasses.replace(HALF, masking=masking)).prepare(photo, None)
-        decoded = jpeg.decode(jpeg.match_size(encode, target, start=50).data)
+        decoded = jpeg.decode(search.match_size(encode, target, start=50).data)
         psnr.append(distortion.psnr_rgb_db(photo, decoded))
         ssim.append(distortion.ssim_luma(photo, decoded))
     assert psnr[1] < psnr[0]
@@ -440,7 +440,7 @@ def test_more_say_of_the_map_trades_plain_error_for_weighted_error(photo):
     plain_errors, weighted_errors = [], []
     for share in (0.0, 0.3, 0.6, 0.9):
         encode = guided(share).prepare(image, saliency)
-        found = jpeg.match_size(encode, target, start=40)
+        found = search.match_size(encode, target, start=40)
         assert abs(found.size_error_pct) <= 0.2
         plain_errors.append(mse(image, found.data))
         weighted_errors.append(weighted_mse(image, found.data, saliency))
@@ -454,9 +454,9 @@ def test_the_price_of_bits_pays(photo):
     """At the same size, less error than plain JPEG and than the same tables without it."""
     image = PHOTOS[photo]
     reference = jpeg.encode(image, 50)
-    found = jpeg.match_size(plain().prepare(image, None), len(reference), start=50)
+    found = search.match_size(plain().prepare(image, None), len(reference), start=50)
     free = dataclasses.replace(HALF, lagrangian=0.0)
-    rounded = jpeg.match_size(plain(free).prepare(image, None), len(reference), start=50)
+    rounded = search.match_size(plain(free).prepare(image, None), len(reference), start=50)
     assert mse(image, found.data) < 0.8 * mse(image, reference)
     assert mse(image, found.data) < 0.97 * mse(image, rounded.data)
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from project import ROOT, Project, copy_of_project, hashes, make_smallest, rules_run
+from project import ROOT, Project, hashes, rules_run
 
 from msroi.cli import main
 from msroi.network import features
@@ -112,16 +112,6 @@ def test_a_folder_of_someone_else(capsys: pytest.CaptureFixture[str], expected: 
     out.chmod(0o755)
     assert main.main(COMPRESS) == 0
     assert (out / "photo.jpg").read_bytes() == expected
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Make a small experiment that both tools find up to date."""
-    made = copy_of_project(tmp_path_factory.mktemp("faults"))
-    make_smallest(made)
-    made.run("snakemake")
-    made.commit("Results")
-    return made
 
 
 @pytest.mark.torture

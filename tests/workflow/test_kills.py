@@ -12,12 +12,11 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from project import Project, copy_of_project, hashes, make_smallest
+from project import Project, hashes
 
 from msroi.files import write_csv
 
@@ -50,25 +49,6 @@ REMOVED = {
     "audit": ("results/tiny/audit",),
     "report": ("results/tiny/report", "results/tiny/tables", "results/tiny/figures"),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Let XLA compile quickly, and once: most of the time of a small run, not what is tested."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
-        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")
-        yield
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    made = copy_of_project(tmp_path_factory.mktemp("killed"))
-    make_smallest(made)
-    made.run("snakemake")
-    made.commit("Results")
-    return made
 
 
 def processes(project: Project) -> dict[int, str]:
@@ -106,7 +86,7 @@ def killed(project: Project, tool: str, after_s: float) -> str | None:
         os.killpg(started.pid, signal.SIGKILL)
         started.wait()
         await_the_end_of_all(project)
-        return "+".join(sorted(set(re.findall(r"msroi (\w+) --experiment", commands)))) or "-"
+        return "+".join(sorted(set(re.findall(r"msroi stage (\w+) --experiment", commands)))) or "-"
     assert not processes(project)
     return None
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import reproduce
-from project import copy_of_project, make_smallest
+from project import copy_of_project
 from reproduce import Out, Setting, compare
 
 SAME = Out("results/x/tables", 2, 1234, "a" * 64, ())
@@ -127,8 +127,6 @@ def test_the_page_shows_what_is_recorded(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_small_experiment_comes_out_the_same(tmp_path: Path) -> None:
     """In chunks, with one thread and with more threads than cores."""
     project = copy_of_project(tmp_path)
-    make_smallest(project)
-    project.commit("Smaller still")
     for threads in ("1", "8"):
         command = ("env", "PYTHONPATH=.:src:tests/workflow", "python", "-m", "reproduce", "tiny")
         said = project.run(*command, "--threads", threads, "--chunks", "2")

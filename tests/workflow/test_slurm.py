@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from cluster import Cluster, missing, one_machine_cluster
-from project import Project, copy_of_project, hashes, make_smallest, rules_run
+from project import Project, copy_of_project, hashes
 
 PROFILE = "profiles/slurm/config.yaml"
 TARGET = "results/tiny/metrics/per_image.csv"
@@ -36,7 +36,6 @@ def cluster() -> Iterator[Cluster]:
 def spread(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project whose images DVC prepared on the cluster and Snakemake took on from there."""
     project = copy_of_project(tmp_path_factory.mktemp("spread"))
-    make_smallest(project)
     for stage, chunks in (("heatmap", 4), ("compress", 8), ("metrics", 4)):  # a photograph each
         project.edit(PROFILE, f"  {stage}: {chunks}", f"  {stage}: 2")
     project.edit(PROFILE, "status-checks: 10", "status-checks: 1")
@@ -85,9 +84,7 @@ def test_nothing_is_left_to_do(spread: Project) -> None:
     assert spread.outdated().isdisjoint({"download", "prepare"})
 
 
-def test_a_local_run_gives_the_same_bytes(spread: Project) -> None:
-    on_cluster = hashes(spread)
-    said = spread.run("snakemake", "--forceall", TARGET)
-    assert rules_run(said) >= {"prepare", "train", "heatmap", "compress", "metrics"}
-    assert hashes(spread) == on_cluster
+def test_a_local_run_gives_the_same_bytes(spread: Project, finished: Project) -> None:
+    on_cluster, here = hashes(spread), hashes(finished)
+    assert on_cluster == {file: here[file] for file in on_cluster}
     assert {"data/tiny/prepare/images.npy", TARGET} <= on_cluster.keys()

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from project import ROOT, Project, copy_of_project, hashes, make_smallest, rules_run
+from project import ROOT, Project, hashes, rules_run
 
 from msroi.files import digest, fresh_folder
 from msroi.workflow import pipeline
@@ -97,7 +97,7 @@ class Model:
         self.forgotten: set[str] = set()
         maker: dict[str, str] = {}
         for name, entry in yaml.safe_load(text)["stages"].items():
-            if name == pipeline.ADOPT:
+            if name in (pipeline.ADOPT, pipeline.LOCKS):
                 continue
             self.parents[name] = {maker[dep] for dep in entry["deps"] if dep in maker}
             params = entry.get("params", [])
@@ -144,9 +144,7 @@ class States(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        folder = self.new_folder()
-        shutil.copytree(self.base.folder, folder, symlinks=True)
-        self.project = Project(folder)
+        self.project = self.base.copy(self.new_folder())
         self.made = dict(self.keys)  # of the files that are there; a removed stage has none
         self.values = dict(self.model.values(self.config))
         self.known = {stage: {key} for stage, key in self.made.items()}  # to DVC, of all runs
@@ -328,7 +326,7 @@ class States(RuleBasedStateMachine):
         before, (stage, out) = hashes(self.project), EDITED[file]
         held = self.path(file).read_bytes()
         self.path(file).write_bytes(held[: len(held) // 2] if cut else held + b"\n")
-        self.refused(out, "msroi", "record", "--experiment", "tiny", status=2)
+        self.refused(out, "msroi", "stage", "record", "--experiment", "tiny", status=2)
         self.go_back(stage, out, before)
 
     @precondition(lambda self: self.agreed)
@@ -349,15 +347,10 @@ def ran_by_dvc(said: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> type[States]:
+def machine(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> type[States]:
     """The state machine of a project whose small experiment has run."""
     scratch = tmp_path_factory.mktemp("states")
-    base = copy_of_project(fresh_folder(scratch / "base"))
-    make_smallest(base)
-    base.commit("Smaller still")
-    base.run("snakemake")
-    base.commit("A full run")
-    attributes = {"base": base, "scratch": scratch, "folders": itertools.count()}
+    attributes = {"base": finished, "scratch": scratch, "folders": itertools.count()}
     return type("Ready", (States,), attributes)
 
 

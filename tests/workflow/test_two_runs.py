@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from project import Project, copy_of_project, hashes, make_smallest
+from project import Project, copy_of_project, hashes
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(1800)]
 
@@ -23,10 +23,10 @@ SLOW_S = 25
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = copy_of_project(tmp_path_factory.mktemp("twice"))
-    make_smallest(made)
     # the first stage that both have to run takes longer than the second run needs to begin
     stage = made.folder / "src/msroi/stages/prepare.py"
     stage.write_text(f"import time\ntime.sleep({SLOW_S})\n" + stage.read_text(encoding="utf-8"))
+    made.locks()
     made.run("dvc", "repro", "download@tiny")
     made.run("snakemake", PLAN)
     made.commit("A full run")

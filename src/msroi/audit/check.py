@@ -9,11 +9,11 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from msroi.audit.published import Claim, Paper, Place
 from msroi.errors import ParameterError
 from msroi.experiment import comparison
+from msroi.files import Row
 
 CONSISTENT = "consistent"
 INCONSISTENT = "inconsistent"
@@ -33,8 +33,6 @@ INDEX = "data/{experiment}/prepare/index.csv"
 USUAL = {INTERNAL: PAPER, STATISTICAL: CONVENTIONS, REPLICATION: CONVENTIONS}
 
 CONFIDENCE = 0.95  # of every interval
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

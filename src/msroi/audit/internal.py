@@ -10,8 +10,8 @@ from scipy import stats
 from msroi.audit.check import CONFIDENCE, INTERNAL, Finding, Run, check, verdict_of, within
 from msroi.audit.published import METHOD, Paper, Place, Printed, difference
 from msroi.experiment.comparison import BASELINE
+from msroi.images import PEAK
 
-PEAK = 255.0
 VGG16_CONVOLUTIONS = 13
 
 
@@ -19,48 +19,23 @@ VGG16_CONVOLUTIONS = 13
 def adds_up(paper: Paper, run: Run, total: str, parts: Sequence[str]) -> Iterator[Finding]:
     """Parts add up to their total."""
     found = math.fsum(Printed(part).value for part in parts)
-    low, high = Printed(total).low, Printed(total).high
-    yield Finding(
-        place="text",
-        published=total,
-        found=found,
-        low=low,
-        high=high,
-        verdict=verdict_of(consistent=within(found, low, high)),
-        evidence=f"{' + '.join(parts)} = {found:g}; printed {total}",
-    )
+    yield text_finding(total, found, total, f"{' + '.join(parts)} = {found:g}; printed {total}")
 
 
 @check(INTERNAL, "the printed numbers are whole and count the same things")
 def product(paper: Paper, run: Run, printed: str, factors: Sequence[str]) -> Iterator[Finding]:
     """Factors multiply to the printed number."""
     found = math.prod(Printed(factor).value for factor in factors)
-    low, high = Printed(printed).low, Printed(printed).high
-    yield Finding(
-        place="text",
-        published=printed,
-        found=found,
-        low=low,
-        high=high,
-        verdict=verdict_of(consistent=within(found, low, high)),
-        evidence=f"{' x '.join(factors)} = {found:g}; printed {printed}",
-    )
+    evidence = f"{' x '.join(factors)} = {found:g}; printed {printed}"
+    yield text_finding(printed, found, printed, evidence)
 
 
 @check(INTERNAL, "the share is of the printed whole and rounded to the printed digits")
 def percentage(paper: Paper, run: Run, printed: str, part: str, whole: str) -> Iterator[Finding]:
     """A printed percentage is that of the printed counts."""
     found = 100 * Printed(part).value / Printed(whole).value
-    low, high = Printed(printed).low, Printed(printed).high
-    yield Finding(
-        place="text",
-        published=f"{printed} %",
-        found=found,
-        low=low,
-        high=high,
-        verdict=verdict_of(consistent=within(found, low, high)),
-        evidence=f"100 x {part} / {whole} = {found:.4f} %; printed {printed} %",
-    )
+    evidence = f"100 x {part} / {whole} = {found:.4f} %; printed {printed} %"
+    yield text_finding(printed, found, f"{printed} %", evidence)
 
 
 @check(INTERNAL, "VGG16 has 13 convolutions (Simonyan and Zisserman 2014, configuration D)")
@@ -402,6 +377,20 @@ def pair_at(
         if (place.match_quality, place.measure) == (match_quality, measure):
             return place, baseline, method
     raise KeyError(f"Table {table}, {METHOD} ({match_quality}), {measure}")
+
+
+def text_finding(printed: str, found: float, published: str, evidence: str) -> Finding:
+    """Compare a number with what the text prints, which was rounded; `published` has its unit."""
+    low, high = Printed(printed).low, Printed(printed).high
+    return Finding(
+        place="text",
+        published=published,
+        found=found,
+        low=low,
+        high=high,
+        verdict=verdict_of(consistent=within(found, low, high)),
+        evidence=evidence,
+    )
 
 
 def gain_finding(place: Place, baseline: Printed, method: Printed, quoted: Printed) -> Finding:

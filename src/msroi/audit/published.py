@@ -10,6 +10,7 @@ from msroi.errors import ParameterError
 from msroi.experiment.comparison import BASELINE
 from msroi.experiment.params import read_yaml
 from msroi.files import read_csv
+from msroi.measures.distortion import METRICS
 
 NONE = "none"
 FOLDER = Path("data/published")
@@ -17,8 +18,8 @@ COLUMNS = (
     *("table", "dataset", "match_quality", "method", "measure"),
     *("published", "this_run", "difference"),
 )
-# printed measure -> the column of this run that stands for it, and its printed decimals
-MEASURES = {"psnr_db": ("psnr_rgb_db", 3), "ssim": ("ssim_luma", 4)}
+# printed measure -> the metric of this run that stands for it
+OF_PRINTED = {"psnr_db": METRICS["psnr_rgb_db"], "ssim": METRICS["ssim_luma"]}
 GAIN = "msroi - jpeg"
 
 Cell = tuple[str, str, int, str, str]
@@ -240,8 +241,8 @@ def compare(
     """
     rows = []
     for (table, dataset, quality, method, measure), value in printed.items():
-        column, decimals = MEASURES[measure]
-        found = this_run(summary.get(sets.get(dataset, ""), {}), quality, method, column)
+        metric = OF_PRINTED[measure]
+        found = this_run(summary.get(sets.get(dataset, ""), {}), quality, method, metric.column)
         if found is not None:
             rows.append(
                 {
@@ -250,9 +251,9 @@ def compare(
                     "match_quality": quality,
                     "method": method,
                     "measure": measure,
-                    "published": f"{value:.{decimals}f}",
-                    "this_run": f"{found:.{decimals}f}",
-                    "difference": f"{found - value:+.{decimals}f}",
+                    "published": f"{value:.{metric.digits}f}",
+                    "this_run": f"{found:.{metric.digits}f}",
+                    "difference": f"{found - value:+.{metric.digits}f}",
                 }
             )
     return rows

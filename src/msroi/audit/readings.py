@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from msroi.audit.check import CONFIDENCE, Row, Run
+from msroi.audit.check import CONFIDENCE, Run
 from msroi.audit.published import Place, Sample
 from msroi.experiment.comparison import AS_RUN
+from msroi.files import Row
 
 Values = NDArray[np.float64]
 FEWEST = 5  # images for an interval

@@ -23,7 +23,6 @@ from msroi.audit.check import (
     REPLICATION,
     SPREAD,
     Finding,
-    Row,
     Run,
     check,
     nothing_measured,
@@ -44,6 +43,7 @@ from msroi.audit.readings import (
     rows,
 )
 from msroi.experiment.comparison import AS_RUN, BASELINE
+from msroi.files import Row
 
 SAMPLING = (
     "the paper's images and this run's are draws from the same kind of photographs; the 95 % "

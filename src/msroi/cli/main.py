@@ -159,7 +159,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
 
     given = arguments.experiment
     names = [given] if given else committed.experiments_with_results()
-    checked = [one for name in names for one in committed.audit(name)]
+    checked = [one for name in names for one in committed.verify(name)]
     print(committed.summary_text(checked), end="")
     return 1 if committed.failures(checked) else 0
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from msroi import __version__
+from msroi.encoders.methods import DEFAULT, METHODS
 
 # what each stage does, in the order of the pipeline
 STAGES = {
@@ -34,17 +35,6 @@ AGREEMENT = {
     "adopt": "tell Snakemake that what DVC ran or restored is up to date",
 }
 LOCKS = "locks"
-
-# those of msroi.encoders, whose import takes longer than --help may
-METHODS = {
-    "roi-trellis": "our own trellis quantisation, guided by a saliency map",
-    "trellis": "the same without the map",
-    "msroi": "the paper's two passes",
-    "jpeg": "plain JPEG",
-    "jpeg-opt": "plain JPEG with optimised Huffman tables",
-    "mozjpeg": "mozjpeg",
-    "jpegli": "jpegli",
-}
 
 # the stages that Snakemake may run in parts, a job each
 CHUNKED = ("heatmap", "compress", "metrics")
@@ -271,13 +261,12 @@ def add_heatmap(command: Parser) -> None:
 def add_compress(command: Parser) -> None:
     """Add what `compress` takes."""
     add_images(command)
-    default, *_ = METHODS
     width = max(map(len, METHODS))
     # the usage that argparse makes is wider than a terminal, and names options twice
     command.usage = f"{command.prog} [options] IMAGE ..."
     command.formatter_class = RAW
     command.description = COMPRESS_HELP
-    methods = "\n".join(f"  {name:<{width}}  {what}" for name, what in METHODS.items())
+    methods = "\n".join(f"  {name:<{width}}  {one.description}" for name, one in METHODS.items())
     command.epilog = f"methods:\n{methods}\n\n{command.epilog}"
     size = command.add_argument_group("how large or how good (one of these)")
     goal = size.add_mutually_exclusive_group()
@@ -304,9 +293,9 @@ def add_compress(command: Parser) -> None:
     how.add_argument(
         "--method",
         choices=METHODS,
-        default=default,
+        default=DEFAULT,
         metavar="METHOD",
-        help=f"one of the methods below (default: {default})",
+        help=f"one of the methods below (default: {DEFAULT})",
     )
     how.add_argument(
         "--jobs",

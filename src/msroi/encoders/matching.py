@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from msroi.encoders import jpeg
-from msroi.encoders.jpeg import Match
+from msroi.encoders import jpeg, search
 from msroi.encoders.methods import Encoder, encoder
+from msroi.encoders.search import Match
 from msroi.experiment.params import Compress
 from msroi.images import Pixels
 
@@ -30,4 +30,4 @@ def compress_image(
         with_method = encoder(method, params)
         encode = with_method.prepare(image, saliency)
         for quality, reference in references.items():
-            yield with_method, quality, jpeg.match_size(encode, len(reference), start=quality)
+            yield with_method, quality, search.match_size(encode, len(reference), start=quality)

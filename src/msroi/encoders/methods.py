@@ -1,26 +1,16 @@
-"""The JPEG encoders that are compared, behind one small interface.
+"""The compression methods: one list, from which everything else takes names, colours and encoders.
 
-Each writes what any JPEG decoder reads. Packages are imported by the encoder that needs them.
+A new encoder is a class that keeps to `Encoder` and an entry of `METHODS`. Nothing heavy is
+imported here, so that the program's help answers at once; an encoder's module is imported when
+the encoder is asked for.
 """
 
-import functools
 from collections.abc import Callable
-from importlib import metadata
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from msroi.encoders import jpeg, libjpeg
-from msroi.encoders.two_pass import MsRoi
-from msroi.experiment.params import Compress
-from msroi.images import Pixels
-
-Saliency = NDArray[np.float32]
-# as the schema of compress.methods has them
-METHODS = ("jpeg", "jpeg-opt", "msroi", "trellis", "roi-trellis", "mozjpeg", "jpegli")
-WITH_SALIENCY = ("msroi", "roi-trellis")
+if TYPE_CHECKING:
+    from msroi.experiment.params import Compress
+    from msroi.images import Pixels, Saliency
 
 
 class Encoder(Protocol):
@@ -34,7 +24,7 @@ class Encoder(Protocol):
     def version(self) -> str:
         """The names and versions of the libraries that fix the files' bytes."""
 
-    def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
+    def prepare(self, image: "Pixels", saliency: "Saliency | None") -> Callable[[float], bytes]:
         """Return what gives the image's file for a quality.
 
         Parameters
@@ -51,129 +41,173 @@ class Encoder(Protocol):
         """
 
 
-class Jpeg:
-    """Plain JPEG, the reference: baseline, Annex K tables, standard Huffman tables."""
+class Line(NamedTuple):
+    """How a plot draws a method.
 
-    name = "jpeg"
-
-    @property
-    def version(self) -> str:
-        """Pillow and its JPEG library."""
-        return jpeg.library()
-
-    def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
-        """Return `jpeg.encode` of the image."""
-        return functools.partial(jpeg.encode, image)
-
-
-class JpegOptimised:
-    """Plain JPEG with Huffman tables made for the file: the same pixels in fewer bytes."""
-
-    name = "jpeg-opt"
-
-    @property
-    def version(self) -> str:
-        """Pillow and its JPEG library."""
-        return jpeg.library()
-
-    def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
-        """Return the encoder of the image; its tables are those of `jpeg.encode`."""
-        return functools.partial(jpeg.encode, image, optimise=True)
-
-
-# mozjpeg's default for luma and chroma, number 3 in its jcparam.c ("ImageMagick table by
-# N. Robidoux"), row by row
-ROBIDOUX = np.array(
-    [
-        [16, 16, 16, 18, 25, 37, 56, 85],
-        [16, 17, 20, 27, 34, 40, 53, 75],
-        [16, 20, 24, 31, 43, 62, 91, 135],
-        [18, 27, 31, 40, 53, 74, 106, 156],
-        [25, 34, 43, 53, 69, 94, 131, 189],
-        [37, 40, 62, 74, 94, 124, 169, 238],
-        [56, 53, 91, 106, 131, 169, 226, 311],
-        [85, 75, 135, 156, 189, 238, 311, 418],
-    ]
-)
-ROBIDOUX_TWICE = np.concatenate([ROBIDOUX.ravel(), ROBIDOUX.ravel()])
-# mozjpeg's files are progressive, whose tables may have 16 bits; libjpeg stops at 15
-PROGRESSIVE_LARGEST = 32767
-
-
-class MozJpeg:
-    """mozjpeg with its defaults: progressive, trellis quantisation, its own tables.
-
-    At whole qualities the files are byte for byte mozjpeg's own.
+    Attributes
+    ----------
+    place
+        In the legend; lines of higher places are drawn above.
+    style
+        What matplotlib's `plot` takes.
     """
 
-    name = "mozjpeg"
-
-    @property
-    def version(self) -> str:
-        """Jpeglib and the mozjpeg in it."""
-        return f"jpeglib {metadata.version('jpeglib')} (mozjpeg 4.0.3)"
-
-    def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
-        """Return the encoder of the image; one thread at a time can use it."""
-        source = np.ascontiguousarray(image)
-
-        def encode(quality: float) -> bytes:
-            tables = np.reshape(jpeg.passing(quality, _robidoux), (2, 8, 8))
-            with libjpeg.using("mozjpeg403") as (jpeglib, path):
-                jpeglib.from_spatial(source).write_spatial(path, qt=tables)
-                data = Path(path).read_bytes()
-            return libjpeg.numbered_from_1(data)
-
-        return encode
+    place: int
+    style: dict[str, Any]
 
 
-def _robidoux(quality: int) -> NDArray[np.int64]:
-    scale_pct = int(jpeg.SCALES_PCT[quality - 1])
-    return jpeg.scaled(ROBIDOUX_TWICE, scale_pct, PROGRESSIVE_LARGEST)
+# named tuples, as importing dataclasses would take a third of the time of `msroi --help`
+class Method(NamedTuple):
+    """A way to compress a photograph.
 
-
-class Jpegli:
-    """jpegli with its defaults: baseline, adaptive quantisation, its own tables.
-
-    It takes whole qualities only, so real ones are rounded; its size moves in steps of
-    some 1.5 % at quality 50.
+    Attributes
+    ----------
+    name
+        As in parameters, results and on the command line.
+    label
+        As tables in the documentation name it, in Markdown.
+    description
+        One line for the program's help.
+    colour
+        On the report's page, `#rrggbb`.
+    line
+        In plots of curves; None for the baseline, from which gains are taken.
+    needs_map
+        Whether its files depend on the saliency map.
+    in_gallery
+        Whether the report's page and `explain` show its files.
+    encoder
+        Makes the encoder from an experiment's section `compress`.
     """
 
-    name = "jpegli"
-
-    @property
-    def version(self) -> str:
-        """Pyjpegli, which brings jpegli along."""
-        return f"pyjpegli {metadata.version('pyjpegli')}"
-
-    def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
-        """Return the encoder of the image; it keeps its files, as a search asks again."""
-        import pyjpegli
-
-        height, width, _ = image.shape
-        pixels = image.tobytes()
-
-        @functools.cache
-        def encode(quality: int) -> bytes:
-            data: bytes = pyjpegli.encode(pixels, width, height, quality)
-            return data
-
-        return lambda quality: encode(round(quality))
+    name: str
+    label: str
+    description: str
+    colour: str
+    line: Line | None
+    needs_map: bool
+    in_gallery: bool
+    encoder: Callable[["Compress"], Encoder]
 
 
-# those that know neither saliency nor parameters
-PEERS: dict[str, Encoder] = {
-    encoder.name: encoder for encoder in (Jpeg(), JpegOptimised(), MozJpeg(), Jpegli())
+def _peer(name: str) -> Callable[["Compress"], Encoder]:
+    def made(_: "Compress") -> Encoder:
+        from msroi.encoders.peers import PEERS
+
+        return PEERS[name]
+
+    return made
+
+
+def _two_pass(params: "Compress") -> Encoder:
+    from msroi.encoders.two_pass import MsRoi
+
+    return MsRoi(params)
+
+
+def _trellis(params: "Compress") -> Encoder:
+    from msroi.encoders.trellis_jpeg import TrellisJpeg  # needs JAX, which takes a second
+
+    return TrellisJpeg("trellis", params.trellis, saliency_share=0.0)
+
+
+def _roi_trellis(params: "Compress") -> Encoder:
+    from msroi.encoders.trellis_jpeg import TrellisJpeg
+
+    return TrellisJpeg("roi-trellis", params.trellis, params.trellis.saliency_share)
+
+
+# The colours are Okabe and Ito's, which any kind of colour vision tells apart; grey for plain
+# JPEG. In plots the project's methods are solid.
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method(
+            name="jpeg",
+            label="plain JPEG",
+            description="plain JPEG",
+            colour="#8c8c8c",
+            line=None,
+            needs_map=False,
+            in_gallery=True,
+            encoder=_peer("jpeg"),
+        ),
+        Method(
+            name="jpeg-opt",
+            label="`jpeg-opt`",
+            description="plain JPEG with optimised Huffman tables",
+            colour="#56b4e9",
+            line=Line(5, {"color": "#e69f00", "linestyle": (0, (1.5, 1.2))}),
+            needs_map=False,
+            in_gallery=False,
+            encoder=_peer("jpeg-opt"),
+        ),
+        Method(
+            name="msroi",
+            label="`msroi`, the paper's two passes",
+            description="the paper's two passes",
+            colour="#d55e00",
+            line=Line(6, {"color": "#d55e00", "linestyle": (0, (6, 1.5, 1.5, 1.5))}),
+            needs_map=True,
+            in_gallery=True,
+            encoder=_two_pass,
+        ),
+        Method(
+            name="trellis",
+            label="`trellis`",
+            description="our own trellis quantisation, without a map",
+            colour="#0072b2",
+            line=Line(2, {"color": "#56b4e9", "linewidth": 2.2}),
+            needs_map=False,
+            in_gallery=False,
+            encoder=_trellis,
+        ),
+        Method(
+            name="roi-trellis",
+            label="`roi-trellis`",
+            description="our own trellis quantisation, guided by a saliency map",
+            colour="#009e73",
+            line=Line(1, {"color": "#0072b2", "linewidth": 2.2}),
+            needs_map=True,
+            in_gallery=True,
+            encoder=_roi_trellis,
+        ),
+        Method(
+            name="mozjpeg",
+            label="mozjpeg",
+            description="mozjpeg",
+            colour="#e69f00",
+            line=Line(3, {"color": "#009e73", "linestyle": (0, (5, 1.5))}),
+            needs_map=False,
+            in_gallery=False,
+            encoder=_peer("mozjpeg"),
+        ),
+        Method(
+            name="jpegli",
+            label="jpegli",
+            description="jpegli",
+            colour="#cc79a7",
+            line=Line(4, {"color": "#cc79a7", "linestyle": (0, (5, 1.5))}),
+            needs_map=False,
+            in_gallery=False,
+            encoder=_peer("jpegli"),
+        ),
+    )
 }
+DEFAULT = "roi-trellis"  # what `msroi compress` takes unless told otherwise
 
 
-def encoder(method: str, params: Compress) -> Encoder:
+def encoder(method: str, params: "Compress") -> Encoder:
     """Return the encoder of one of `METHODS`."""
-    if method in ("trellis", "roi-trellis"):
-        from msroi.encoders.trellis_jpeg import TrellisJpeg  # needs JAX, which takes a second
+    return METHODS[method].encoder(params)
 
-        share = params.trellis.saliency_share if method == "roi-trellis" else 0.0
-        return TrellisJpeg(method, params.trellis, share)
-    if method == "msroi":
-        return MsRoi(params)
-    return PEERS[method]
+
+def in_gallery() -> tuple[str, ...]:
+    """Return the methods whose files the report's page and `explain` show."""
+    return tuple(method.name for method in METHODS.values() if method.in_gallery)
+
+
+def lines() -> dict[str, dict[str, Any]]:
+    """Return the styles of the methods that plots draw, in the order of their legend."""
+    drawn = {one.name: one.line for one in METHODS.values() if one.line is not None}
+    return {name: drawn[name].style for name in sorted(drawn, key=lambda name: drawn[name].place)}

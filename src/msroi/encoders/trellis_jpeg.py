@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 from msroi.encoders import coefficients, jpeg, libjpeg, trellis
 from msroi.encoders.coefficients import CB_COST, CR_COST, LUMA_COST, Plane
 from msroi.experiment.params import Trellis
-from msroi.images import Pixels
+from msroi.images import BLOCK_PX, Pixels, Saliency
 from msroi.measures import distortion
 
-Saliency = NDArray[np.float32]
 T = TypeVar("T", bound=np.generic)
 
-BLOCK_PX = 8
 LARGEST_SAMPLE = 255
 # what is added to each entry of a table before it is cut to a whole number: not 1/2 for all,
 # or flat tables would change many entries at once, and with them the file's size

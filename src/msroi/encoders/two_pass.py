@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from msroi.encoders import jpeg
 from msroi.experiment.params import Compress
-from msroi.images import Pixels
-
-Saliency = NDArray[np.float32]
+from msroi.images import Pixels, Saliency
 
 
 def saliency_levels(saliency: Saliency, levels: int) -> NDArray[np.uint8]:

@@ -6,14 +6,16 @@ standard deviation of fewer than two are None.
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+from msroi.files import Row
 
 BASELINE = "jpeg"
 AS_RUN = "as run"  # the protocol by which every stage but `conventions` works
 DIGITS = 8
 
-Row = Mapping[str, Any]
 Pair = tuple[Row, Row]
 
 
@@ -42,21 +44,66 @@ def is_matched(row: Row) -> bool:
     return bool(row["matched"] == "true")
 
 
+def with_matched(rows: Iterable[Row], tolerance_pct: float) -> list[Row]:
+    """Return rows that have `size_error_pct` with the column `matched`."""
+    return [{**row, "matched": flag(float(row["size_error_pct"]), tolerance_pct)} for row in rows]
+
+
 def pairs(rows: Iterable[Row], others: Iterable[Row]) -> list[Pair]:
     """Return the rows of two methods, image by image, where both matched the size."""
-    other = {_image(row): row for row in matched(others)}
-    return [(row, other[_image(row)]) for row in matched(rows) if _image(row) in other]
+    other = {_image(row): row for row in others}
+    found = ((row, other[_image(row)]) for row in rows if _image(row) in other)
+    return [pair for pair in found if both_matched(*pair)]
+
+
+def both_matched(row: Row, other: Row) -> bool:
+    """Say whether two files of one photograph can be compared."""
+    return is_matched(row) and is_matched(other)
+
+
+def difference(row: Row, other: Row, name: str) -> float | None:
+    """Return how far a measure of one file is above that of another of the same photograph.
+
+    None unless both matched the size and the difference is finite. Every table, test and chart
+    of gains takes its differences from here.
+    """
+    if not both_matched(row, other):
+        return None
+    found = float(row[name]) - float(other[name])
+    return found if math.isfinite(found) else None
 
 
 def differences(of_pairs: Iterable[Pair], name: str) -> list[float]:
     """Return the finite values of first minus second in the column `name`."""
-    return finite(row[name] - other[name] for row, other in of_pairs)
+    found = (difference(row, other, name) for row, other in of_pairs)
+    return [value for value in found if value is not None]
+
+
+class Differences:
+    """One method's measures minus another's, photograph by photograph as they come."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """Start with no photograph; `names` are the columns of the measures."""
+        self.n = 0
+        self.values = {name: array("d") for name in names}
+
+    def add(self, row: Row, other: Row) -> None:
+        """Take in a photograph, if both have matched the size."""
+        self.n += both_matched(row, other)
+        for name, values in self.values.items():
+            values.extend(differences([(row, other)], name))
+
+    def means(self) -> dict[str, Any]:
+        """Return `n`, how many photographs both have matched, and the mean differences."""
+        return {"n": self.n, **{name: mean(values) for name, values in self.values.items()}}
 
 
 def minus(rows: Iterable[Row], others: Iterable[Row], names: Iterable[str]) -> dict[str, Any]:
     """Return `n`, how many images both have matched, and each column's mean difference."""
-    both = pairs(rows, others)
-    return {"n": len(both), **{name: mean(differences(both, name)) for name in names}}
+    found = Differences(names)
+    for row, other in pairs(rows, others):
+        found.add(row, other)
+    return found.means()
 
 
 def finite(values: Iterable[float]) -> list[float]:

@@ -6,6 +6,8 @@ The same paths stand in dvc.yaml, as deps and outs; a test holds the two togethe
 from dataclasses import dataclass
 from pathlib import Path
 
+CODE = Path("workflow/code")  # where the locks of the stages' code lie
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -34,11 +36,6 @@ class Layout:
     def scratch(self) -> Path:
         """Scratch that DVC and git never see."""
         return Path(".msroi") / self.experiment
-
-    @property
-    def durations(self) -> Path:
-        """When each stage ran here, and for how long: a JSON object a line."""
-        return self.scratch / "durations.jsonl"
 
     @property
     def agreed(self) -> Path:

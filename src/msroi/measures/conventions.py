@@ -1,5 +1,7 @@
 """PSNR and SSIM in every way that a paper may mean when it does not say."""
 
+from dataclasses import replace
+from functools import partial
 from statistics import fmean
 
 import numpy as np
@@ -7,51 +9,71 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage.metrics import structural_similarity
 
-from msroi.images import Pixels
+from msroi.images import PEAK, Pixels
 from msroi.measures import distortion
-
-MEASURES = (
-    *("psnr_rgb_db", "psnr_luma_db"),
-    *("ssim_luma", "ssim_luma_uniform", "ssim_rgb", "ssim_rgb_uniform", "ms_ssim_luma"),
-)
+from msroi.measures.distortion import METRICS
+from msroi.measures.measure import Measure, by_column
 
 
 def measured(reference: Pixels, distorted: Pixels) -> dict[str, float]:
-    """Return every convention's value by name, of `MEASURES`.
+    """Return every convention's value by name, of `CONVENTIONS`.
 
     Parameters
     ----------
     reference, distorted
         `(H, W, 3) uint8` sRGB of one size.
-
-    Returns
-    -------
-    dict
-        PSNR over RGB samples and over luma as Pillow rounds it to 8 bits (mode L). SSIM of
-        luma and of RGB (the mean of the three channels), each with Wang's Gaussian window and
-        with a uniform window of 7 × 7 px and the sample covariance, which is what
-        scikit-image's `structural_similarity` does when nothing is said. MS-SSIM of luma.
     """
-    reference_grey, grey = (
-        np.asarray(Image.fromarray(image).convert("L")) for image in (reference, distorted)
-    )
+    return {name: one.function(reference, distorted) for name, one in CONVENTIONS.items()}
+
+
+def psnr_luma_db(reference: Pixels, distorted: Pixels) -> float:
+    """Return the PSNR in dB over luma as Pillow rounds it to 8 bits (mode L)."""
+    error = np.subtract(grey(reference), grey(distorted), dtype=np.float64)
+    return distortion.psnr_db(float(np.mean(np.square(error))))
+
+
+def ssim_rgb(reference: Pixels, distorted: Pixels) -> float:
+    """Return SSIM with Wang's Gaussian window, the mean of the three channels."""
     channels = [np.moveaxis(image.astype(np.float64), 2, 0) for image in (reference, distorted)]
-    return {
-        "psnr_rgb_db": distortion.psnr_rgb_db(reference, distorted),
-        "psnr_luma_db": distortion.psnr_db(
-            float(np.mean(np.square(np.subtract(reference_grey, grey, dtype=np.float64))))
-        ),
-        "ssim_luma": distortion.ssim_luma(reference, distorted),
-        "ssim_luma_uniform": uniform_ssim(reference_grey, grey),
-        "ssim_rgb": fmean(
-            distortion.ssim(a, b, distortion.PEAK) for a, b in zip(*channels, strict=True)
-        ),
-        "ssim_rgb_uniform": uniform_ssim(reference, distorted),
-        "ms_ssim_luma": distortion.ms_ssim_luma(reference, distorted),
-    }
+    return fmean(distortion.ssim(a, b, PEAK) for a, b in zip(*channels, strict=True))
+
+
+def ssim_luma_uniform(reference: Pixels, distorted: Pixels) -> float:
+    """Return `uniform_ssim` of luma as Pillow rounds it to 8 bits."""
+    return uniform_ssim(grey(reference), grey(distorted))
+
+
+def grey(image: Pixels) -> NDArray[np.uint8]:
+    """Return Pillow's luma `(H, W)` of an image (mode L)."""
+    return np.asarray(Image.fromarray(image).convert("L"))
 
 
 def uniform_ssim(reference: NDArray[np.uint8], distorted: NDArray[np.uint8]) -> float:
-    """Return scikit-image's SSIM with its defaults, of `(H, W)` or `(H, W, 3) uint8`."""
+    """Return scikit-image's SSIM with its defaults, of `(H, W)` or `(H, W, 3) uint8`.
+
+    The window is uniform, 7 × 7 px, and the covariance that of a sample.
+    """
     channels = 2 if reference.ndim == 3 else None
     return float(structural_similarity(reference, distorted, channel_axis=channels))
+
+
+def _of_metric(name: str) -> Measure:
+    """Return a metric as a convention: of two images alone."""
+    metric = METRICS[name]
+    return replace(metric, function=partial(metric.function, saliency=None))
+
+
+_PSNR, _SSIM = _of_metric("psnr_rgb_db"), _of_metric("ssim_luma")
+_UNIFORM = replace(_SSIM, label="SSIM, uniform window", short="SSIM, uniform")
+# of the reference and the distorted image, in the order of the stage's columns
+CONVENTIONS = by_column(
+    (
+        _PSNR,
+        replace(_PSNR, column="psnr_luma_db", plane="luma", function=psnr_luma_db),
+        _SSIM,
+        replace(_UNIFORM, column="ssim_luma_uniform", function=ssim_luma_uniform),
+        replace(_SSIM, column="ssim_rgb", plane="RGB", function=ssim_rgb),
+        replace(_UNIFORM, column="ssim_rgb_uniform", plane="RGB", function=uniform_ssim),
+        _of_metric("ms_ssim_luma"),
+    )
+)

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msroi.errors import ImageError
-from msroi.images import Pixels
+from msroi.images import PEAK, Pixels
+from msroi.measures.measure import Measure, by_column
 
 Plane = NDArray[np.float64]
 
-PEAK = 255.0
 LUMA = (0.299, 0.587, 0.114)  # BT.601
 WINDOW_PX = 11
 WINDOW_SIGMA_PX = 1.5
@@ -274,6 +274,76 @@ def _halved(plane: Plane) -> Plane:
     return half
 
 
+# what stage metrics measures, in the order of its columns; of the reference, the distorted image
+# and the saliency map
+METRICS = by_column(
+    (
+        Measure(
+            column="mse_rgb",
+            label="MSE",
+            short="MSE",
+            plane="RGB",
+            unit="",
+            digits=3,
+            gain_digits=2,
+            higher_is_better=False,
+            needs_map=False,
+            function=lambda reference, distorted, saliency: mse_rgb(reference, distorted),
+        ),
+        Measure(
+            column="psnr_rgb_db",
+            label="PSNR",
+            short="PSNR",
+            plane="RGB",
+            unit="dB",
+            digits=3,
+            gain_digits=2,
+            higher_is_better=True,
+            needs_map=False,
+            function=lambda reference, distorted, saliency: psnr_rgb_db(reference, distorted),
+        ),
+        Measure(
+            column="ssim_luma",
+            label="SSIM",
+            short="SSIM",
+            plane="luma",
+            unit="",
+            digits=4,
+            gain_digits=4,
+            higher_is_better=True,
+            needs_map=False,
+            function=lambda reference, distorted, saliency: ssim_luma(reference, distorted),
+        ),
+        Measure(
+            column="ms_ssim_luma",
+            label="MS-SSIM",
+            short="MS-SSIM",
+            plane="luma",
+            unit="",
+            digits=4,
+            gain_digits=4,
+            higher_is_better=True,
+            needs_map=False,
+            function=lambda reference, distorted, saliency: ms_ssim_luma(reference, distorted),
+        ),
+        Measure(
+            column="wpsnr_rgb_db",
+            label="saliency-weighted PSNR",
+            short="wPSNR",
+            plane="",
+            unit="dB",
+            digits=3,
+            gain_digits=2,
+            higher_is_better=True,
+            needs_map=True,
+            function=wpsnr_rgb_db,
+        ),
+    )
+)
+# those that charts, curves and tables of gains show
+HEADLINE = ("psnr_rgb_db", "ssim_luma", "wpsnr_rgb_db")
+
+
 def measure(
     reference: Pixels, distorted: Pixels, saliency: NDArray[np.float32] | None
 ) -> dict[str, float]:
@@ -284,12 +354,12 @@ def measure(
     reference, distorted
         `(H, W, 3) uint8` sRGB.
     saliency
-        `(H, W) float32` in [0, 1]; without it `wpsnr_rgb_db` is left out.
+        `(H, W) float32` in [0, 1]; without it those that need a map are left out.
 
     Returns
     -------
     dict
-        The names of `MEASURES`, and `ms_ssim_scales`, on how many scales MS-SSIM was
+        The names of `METRICS`, and `ms_ssim_scales`, on how many scales MS-SSIM was
         taken (5 unless the image is small). PSNRs are inf where nothing differs.
 
     Raises
@@ -298,17 +368,14 @@ def measure(
         If the sizes differ or an image is smaller than SSIM's window.
     """
     _require_same_size("the distorted image", reference, distorted)
-    values = {
-        "mse_rgb": mse_rgb(reference, distorted),
-        "psnr_rgb_db": psnr_rgb_db(reference, distorted),
-        "ssim_luma": ssim_luma(reference, distorted),
-        "ms_ssim_luma": ms_ssim_luma(reference, distorted),
-        "ms_ssim_scales": ms_ssim_scales(*reference.shape[:2]),
-    }
     if saliency is not None:
         _require_same_size("the saliency map", reference, saliency)
-        values["wpsnr_rgb_db"] = wpsnr_rgb_db(reference, distorted, saliency)
-    return values
+    values = {
+        name: metric.function(reference, distorted, saliency)
+        for name, metric in METRICS.items()
+        if saliency is not None or not metric.needs_map
+    }
+    return values | {"ms_ssim_scales": ms_ssim_scales(*reference.shape[:2])}
 
 
 def _require_same_size(what: str, reference: Pixels, other: NDArray[Any]) -> None:

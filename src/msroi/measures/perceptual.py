@@ -17,6 +17,7 @@ import io
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,25 +25,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from msroi.errors import ImageError
-from msroi.images import Pixels
+from msroi.images import BLOCK_PX, PEAK, Pixels
 from msroi.measures import distortion
+from msroi.measures.distortion import METRICS
+from msroi.measures.measure import Measure, by_column
 
 Mask = NDArray[np.bool_]
 
-JUDGES = (
-    "psnr_hvs_m_db",
-    "ssimulacra2",
-    "lpips",
-    "psnr_salient_db",
-    "ssim_salient",
-    "psnr_hvs_m_composite_db",
-    "ssimulacra2_composite",
-    "lpips_composite",
-)
 SALIENT_SHARE = 0.2
 SMALLEST_PX = 16  # what LPIPS needs; the others need less
-BLOCK_PX = 8
-PEAK = 255.0
 
 _IMPORTING = threading.Lock()
 
@@ -67,6 +58,27 @@ def judge(
     return judging(reference, saliency)(distorted)
 
 
+@dataclass(frozen=True)
+class Case:
+    """What the judges look at: a photograph and one distorted image of it.
+
+    Attributes
+    ----------
+    reference, distorted, mixed
+        `(H, W, 3) uint8` sRGB; `mixed` is the composite.
+    region
+        The salient region, `(H, W)`.
+    lpips
+        LPIPS of an image against the reference.
+    """
+
+    reference: Pixels
+    distorted: Pixels
+    mixed: Pixels
+    region: Mask
+    lpips: Callable[[Pixels], float]
+
+
 def judging(
     reference: Pixels, saliency: NDArray[np.floating[Any]]
 ) -> Callable[[Pixels], dict[str, float]]:
@@ -77,16 +89,8 @@ def judging(
 
     def values(distorted: Pixels) -> dict[str, float]:
         mixed = composite(reference, distorted, region)
-        return {
-            "psnr_hvs_m_db": psnr_hvs_m_db(reference, distorted),
-            "ssimulacra2": ssimulacra2(reference, distorted),
-            "lpips": lpips_of(distorted),
-            "psnr_salient_db": psnr_salient_db(reference, distorted, region),
-            "ssim_salient": ssim_salient(reference, distorted, region),
-            "psnr_hvs_m_composite_db": psnr_hvs_m_db(reference, mixed),
-            "ssimulacra2_composite": ssimulacra2(reference, mixed),
-            "lpips_composite": lpips_of(mixed),
-        }
+        case = Case(reference, distorted, mixed, region, lpips_of)
+        return {name: one.function(case) for name, one in JUDGES.items()}
 
     return values
 
@@ -232,3 +236,84 @@ def _require_size(image: Pixels) -> None:
         raise ImageError(
             f"The image has {width}x{height} pixels; the judges need at least {SMALLEST_PX} a side."
         )
+
+
+_PSNR_HVS_M = Measure(
+    column="psnr_hvs_m_db",
+    label="PSNR-HVS-M",
+    short="PSNR-HVS-M",
+    plane="luma",
+    unit="dB",
+    digits=3,
+    gain_digits=1,
+    higher_is_better=True,
+    needs_map=False,
+    function=lambda case: psnr_hvs_m_db(case.reference, case.distorted),
+)
+_SSIMULACRA2 = Measure(
+    column="ssimulacra2",
+    label="SSIMULACRA 2",
+    short="SSIMULACRA 2",
+    plane="",
+    unit="",
+    digits=2,
+    gain_digits=1,
+    higher_is_better=True,
+    needs_map=False,
+    function=lambda case: ssimulacra2(case.reference, case.distorted),
+)
+_LPIPS = Measure(
+    column="lpips",
+    label="LPIPS",
+    short="LPIPS",
+    plane="",
+    unit="",
+    digits=4,
+    gain_digits=3,
+    higher_is_better=False,
+    needs_map=False,
+    function=lambda case: case.lpips(case.distorted),
+)
+# of a `Case`, in the order of the stage's columns
+JUDGES = by_column(
+    (
+        _PSNR_HVS_M,
+        _SSIMULACRA2,
+        _LPIPS,
+        replace(
+            METRICS["psnr_rgb_db"],
+            column="psnr_salient_db",
+            label="PSNR of the salient region",
+            needs_map=True,
+            function=lambda case: psnr_salient_db(case.reference, case.distorted, case.region),
+        ),
+        replace(
+            METRICS["ssim_luma"],
+            column="ssim_salient",
+            label="SSIM of the salient region",
+            needs_map=True,
+            function=lambda case: ssim_salient(case.reference, case.distorted, case.region),
+        ),
+        replace(
+            _PSNR_HVS_M,
+            column="psnr_hvs_m_composite_db",
+            label="PSNR-HVS-M of the composite",
+            needs_map=True,
+            function=lambda case: psnr_hvs_m_db(case.reference, case.mixed),
+        ),
+        replace(
+            _SSIMULACRA2,
+            column="ssimulacra2_composite",
+            label="SSIMULACRA 2 of the composite",
+            needs_map=True,
+            function=lambda case: ssimulacra2(case.reference, case.mixed),
+        ),
+        replace(
+            _LPIPS,
+            column="lpips_composite",
+            label="LPIPS of the composite",
+            needs_map=True,
+            function=lambda case: case.lpips(case.mixed),
+        ),
+    )
+)

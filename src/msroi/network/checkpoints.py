@@ -15,22 +15,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import optax
 import orbax.checkpoint as ocp
 
 from msroi.errors import TrainingError
-from msroi.experiment.layout import Layout
+from msroi.experiment.layout import CODE, Layout
 from msroi.experiment.params import Experiment
 from msroi.files import digest, file_hash
 from msroi.xla import jax
 
 KEPT = 2
-# what shapes a training beside its inputs, whose key covers the network and the images
-PACKAGE = Path(__file__).parents[1]
-MODULES = (
-    *("stages/train.py", "network/training_step.py"),
-    *("network/checkpoints.py", "network/devices.py"),
-)
 
 
 class Progress(NamedTuple):
@@ -44,13 +37,12 @@ class Progress(NamedTuple):
 def checkpoint_folder(experiment: Experiment, layout: Layout, inputs_key: str) -> Path:
     """Return the scratch folder for checkpoints, keyed by all that the training depends on.
 
-    `inputs_key` stands for the network, the images and the plan. How many devices share the
-    work is not part of the key.
+    `inputs_key` stands for the network, the images and the plan; the lock of the stage's code
+    for how they are trained. How many devices share the work is not part of the key.
     """
-    modules = [PACKAGE / name for name in MODULES]
+    lock = CODE / "train.lock"
     train = json.dumps(asdict(experiment.train), sort_keys=True)
-    parts = [inputs_key, train, str(experiment.seed), optax.__version__]
-    parts += map(file_hash, modules)
+    parts = [inputs_key, train, str(experiment.seed), file_hash(lock) if lock.exists() else ""]
     return layout.scratch / "checkpoints" / digest(*parts)
 
 

@@ -32,7 +32,7 @@ Features = Mapping[str, NDArray[np.float32]]
 # the layer whose features have class weights
 LAST_LAYER = "conv6_3"
 
-OWN = "msroi"  # the name of the experiment's map among those that it is compared with
+CHOSEN = "msroi"  # the map that the experiment chooses, among those that it is compared with
 
 # Where a map varies less than this share of its values, it is rounding that varies
 CONSTANT = 1e-6
@@ -152,7 +152,7 @@ def of_pass(features: Features, number: int) -> Features:
     return {name: of[number] for name, of in features.items()}
 
 
-class Model:
+class TrainedNetwork:
     """A trained network, ready to make saliency maps."""
 
     def __init__(self, folder: Path, vgg16: vgg.Weights, params: Heatmap) -> None:
@@ -206,7 +206,7 @@ class Model:
         It has the 256 levels of the files that the stage writes, so that both serve alike.
         """
         maps, _ = self.plain(self.given(image))
-        return full_size(maps[OWN], image)
+        return full_size(maps[CHOSEN], image)
 
     def given(self, image: Pixels) -> Pixels:
         """Return what the network is given of an image: `(input_px, input_px, 3) uint8`."""
@@ -260,9 +260,9 @@ class Model:
 
 
 def compared_params(params: Heatmap) -> dict[str, Heatmap]:
-    """Return the parameters of the maps that `Model.plain` makes, by their names."""
+    """Return the parameters of the maps that `TrainedNetwork.plain` makes, by their names."""
     paper = replace(params, evidence="classes", layers=(LAST_LAYER,), centre=0.0)
-    named = {OWN: params, "paper": paper, "top1": replace(paper, top_classes=1)}
+    named = {CHOSEN: params, "paper": paper, "top1": replace(paper, top_classes=1)}
     if paper == params:
         del named["paper"]
     return named

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from msroi.encoders.methods import METHODS, WITH_SALIENCY, encoder
+from msroi.encoders.methods import METHODS, encoder
 from msroi.errors import ImageError, ParameterError
 from msroi.images import Pixels
 from msroi.photos import goals, packaged, photo
@@ -98,7 +98,7 @@ def compress(
     """
     if method not in METHODS:
         raise ParameterError(f"{method!r} is no method; expected one of {', '.join(METHODS)}.")
-    needs_map = method in WITH_SALIENCY
+    needs_map = METHODS[method].needs_map
     if needs_map and model is None and saliency is None:
         raise ParameterError(
             f"The method {method} follows a saliency map; give a model, `Model()`, or saliency=…."

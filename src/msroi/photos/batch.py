@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from msroi.encoders.methods import WITH_SALIENCY, encoder
+from msroi.encoders.methods import METHODS, encoder
 from msroi.errors import ImageError
 from msroi.files import printable, write_bytes, write_text
 from msroi.images import read_grey, read_rgb, to_8_bit, write_image
@@ -166,11 +166,11 @@ def compress_all(
     images
         What to compress: files, folders of them, or patterns.
     method
-        One of `encoders.METHODS`.
+        One of `methods.METHODS`.
     goal
         How small or how good the file is to be.
     experiment
-        Whose parameters are taken and, for the methods `WITH_SALIENCY`, whose model.
+        Whose parameters are taken and, for methods that need a map, whose model.
     writing
         Where results go.
     jobs
@@ -185,7 +185,7 @@ def compress_all(
     """
     names = writing.names(paths.image_files(images))
     made_by = encoder(method, packaged.parameters(experiment).compress)
-    model = load_model(experiment) if method in WITH_SALIENCY else None
+    model = load_model(experiment) if METHODS[method].needs_map else None
 
     def compress_one(image: Path) -> dict[str, Any]:
         photo = opened(image)

@@ -8,19 +8,20 @@ from numpy.typing import NDArray
 
 from msroi.encoders import jpeg
 from msroi.encoders.matching import compress_image
+from msroi.encoders.methods import in_gallery
 from msroi.experiment.comparison import flag
 from msroi.experiment.params import Compress
 from msroi.images import Pixels
 from msroi.measures.distortion import measure
 from msroi.report.contents import ERROR_NOTE, packages
-from msroi.report.gallery import METHODS, ORIGINAL_QUALITY, photograph
+from msroi.report.gallery import ORIGINAL_QUALITY, photograph
 from msroi.report.page import Page
 
 
 def explained(
     name: str, image: Pixels, saliency: NDArray[np.float32], params: Compress, quality: int
 ) -> Page:
-    """Return the page that shows a photograph by every method of `gallery.METHODS`.
+    """Return the page that shows a photograph by every method of `methods.in_gallery`.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ def explained(
     ImageError
         If the image is smaller than SSIM's window.
     """
-    settings = replace(params, methods=METHODS, match_qualities=(quality,))
+    settings = replace(params, methods=in_gallery(), match_qualities=(quality,))
     files: dict[str, bytes] = {}
     rows: list[dict[str, Any]] = []
     for made_by, _, match in compress_image(image, saliency, settings):

@@ -9,13 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from msroi.encoders import jpeg
-from msroi.encoders.jpeg import Try
+from msroi.encoders import jpeg, search
+from msroi.encoders.search import Encode
 from msroi.errors import ImageError, ParameterError
 from msroi.images import Pixels
 from msroi.measures import distortion
 
-Encode = Callable[[float], bytes]
 Finish = Callable[[bytes], bytes]
 
 
@@ -75,7 +74,7 @@ class MatchQuality:
     def search(self, name: str, image: Pixels, encode: Encode, finished: Finish) -> Found:
         """Find the file next in size; of plain JPEG it is that of the quality itself."""
         reference = jpeg.encode(image, self.quality)
-        match = jpeg.match_size(encode, len(reference), start=self.quality)
+        match = search.match_size(encode, len(reference), start=self.quality)
         return Found(match.quality, match.data, len(finished(reference)))
 
 
@@ -88,10 +87,10 @@ class TargetBytes:
     def search(self, name: str, image: Pixels, encode: Encode, finished: Finish) -> Found:
         """Find the largest file that is small enough."""
         encode = functools.cache(encode)  # the sample is also the search's first try
-        sample = encode(jpeg.MIDDLE)
+        sample = encode(search.MIDDLE)
         added_bytes = len(finished(sample)) - len(sample)
         room = max(self.size_bytes - added_bytes, 1)
-        match = jpeg.match_size(encode, room, never_above=True)
+        match = search.match_size(encode, room, never_above=True)
         needed = len(match.data) + added_bytes
         if needed > self.size_bytes:
             of_these = f", {added_bytes} of them for its metadata" if added_bytes else ""
@@ -115,9 +114,7 @@ class Measure:
     of
         Gives the value for a reference and a distorted image; higher is better.
     level
-        Brings a value to the scale on which the search works, that of half the log of a
-        squared error: against `jpeg.position` it rises almost along a line, by about
-        `SLOPE`, between qualities 10 and 95.
+        Brings a value to the scale on which the search works (`search.smallest_reaching`).
     """
 
     name: str
@@ -158,7 +155,7 @@ class TargetMeasure:
             except ImageError as error:
                 raise ImageError(f"{name}: {error}") from None
 
-        reached = smallest_reaching(encode, value_of, self.least, self.measure.level)
+        reached = search.smallest_reaching(encode, value_of, self.least, self.measure.level)
         if reached.value < self.least:
             text = self.measure.text
             raise ImageError(
@@ -217,85 +214,3 @@ def insist(rule: str, kept: bool, value: float) -> None:
     """Raise `ParameterError` if a value does not keep to a rule."""
     if not kept:
         raise ParameterError(f"{rule}, got {value!r}.")
-
-
-START = 75.0
-MOST_ENCODES = 12
-# a search ends with a level above the wanted one by no more than this: 0.02 dB, or half a
-# percent of what SSIM lacks to 1; a third of a percent of the file size
-CLOSE = 0.0025
-# or where a file that fails is smaller by no more than this: measures jump, SSIM in flat
-# areas most
-CLOSE_PCT = 0.5
-SLOPE = 0.5
-
-
-@dataclass(frozen=True)
-class Reached:
-    """A file, and the value that was measured of it."""
-
-    quality: float
-    data: bytes
-    value: float
-
-
-def smallest_reaching(
-    encode_at: Encode,
-    value_of: Callable[[bytes], float],
-    least: float,
-    level: Callable[[float], float] = float,
-) -> Reached:
-    """Find the smallest file whose value is at least `least`, with 12 encodes at most.
-
-    The search takes size and value for rising with the quality, as `jpeg.match_size` does,
-    and goes the same way: steps that overshoot a little until the wanted value lies between
-    two tries, then Chandrupatla's rule. It ends at a file whose level is above the wanted
-    one by at most `CLOSE`, or that is larger than one that fails by at most `CLOSE_PCT`, or
-    where the encoder leaves no finer choice.
-
-    Parameters
-    ----------
-    encode_at
-        Gives the file for a quality in [1, 100].
-    value_of
-        Gives a file's value, higher is better.
-    least
-        The wanted value.
-    level
-        Brings values to a scale as `Measure.level` has it; it never falls.
-
-    Returns
-    -------
-    Reached
-        The smallest file seen with the value, or if even that of quality 100 has not, that
-        of the highest value seen.
-    """
-
-    def badness(reached: Reached) -> tuple[bool, float]:
-        enough = reached.value >= least
-        return not enough, len(reached.data) if enough else -reached.value
-
-    value_of = functools.cache(value_of)  # some encoders round the quality
-    bracket = jpeg.Bracket(SLOPE)
-    last: dict[bool, Reached] = {}
-    seen: list[Reached] = []
-    quality: float | None = START
-    while quality is not None and len(seen) < MOST_ENCODES:
-        data = encode_at(quality)
-        new = Reached(quality, data, value_of(data))
-        seen.append(new)
-        enough = new.value >= least
-        error = level(new.value) - level(least) - CLOSE / 2  # above 0, or done, if enough
-        if enough and error <= CLOSE / 2:
-            break
-        last[enough] = new
-        if len(last) == 2 and apart_pct(*last.values()) <= CLOSE_PCT:
-            break
-        quality = bracket.after(Try(quality, error))
-    return min(seen, key=badness)
-
-
-def apart_pct(one: Reached, other: Reached) -> float:
-    """Return by how much the smaller of two files is smaller, in percent of the larger."""
-    small, large = sorted((len(one.data), len(other.data)))
-    return 100 * (large - small) / large

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from msroi.measures.distortion import METRICS
 from msroi.photos.batch import COMPRESSED, COPIED, LEFT
 
 Result = Mapping[str, Any]
 
-MEASURES = {"psnr_rgb_db": "PSNR", "wpsnr_rgb_db": "weighted PSNR"}
 COMPARED = "against plain JPEG of the same size"
 
 
@@ -41,7 +41,7 @@ def reached(result: Result) -> str:
 
 def gained(measure: str, gain_db: float) -> str:
     """Say how much better a measure is than that of plain JPEG."""
-    return f"; {MEASURES[measure]} {gain_db:+.2f} dB {COMPARED}"
+    return f"; {METRICS[measure].label} {gain_db:+.2f} dB {COMPARED}"
 
 
 def total(results: Sequence[Result]) -> str:

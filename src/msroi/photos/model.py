@@ -12,7 +12,7 @@ from msroi.network import saliency, vgg
 from msroi.photos import packaged
 
 
-class Model(saliency.Model):
+class Model(saliency.TrainedNetwork):
     """A trained network that says where people look, ready for any photo.
 
     It is a VGG16 with global average pooling (Selimović and Hladnik 2018, section 1.1; Zhou

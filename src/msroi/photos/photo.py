@@ -6,18 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from msroi.encoders import jpeg
+from msroi.encoders import jpeg, search
 from msroi.errors import ImageError
-from msroi.images import Pixels, open_image, to_rgb
+from msroi.images import Pixels, Saliency, open_image, to_rgb
 from msroi.measures import distortion
 from msroi.photos import metadata
 from msroi.photos.goals import Found, Goal
 from msroi.photos.metadata import Metadata
-
-Saliency = NDArray[np.float32]
 
 JPEG_MAX_SIDE = 65500  # libjpeg's JPEG_MAX_DIMENSION
 JPEG_FORMATS = ("JPEG", "MPO")  # Pillow's names; MPO is several JPEGs in one file
@@ -112,7 +107,7 @@ def gain_db(pixels: Pixels, data: bytes, saliency: Saliency | None) -> float | N
         In dB, below 0 where plain JPEG is better. None where plain JPEG can't be made of that
         size within 0.5 %, or either file differs in nothing from the photo.
     """
-    match = jpeg.match_size(partial(jpeg.encode, pixels), len(data))
+    match = search.match_size(partial(jpeg.encode, pixels), len(data))
     if not match.within(SAME_SIZE_PCT):
         return None
 

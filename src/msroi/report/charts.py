@@ -9,20 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msroi.audit.check import KINDS
+from msroi.encoders.methods import METHODS
 from msroi.experiment.comparison import significant
+from msroi.files import Row
+from msroi.measures.distortion import HEADLINE, METRICS
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name: nothing is fetched
-MEASURES = {
-    "psnr_rgb_db": "PSNR (dB)",
-    "ssim_luma": "SSIM",
-    "wpsnr_rgb_db": "saliency-weighted PSNR (dB)",
-}
-METHODS = ("jpeg", "jpeg-opt", "msroi", "trellis", "roi-trellis", "mozjpeg", "jpegli")
-# Okabe and Ito's colours that can be told apart with any kind of colour vision; grey for plain JPEG
-COLOURS = ("#8c8c8c", "#56b4e9", "#d55e00", "#0072b2", "#009e73", "#e69f00", "#cc79a7")
+GREY, SKY, VERMILION, BLUE, GREEN, ORANGE = (
+    *("#8c8c8c", "#56b4e9", "#d55e00"),
+    *("#0072b2", "#009e73", "#e69f00"),
+)  # of what is no method: Okabe and Ito's, as the methods' are
+TITLES = {name: METRICS[name].title for name in HEADLINE}
 PANEL_PX = {"width": 280, "height": 220}
 
-Row = Mapping[str, Any]
 Chart = dict[str, Any]
 
 
@@ -42,11 +41,11 @@ def rate_distortion(curves: Iterable[Row]) -> Chart:
             "value": average(rows, name),
         }
         for (dataset, method, quality), rows in cells.items()
-        for name, title in MEASURES.items()
+        for name, title in TITLES.items()
     ]
     return {
         **frame("Quality against file size, mean over photographs, one line a method.", values),
-        "params": [choice("measure", list(MEASURES.values()))],
+        "params": [choice("measure", list(TITLES.values()))],
         "transform": [{"filter": "datum.measure == measure_is"}],
         "facet": {"column": {"field": "dataset", "title": None}},
         "spec": {
@@ -70,7 +69,7 @@ def intervals(anova: Iterable[Row]) -> Chart:
             "dataset": row["dataset"],
             "quality": int(row["match_quality"]),
             "method": row["method"],
-            "measure": MEASURES[row["metric"]],
+            "measure": TITLES[row["metric"]],
             "n": int(row["n"]),
             "difference": float(row["difference"]),
             "low": float(row["difference_ci_low"]),
@@ -79,7 +78,7 @@ def intervals(anova: Iterable[Row]) -> Chart:
             "one-way p": row["oneway_p"] or "–",
         }
         for row in anova
-        if row["metric"] in MEASURES and row["difference_ci_low"] and row["difference_ci_high"]
+        if row["metric"] in TITLES and row["difference_ci_low"] and row["difference_ci_high"]
     ]
     x = quantity("difference", title="mean difference from plain JPEG")
     y = {"field": "method", "type": "nominal", "title": None, "sort": list(METHODS)}
@@ -102,7 +101,7 @@ def intervals(anova: Iterable[Row]) -> Chart:
             "height": 120,
             "layer": [
                 {
-                    "mark": {"type": "rule", "strokeDash": [4, 3], "color": "#8c8c8c"},
+                    "mark": {"type": "rule", "strokeDash": [4, 3], "color": GREY},
                     "encoding": {"x": {"datum": 0}},
                 },
                 {
@@ -143,7 +142,7 @@ def spread(gains: Mapping[tuple[str, int, str, str], Sequence[float]]) -> Chart:
                 "dataset": dataset,
                 "quality": f"quality {quality}",
                 "method": method,
-                "measure": MEASURES[measure],
+                "measure": TITLES[measure],
                 "n": len(found),
                 "worse than plain JPEG": sum(value < 0 for value in found),
                 "least": significant(min(found)),
@@ -163,7 +162,7 @@ def spread(gains: Mapping[tuple[str, int, str, str], Sequence[float]]) -> Chart:
             values,
         ),
         "params": [
-            choice("measure", list(MEASURES.values())),
+            choice("measure", list(TITLES.values())),
             choice("quality", sorted({str(value["quality"]) for value in values})),
         ],
         "transform": [{"filter": "datum.measure == measure_is && datum.quality == quality_is"}],
@@ -174,12 +173,12 @@ def spread(gains: Mapping[tuple[str, int, str, str], Sequence[float]]) -> Chart:
             "encoding": {"y": y, "color": colour(legend=False), "tooltip": tooltip(*told)},
             "layer": [
                 {
-                    "mark": {"type": "rule", "strokeDash": [4, 3], "color": "#8c8c8c"},
+                    "mark": {"type": "rule", "strokeDash": [4, 3], "color": GREY},
                     "encoding": {
                         "x": {"datum": 0},
                         "y": {"value": 0},
                         "y2": {"value": 180},
-                        "color": {"value": COLOURS[0]},
+                        "color": {"value": GREY},
                     },
                 },
                 {
@@ -235,7 +234,7 @@ def training(history: Iterable[Row]) -> Chart:
                     "field": "of",
                     "type": "nominal",
                     "title": None,
-                    "scale": {"range": [COLOURS[3], COLOURS[2], COLOURS[5]]},
+                    "scale": {"range": [BLUE, VERMILION, ORANGE]},
                 },
                 "tooltip": tooltip("of", "epoch", "value"),
             },
@@ -276,7 +275,7 @@ def verdicts(findings: Iterable[Row]) -> Chart:
                     "sort": KINDS[::-1],
                     "scale": {
                         "domain": KINDS[::-1],
-                        "range": [COLOURS[4], COLOURS[1], COLOURS[0], COLOURS[5], COLOURS[2]],
+                        "range": [GREEN, SKY, GREY, ORANGE, VERMILION],
                     },
                 },
                 "tooltip": tooltip("family", "verdict", "numbers"),
@@ -304,7 +303,7 @@ def colour(*, legend: bool = True) -> dict[str, Any]:
         "type": "nominal",
         "title": None,
         "sort": list(METHODS),
-        "scale": {"domain": list(METHODS), "range": list(COLOURS)},
+        "scale": {"domain": list(METHODS), "range": [one.colour for one in METHODS.values()]},
     }
     return found if legend else found | {"legend": None}
 

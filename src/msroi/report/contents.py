@@ -12,27 +12,27 @@ import yaml
 
 from msroi.audit import published
 from msroi.audit.check import KINDS, kind
-from msroi.experiment.comparison import BASELINE, flag
+from msroi.encoders.methods import in_gallery
+from msroi.experiment.comparison import BASELINE, with_matched
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
-from msroi.files import read_csv, read_json
-from msroi.images import read_grey, read_rgb
+from msroi.files import Row, read_csv, read_json
+from msroi.images import BLOCK_PX, read_grey, read_rgb
+from msroi.measures.distortion import HEADLINE, METRICS
 from msroi.report import charts, gallery
-from msroi.report.gallery import METHODS, photograph
+from msroi.report.gallery import photograph
 from msroi.report.page import Figure, Page, Table, table
 from msroi.workflow import pipeline
 from msroi.workflow.dvc_hash import version_of
 
-Row = dict[str, Any]
-
 FIGURE_PX, FIGURE_QUALITY = 1400, 80
 ERROR_NOTE = (
-    f"Errors: root mean squared error of each {gallery.BLOCK_PX}×{gallery.BLOCK_PX} block over "
+    f"Errors: root mean squared error of each {BLOCK_PX}×{BLOCK_PX} block over "
     f"red, green and blue; black is 0, the brightest {gallery.ERROR_LEVELS:.0f} or more of 255 "
     "levels. "
     "“Minus jpeg” is the difference from plain JPEG of the same size."
 )
-TITLES = {
+TITLES = {name: metric.title for name, metric in METRICS.items()} | {
     "image": "image",
     "dataset": "set",
     "match_quality": "size of jpeg at quality",
@@ -40,13 +40,8 @@ TITLES = {
     "metric": "measure",
     "measure": "measure",
     "n": "n",
-    "mse_rgb": "MSE",
-    "psnr_rgb_db": "PSNR (dB)",
     "psnr_sd": "sd",
-    "ssim_luma": "SSIM",
     "ssim_sd": "sd",
-    "ms_ssim_luma": "MS-SSIM",
-    "wpsnr_rgb_db": "saliency-weighted PSNR (dB)",
     "bytes": "bytes",
     "mean_q_final": "mean quality",
     "mean_bytes": "mean bytes",
@@ -75,8 +70,6 @@ TITLES = {
     "check": "check",
     "evidence": "evidence",
 }
-# the measures whose gains are summed up: their short names and decimals
-GAINS = {"psnr_rgb_db": ("PSNR", 2), "ssim_luma": ("SSIM", 4), "wpsnr_rgb_db": ("wPSNR", 2)}
 STATISTICS = (
     *("dataset", "metric", "match_quality", "method", "n", "mean_jpeg", "mean_method"),
     *("difference", "difference_ci_low", "difference_ci_high", "oneway_p", "paired_p_holm", "note"),
@@ -112,7 +105,7 @@ def report_page(
         What numbers mean, a sentence each.
     """
     tolerance = experiment.compress.size_tolerance_pct
-    judged = [{**row, "matched": flag(float(row["size_error_pct"]), tolerance)} for row in rows]
+    judged = with_matched(rows, tolerance)
     anova = read_csv(layout.anova / "anova.csv")
     curves = read_csv(layout.rate_distortion / "curves.csv")
     findings = [finding(row) for row in read_csv(layout.audit / "audit.csv")]
@@ -186,7 +179,7 @@ def photographs(
 ) -> tuple[list[dict[str, Any]], str]:
     """Return the photographs of the gallery, as many as fit, and how they were chosen."""
     quality = gallery.middle_quality(experiment.compress.match_qualities)
-    methods = [method for method in METHODS if method in experiment.compress.methods]
+    methods = [method for method in in_gallery() if method in experiment.compress.methods]
     at_quality: dict[tuple[str, str], list[Mapping[str, str]]] = {}
     for row in rows:
         if int(row["match_quality"]) == quality:
@@ -236,8 +229,8 @@ def titled(
 def gains_table(experiment: Experiment, summary: Mapping[str, Any]) -> Table:
     """Return what each method gains over plain JPEG, by set; `summary` is metrics/summary.json."""
     columns = ["set", "method", "n"] + [
-        f"{short} {quality}"
-        for short, _ in GAINS.values()
+        f"{METRICS[name].short} {quality}"
+        for name in HEADLINE
         for quality in experiment.compress.match_qualities
     ]
     rows = []
@@ -257,7 +250,7 @@ def mean_gains(
     """Yield what each method gains over plain JPEG, by set; `summary` is metrics/summary.json.
 
     That is set, method, how many photographs there are at the qualities, sorted, and the mean
-    differences as text: of each of `GAINS` at each quality.
+    differences as text: of each of `HEADLINE` at each quality.
     """
     for dataset, methods in summary.items():
         for method in (name for name in experiment.compress.methods if name != BASELINE):
@@ -266,9 +259,7 @@ def mean_gains(
                 for quality in experiment.compress.match_qualities
             ]
             values = [
-                signed(cell[measure], decimals)
-                for measure, (_, decimals) in GAINS.items()
-                for cell in cells
+                signed(cell[name], METRICS[name].gain_digits) for name in HEADLINE for cell in cells
             ]
             yield dataset, method, sorted({cell["n"] for cell in cells}), values
 
@@ -302,7 +293,7 @@ def published_tables(paper: str) -> Iterable[Table]:
     """Yield the paper's Tables 1 and 2, whose photographs are others than this run's."""
     numbers = read_csv(published.FOLDER / paper / "tables.csv")
     for number in ("1", "2"):
-        lines: dict[tuple[str, str], Row] = {}
+        lines: dict[tuple[str, str], dict[str, str]] = {}
         for row in (row for row in numbers if row["table"] == number):
             lines.setdefault((row["image"], row["method"]), {})[row["measure"]] = row["value"]
         measures = list(dict.fromkeys(name for line in lines.values() for name in line))

@@ -16,20 +16,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from msroi.encoders import jpeg
-from msroi.experiment.comparison import BASELINE, is_matched, significant
-from msroi.images import Pixels
+from msroi.experiment.comparison import BASELINE, difference, is_matched, significant
+from msroi.files import Row
+from msroi.images import BLOCK_PX, Pixels
+from msroi.measures.distortion import HEADLINE
 from msroi.plots import jet
-from msroi.report.charts import MEASURES
 
-METHODS = (BASELINE, "msroi", "roi-trellis")  # whose files can be looked at
 BUDGET_BYTES = 16_500_000  # of all pictures: 22 MB in base64, and 25 MB is the most for a page
 ORIGINAL_QUALITY = 90  # of WebP: the original is there to be looked at, not to be measured
 HEAT_PX, HEAT_QUALITY = 320, 60
 THUMBNAIL_PX, THUMBNAIL_QUALITY = 160, 60
-BLOCK_PX = 8  # errors are shown by JPEG's own blocks
 ERROR_LEVELS = 32.0  # root mean squared error of a block that is shown brightest, of 255
 
-Row = Mapping[str, Any]
 T = TypeVar("T")
 
 
@@ -86,15 +84,15 @@ def numbers(row: Row, rows: Iterable[Row]) -> dict[str, Any]:
         "method": row["method"],
         "bytes": int(row["bytes"]),
         "matched": is_matched(row),
-        **{name: float(row[name]) for name in MEASURES},
-        "gain": {name: gain(row, baseline, name) for name in MEASURES},
+        **{name: float(row[name]) for name in HEADLINE},
+        "gain": {name: gain(row, baseline, name) for name in HEADLINE},
     }
 
 
 def gain(row: Row, baseline: Row, measure: str) -> float | None:
     """Return a measure minus plain JPEG's, or None if the size was missed or it is not finite."""
-    difference = float(row[measure]) - float(baseline[measure])
-    return significant(difference) if is_matched(row) and np.isfinite(difference) else None
+    found = difference(row, baseline, measure)
+    return None if found is None else significant(found)
 
 
 def gains(rows: Iterable[Row]) -> dict[tuple[str, int, str, str], list[float]]:
@@ -108,7 +106,7 @@ def gains(rows: Iterable[Row]) -> dict[tuple[str, int, str, str], list[float]]:
         if method == BASELINE:
             continue
         baseline = table[dataset, quality, BASELINE, image]
-        for measure in MEASURES:
+        for measure in HEADLINE:
             value = gain(row, baseline, measure)
             if value is not None:
                 found.setdefault((dataset, int(quality), method, measure), []).append(value)

@@ -5,19 +5,20 @@ as escapes. The page's own policy allows nothing but what is in it.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msroi.report.charts import MEASURES, Chart
+from msroi.measures.distortion import HEADLINE, METRICS
+from msroi.report.charts import TITLES, Chart
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
-RUN = "<!-- of this run: see msroi publish -->"  # where the page has room for it
+DIGITS = "DIGITS_OF_MEASURES"  # where the script has room for them
 NUMBER = re.compile(r"[-+−]?[0-9][0-9.,e+-]*")
 
 
@@ -71,7 +72,7 @@ class Page:
     verdicts: Sequence[str] = ()
     charts: Mapping[str, Chart] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
-    measures: Mapping[str, str] = field(default_factory=lambda: MEASURES)
+    measures: Mapping[str, str] = field(default_factory=lambda: TITLES)
 
     @property
     def drawn(self) -> dict[str, Chart]:
@@ -103,18 +104,17 @@ def render(page: Page) -> str:
         .get_template("page.html")
         .render(
             page=page,
-            run=RUN,
             style=own["css"],
-            script=own["js"],
+            script=own["js"].replace(DIGITS, digits()),
             vega=vega() if page.drawn else "",
         )
     )
 
 
-def as_html(tables: Iterable[Table]) -> str:
-    """Return tables as the page has them."""
-    macro: Callable[[Table], str] = vars(templates().get_template("table.html").module)["table"]
-    return "".join(str(macro(one)) for one in tables)
+def digits() -> str:
+    """Return the decimals of the measures that the page shows, for its script."""
+    of_measures = ", ".join(f"{name}: {METRICS[name].gain_digits}" for name in HEADLINE)
+    return f"{{ {of_measures} }}"
 
 
 @cache

@@ -17,13 +17,13 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import AnovaRM, anova_lm
 from statsmodels.stats.multitest import multipletests
 
-from msroi.experiment.comparison import BASELINE, significant, within
+from msroi.experiment.comparison import BASELINE, difference, pairs, significant, with_matched
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
-from msroi.files import read_csv, write_csv, write_json
+from msroi.files import Row, read_csv, write_csv, write_json
 
 Values = NDArray[np.float64]
-Table = Sequence[Mapping[str, str]]
+Table = Sequence[Row]
 
 VERDICTS = ("oneway_p_holm", "significant_oneway", "paired_p_holm", "significant_paired")
 COLUMNS = (
@@ -151,8 +151,8 @@ def tabulate(table: Table, experiment: Experiment) -> list[dict[str, Any]]:
     """
     alpha = experiment.anova.alpha
     tolerance = experiment.compress.size_tolerance_pct
-    cells: dict[tuple[str, str, int], list[Mapping[str, str]]] = {}
-    for row in table:
+    cells: dict[tuple[str, str, int], list[Row]] = {}
+    for row in with_matched(table, tolerance):
         key = (row["dataset"], row["method"], int(row["match_quality"]))
         cells.setdefault(key, []).append(row)
     tests = []
@@ -161,7 +161,7 @@ def tabulate(table: Table, experiment: Experiment) -> list[dict[str, Any]]:
             continue
         for metric in experiment.anova.metrics:
             jpeg = cells.get((dataset, BASELINE, quality), [])
-            baseline, other, dropped = pairs(jpeg, rows, metric, tolerance)
+            baseline, other, dropped = arms(jpeg, rows, metric)
             numbers, note = compare(baseline, other, alpha)
             test = {
                 "experiment": experiment.name,
@@ -179,23 +179,15 @@ def tabulate(table: Table, experiment: Experiment) -> list[dict[str, Any]]:
     return tests
 
 
-def pairs(
-    baseline: Table, other: Table, metric: str, tolerance_pct: float
-) -> tuple[Values, Values, int]:
+def arms(baseline: Table, other: Table, metric: str) -> tuple[Values, Values, int]:
     """Return the values `(n,)` of the images usable in both arms, and how many are not."""
-    arms = [
-        {
-            row["image"]: float(row[metric])
-            for row in rows
-            if within(float(row["size_error_pct"]), tolerance_pct)
-            and math.isfinite(float(row[metric]))
-        }
-        for rows in (baseline, other)
-    ]
-    images = sorted(arms[0].keys() & arms[1].keys())
-    first, second = (np.array([arm[image] for image in images], dtype=float) for arm in arms)
+    usable = [pair for pair in pairs(baseline, other) if difference(*pair, metric) is not None]
+    usable.sort(key=lambda pair: str(pair[0]["image"]))
+    first, second = (
+        np.array([float(pair[arm][metric]) for pair in usable], dtype=float) for arm in (0, 1)
+    )
     everything = {row["image"] for row in (*baseline, *other)}
-    return first, second, len(everything) - len(images)
+    return first, second, len(everything) - len(usable)
 
 
 def summarise(rows: Sequence[Mapping[str, Any]], alpha: float) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.experiment.prepared_images import rows_of, test_images
 from msroi.files import fresh_folder, read_csv, read_json, write_csv, write_json, write_text
-from msroi.measures.conventions import MEASURES
+from msroi.markdown import markdown_table
+from msroi.measures.conventions import CONVENTIONS
 
 # the modules whose checks are registered by their import
 CHECKS = (internal, statistical, replication)
@@ -30,7 +31,7 @@ COLUMNS = (
     *("paper", "claim", "place", "family", "check", "published", "found", "low", "high"),
     *("verdict", "evidence"),
 )
-NUMBERS = ("match_quality", "q_final", "bytes", "size_error_pct", *MEASURES)
+NUMBERS = ("match_quality", "q_final", "bytes", "size_error_pct", *CONVENTIONS)
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def markdown(found: Sequence[Entry], figures: dict[int, str], experiment: str) -
             " **A made-up example, not a publication.**" if of_paper[0][1].paper.made_up else ""
         )
         lines += [f"## {paper}\n", f"*{title}*: {len(of_paper)} checks.{made_up}\n"]
-        lines += count_table([entry for _, entry in of_paper])
+        lines.append(count_table([entry for _, entry in of_paper]))
         doubtful = [item for item in of_paper if item[1].finding.verdict != CONSISTENT]
         lines += ["### Doubtful numbers\n"] if doubtful else []
         for number, entry in doubtful:
@@ -174,31 +175,32 @@ def markdown(found: Sequence[Entry], figures: dict[int, str], experiment: str) -
             )
             if number in figures:
                 lines.append(f"\n  ![{finding.place}](figures/{figures[number]})\n")
-        lines += ["\n### All checks\n", "| claim | place | published | found | range | verdict |"]
-        lines.append("| --- | --- | --- | --- | --- | --- |")
-        for _, entry in of_paper:
-            row = table_row(entry)
-            range_ = (
-                f"{row['low']} to {row['high']}" if row["low"] != "" or row["high"] != "" else ""
-            )
-            cells = (row["claim"], row["place"], row["published"], row["found"], range_)
-            lines.append(f"| {' | '.join(map(str, cells))} | {row['verdict']} |")
-        lines.append("")
+        lines += ["\n### All checks\n", all_checks([entry for _, entry in of_paper])]
     lines += ["## What the checks assume\n"]
     used = dict.fromkeys(entry.claim.check for entry in found)
     lines += [f"- `{name}` ({REGISTRY[name].family}): {REGISTRY[name].assumes}." for name in used]
     return "\n".join(lines) + "\n"
 
 
-def count_table(found: Sequence[Entry]) -> list[str]:
+def all_checks(found: Sequence[Entry]) -> str:
+    """Return every finding as a Markdown table."""
+    rows = [table_row(entry) for entry in found]
+    head = ("claim", "place", "published", "found", "range", "verdict")
+    return markdown_table(head, ([row[name] for name in head] for row in map(ranged, rows)))
+
+
+def ranged(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of `COLUMNS` with `low` and `high` as one text, empty if there are none."""
+    low, high = row["low"], row["high"]
+    return {**row, "range": "" if low == high == "" else f"{low} to {high}"}
+
+
+def count_table(found: Sequence[Entry]) -> str:
     """Return how many verdicts of each kind each family has, as a Markdown table."""
     kinds = sorted({kind(entry.finding.verdict) for entry in found})
     counts = Counter((entry.family, kind(entry.finding.verdict)) for entry in found)
-    lines = [f"| family | {' | '.join(kinds)} |", "| --- |" + " --- |" * len(kinds)]
-    for family in FAMILIES:
-        cells = " | ".join(str(counts[family, name]) for name in kinds)
-        lines.append(f"| {family} | {cells} |")
-    return [*lines, ""]
+    rows = [[family, *(counts[family, name] for name in kinds)] for family in FAMILIES]
+    return markdown_table(["family", *kinds], rows)
 
 
 def sentence(text: str) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from msroi.encoders.jpeg import Match
 from msroi.encoders.matching import compress_image
 from msroi.encoders.methods import Encoder
+from msroi.encoders.search import Match
 from msroi.experiment import chunks
 from msroi.experiment.chunks import Chunk, link_files
 from msroi.experiment.comparison import flag

@@ -6,17 +6,15 @@ through. This stage measures plain JPEG and the two-pass MS-ROI under each of th
 stage audit can say which of them, if any, explains a printed number.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from msroi.encoders import jpeg
+from msroi.encoders import jpeg, search
 from msroi.encoders.two_pass import MsRoi, blend
 from msroi.experiment.chunks import WORKERS
 from msroi.experiment.comparison import AS_RUN, BASELINE, mean, sd, significant
@@ -24,16 +22,15 @@ from msroi.experiment.layout import Layout
 from msroi.experiment.params import Compress, Experiment
 from msroi.experiment.prepared_images import TestImage, test_images
 from msroi.experiment.selection import first_by_name
-from msroi.files import write_csv, write_json
-from msroi.images import Pixels, read_grey, read_rgb
-from msroi.measures.conventions import MEASURES, measured
+from msroi.files import Row, write_csv, write_json
+from msroi.images import Pixels, Saliency, read_grey, read_rgb
+from msroi.measures.conventions import CONVENTIONS, measured
 
 COLUMNS = (
     *("dataset", "image", "protocol", "method", "match_quality"),
-    *("q_final", "bytes", "size_error_pct", *MEASURES),
+    *("q_final", "bytes", "size_error_pct", *CONVENTIONS),
 )
 
-Saliency = NDArray[np.float32]
 Encode = Callable[..., bytes]  # as `jpeg.encode`
 
 
@@ -76,7 +73,7 @@ PROTOCOLS = (
 
 def arms(
     image: Pixels, saliency: Saliency, protocol: Protocol, params: Compress
-) -> Iterator[tuple[str, int, jpeg.Match]]:
+) -> Iterator[tuple[str, int, search.Match]]:
     """Yield `(method, match_quality, file)` of both arms under one protocol.
 
     Parameters
@@ -90,9 +87,9 @@ def arms(
     blended = blend(image, saliency, params, protocol.encode)
     for quality in params.match_qualities:
         reference = final(image, quality)
-        yield BASELINE, quality, jpeg.Match(quality, reference, len(reference))
+        yield BASELINE, quality, search.Match(quality, reference, len(reference))
         target = round(len(reference) * (1 + protocol.more_bytes_pct / 100))
-        yield MsRoi.name, quality, jpeg.match_size(partial(final, blended), target, start=quality)
+        yield MsRoi.name, quality, search.match_size(partial(final, blended), target, start=quality)
 
 
 def photograph_rows(
@@ -143,15 +140,15 @@ def run(experiment: Experiment, layout: Layout) -> None:
     write_json(layout.conventions / "summary.json", summarise(rows))
 
 
-def summarise(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def summarise(rows: Sequence[Row]) -> dict[str, Any]:
     """Return dataset -> protocol -> method -> `q<match_quality>` -> n, mean and sd by measure."""
-    cells: dict[tuple[str, str, str, int], list[dict[str, Any]]] = {}
+    cells: dict[tuple[str, str, str, int], list[Row]] = {}
     for row in rows:
         key = (row["dataset"], row["protocol"], row["method"], int(row["match_quality"]))
         cells.setdefault(key, []).append(row)
     summary: dict[str, Any] = {}
     for (dataset, protocol, method, quality), of_cell in cells.items():
-        values = {name: [float(row[name]) for row in of_cell] for name in MEASURES}
+        values = {name: [float(row[name]) for row in of_cell] for name in CONVENTIONS}
         cell = {"n": len(of_cell)}
         statistics = {
             "mean": {name: mean(found) for name, found in values.items()},

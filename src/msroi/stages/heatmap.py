@@ -24,7 +24,14 @@ from msroi.images import Pixels, read_rgb, to_8_bit, write_image
 from msroi.measures import saliency_quality, spread
 from msroi.measures.saliency_quality import Marked, read_marked
 from msroi.network import vgg
-from msroi.network.saliency import OWN, Map, Model, Probabilities, full_size, most_probable
+from msroi.network.saliency import (
+    CHOSEN,
+    Map,
+    Probabilities,
+    TrainedNetwork,
+    full_size,
+    most_probable,
+)
 from msroi.plots import overlay
 
 TABLES = {
@@ -108,14 +115,14 @@ def run(experiment: Experiment, layout: Layout) -> None:
 
 def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout) -> None:
     """Make the maps and tables of one chunk; `out` is where they go."""
-    model = Model(layout.model, vgg.read_weights(layout.vgg16), experiment.heatmap)
+    model = TrainedNetwork(layout.model, vgg.read_weights(layout.vgg16), experiment.heatmap)
     marked = read_marked(layout.downloaded)
     items = chunk.of(wanted(experiment, layout, marked))
     make_maps(model, items, marked, experiment, layout, out)
 
 
 def make_maps(
-    model: Model,
+    model: TrainedNetwork,
     items: Sequence[Wanted],
     marked: Marked,
     experiment: Experiment,
@@ -140,7 +147,7 @@ def make_maps(
         if not source.repeated:
             return Seen(source, maps, probabilities, {})
         # nothing varies without dropout: one pass is all
-        of_passes = {0.0: np.repeat(maps[OWN][None], params.passes, axis=0)}
+        of_passes = {0.0: np.repeat(maps[CHOSEN][None], params.passes, axis=0)}
         if params.dropout > 0:
             key = f"{source.row['dataset']}/{source.row['image']}"
             of_passes[params.dropout] = model.passes(source.given, experiment.seed, key)
@@ -178,7 +185,7 @@ def make_maps(
 def write_maps(out: Layout, row: Mapping[str, str], seen: Seen) -> None:
     """Write the saliency map of a test photograph, and the photograph under it."""
     image = seen.source.image
-    saliency = full_size(seen.maps[OWN], image)
+    saliency = full_size(seen.maps[CHOSEN], image)
     of = row["dataset"], row["image"]
     write_image(out.heatmap("saliency", *of), to_8_bit(saliency))
     write_image(out.heatmap("overlay", *of), overlay(image, saliency), quick=True)

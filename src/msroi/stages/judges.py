@@ -18,7 +18,6 @@ from msroi.errors import ImageError
 from msroi.experiment.comparison import (
     BASELINE,
     Pair,
-    Row,
     differences,
     finite,
     matched,
@@ -31,17 +30,16 @@ from msroi.experiment.comparison import (
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.experiment.selection import Photograph, first_by_name
-from msroi.files import csv_rows, write_csv, write_json
+from msroi.files import Row, csv_rows, write_csv, write_json
 from msroi.images import Pixels, read_grey, read_rgb
-from msroi.measures.distortion import ms_ssim_luma
+from msroi.measures.distortion import METRICS, ms_ssim_luma
 from msroi.measures.perceptual import JUDGES, judging
 
-MEASURES = ("ms_ssim_luma", *JUDGES)
-LESS_IS_BETTER = ("lpips", "lpips_composite")
+JUDGED = {"ms_ssim_luma": METRICS["ms_ssim_luma"], **JUDGES}
 RIVAL = "jpegli"
 COLUMNS = (
     *("experiment", "dataset", "image", "method", "match_quality", "bytes", "size_error_pct"),
-    *MEASURES,
+    *JUDGED,
 )
 COMPARISON_COLUMNS = (
     *("dataset", "method", "judge", "n", "mean", "minus_jpeg"),
@@ -97,7 +95,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
 def judged(
     reference: Pixels, saliency: NDArray[np.float32], others: Iterable[Pixels]
 ) -> list[dict[str, float]]:
-    """Return `MEASURES` by name for each distorted image, rounded as the tables are.
+    """Return `JUDGED` by name for each distorted image, rounded as the tables are.
 
     Parameters
     ----------
@@ -136,7 +134,7 @@ def summarise(table: Iterable[Row]) -> dict[str, Any]:
     summary: dict[str, Any] = {}
     for (dataset, method), rows in cells.items():
         of_size = matched(rows)
-        values = {name: finite(row[name] for row in of_size) for name in MEASURES}
+        values = {name: finite(row[name] for row in of_size) for name in JUDGED}
         cell = {
             "n": len(of_size),
             "n_missed": len(rows) - len(of_size),
@@ -144,7 +142,7 @@ def summarise(table: Iterable[Row]) -> dict[str, Any]:
             "sd": {name: sd(found) for name, found in values.items()},
         }
         if method != BASELINE:
-            cell["minus_jpeg"] = minus(rows, cells.get((dataset, BASELINE), []), MEASURES)
+            cell["minus_jpeg"] = minus(rows, cells.get((dataset, BASELINE), []), JUDGED)
         summary.setdefault(dataset, {})[method] = cell
     return summary
 
@@ -166,7 +164,7 @@ def compare(table: Iterable[Row]) -> list[dict[str, Any]]:
         }
         rival = others.get(RIVAL)
         of_size = matched(of_method)
-        for name in MEASURES:
+        for name in JUDGED:
             rows.append(
                 {
                     "dataset": dataset,
@@ -193,5 +191,5 @@ def by_cell(table: Iterable[Row]) -> Cells:
 
 def wins(of_pairs: Iterable[Pair], name: str) -> int:
     """Return how often the first is better by a judge; the equal count for neither."""
-    sign = -1 if name in LESS_IS_BETTER else 1
+    sign = 1 if JUDGED[name].higher_is_better else -1
     return sum(sign * row[name] > sign * other[name] for row, other in of_pairs)

@@ -17,15 +17,23 @@ from tqdm import tqdm
 from msroi.errors import ImageError
 from msroi.experiment import chunks
 from msroi.experiment.chunks import WORKERS, Chunk
-from msroi.experiment.comparison import BASELINE, Row, finite, is_matched, mean, sd, significant
+from msroi.experiment.comparison import (
+    BASELINE,
+    Differences,
+    both_matched,
+    finite,
+    is_matched,
+    mean,
+    sd,
+    significant,
+)
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.experiment.selection import Photograph
-from msroi.files import csv_rows, csv_table, write_csv, write_json
+from msroi.files import Row, csv_rows, csv_table, write_csv, write_json
 from msroi.images import read_grey, read_rgb
-from msroi.measures.distortion import SCALE_WEIGHTS, measure
+from msroi.measures.distortion import METRICS, SCALE_WEIGHTS, measure
 
-MEASURES = ("mse_rgb", "psnr_rgb_db", "ssim_luma", "ms_ssim_luma", "wpsnr_rgb_db")
 COMPRESSION = ("q_final", "bytes", "target_bytes", "size_error_pct")
 COLUMNS = (
     "experiment",
@@ -34,7 +42,7 @@ COLUMNS = (
     "method",
     "match_quality",
     *COMPRESSION,
-    *MEASURES,
+    *METRICS,
     "encoder",
 )
 # what other methods are compared with in comparison.csv, and the set of all photographs
@@ -42,7 +50,7 @@ AGAINST = ("jpeg", "mozjpeg", "jpegli", "trellis")
 EVERY_SET = "all"
 COMPARISON_COLUMNS = (
     *("dataset", "match_quality", "method", "against", "n"),
-    *(f"{name}{what}" for name in MEASURES for what in ("", "_sd")),
+    *(f"{name}{what}" for name in METRICS for what in ("", "_sd")),
 )
 # what a chunk writes: also what the summary needs
 MEASURED = (*COLUMNS, "matched", "ms_ssim_scales")
@@ -112,22 +120,7 @@ def gather(_: Experiment, layout: Layout, parts: Sequence[Layout]) -> None:
 
 def numbered(row: Mapping[str, str]) -> dict[str, Any]:
     """Return a row of `MEASURED` as it is computed with: what was measured as numbers."""
-    return {**row, **{name: float(row[name]) for name in (*MEASURES, "ms_ssim_scales")}}
-
-
-class Differences:
-    """One method's measures minus another's, of photographs that both have matched."""
-
-    def __init__(self) -> None:
-        """Start with no photograph."""
-        self.n = 0
-        self.values = {name: array("d") for name in MEASURES}
-
-    def add(self, row: Row, other: Row) -> None:
-        """Take in a photograph; differences that are not finite are left out."""
-        self.n += 1
-        for name, values in self.values.items():
-            values.extend(finite([row[name] - other[name]]))
+    return {**row, **{name: float(row[name]) for name in (*METRICS, "ms_ssim_scales")}}
 
 
 class Cell:
@@ -137,8 +130,8 @@ class Cell:
         """Start with no row."""
         self.n = self.n_missed = self.n_infinite = self.n_fewer_scales = 0
         self.size_error_pct_max = 0.0
-        self.values = {name: array("d") for name in (*MEASURES, "q_final", "bytes")}
-        self.minus_jpeg = Differences()
+        self.values = {name: array("d") for name in (*METRICS, "q_final", "bytes")}
+        self.minus_jpeg = Differences(METRICS)
 
     def add(self, row: Row) -> None:
         """Take in a row."""
@@ -190,14 +183,13 @@ def summarise(table: Iterable[Row]) -> dict[str, Any]:
             cell = cells.setdefault((dataset, method, quality), Cell())
             cell.add(row)
             baseline = rows.get((BASELINE, quality))
-            if baseline and is_matched(row) and is_matched(baseline):
+            if baseline:
                 cell.minus_jpeg.add(row, baseline)
     summary: dict[str, Any] = {}
     for (dataset, method, quality), cell in sorted(cells.items(), key=itemgetter(0)):
         entry = cell.statistics()
         if method != BASELINE:
-            means = {name: mean(values) for name, values in cell.minus_jpeg.values.items()}
-            entry["minus_jpeg"] = {"n": cell.minus_jpeg.n, **means}
+            entry["minus_jpeg"] = cell.minus_jpeg.means()
         summary.setdefault(dataset, {}).setdefault(method, {})[f"q{quality}"] = entry
     return summary
 
@@ -222,11 +214,11 @@ def compare(table: Iterable[Row]) -> list[dict[str, Any]]:
         for (method, quality), row in rows.items():
             for place, against in enumerate(AGAINST):
                 other = rows.get((against, quality))
-                if method == against or not (other and is_matched(row) and is_matched(other)):
+                if method == against or not (other and both_matched(row, other)):
                     continue
                 for of_set in (dataset, EVERY_SET):
                     key = (of_set, quality, method, place)
-                    cells.setdefault(key, Differences()).add(row, other)
+                    cells.setdefault(key, Differences(METRICS)).add(row, other)
     compared = []
     for (dataset, quality, method, place), found in sorted(cells.items(), key=itemgetter(0)):
         line: dict[str, Any] = {

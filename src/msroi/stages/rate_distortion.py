@@ -5,6 +5,7 @@ curves say how many bits a method saves at equal quality (BD-rate) and what it g
 size (the plot), both against plain JPEG and image by image before anything is averaged.
 """
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,25 +18,24 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from msroi.encoders import jpeg
+from msroi.encoders import jpeg, methods
 from msroi.encoders.methods import encoder
 from msroi.errors import ImageError
 from msroi.experiment.chunks import WORKERS
-from msroi.experiment.comparison import BASELINE, Row, mean, sd, significant
+from msroi.experiment.comparison import BASELINE, mean, sd, significant
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Compress, Experiment
 from msroi.experiment.prepared_images import test_images
 from msroi.experiment.selection import Photograph, first_by_name
-from msroi.files import write_csv, write_json
+from msroi.files import Row, write_csv, write_json
 from msroi.images import Pixels, read_grey, read_rgb
-from msroi.measures import distortion
 from msroi.measures.curves import Curve, Values, at_sizes, bd_rate_pct, efficient
+from msroi.measures.distortion import HEADLINE, METRICS
 from msroi.plots import save_figure
 
-MEASURES = ("psnr_rgb_db", "ssim_luma", "wpsnr_rgb_db")
 COLUMNS = (
     *("experiment", "dataset", "image", "method", "quality", "bytes", "bpp"),
-    *MEASURES,
+    *HEADLINE,
 )
 BD_COLUMNS = (
     *("dataset", "method", "against", "measure", "n", "bd_rate_pct", "sd"),
@@ -113,9 +113,10 @@ def points(
                 "quality": quality,
                 "bytes": len(data),
                 "bpp": significant(8 * len(data) / saliency.size),
-                "psnr_rgb_db": significant(distortion.psnr_rgb_db(image, decoded)),
-                "ssim_luma": significant(distortion.ssim_luma(image, decoded)),
-                "wpsnr_rgb_db": significant(distortion.wpsnr_rgb_db(image, decoded, saliency)),
+                **{
+                    name: significant(METRICS[name].function(image, decoded, saliency))
+                    for name in HEADLINE
+                },
             }
 
 
@@ -159,7 +160,7 @@ def curves(table: Iterable[Row], size: str) -> Curves:
     Parameters
     ----------
     table
-        Rows with `MEASURES` and the column `size`.
+        Rows with `HEADLINE` and the column `size`.
     size
         What is taken for the file size.
     """
@@ -173,7 +174,7 @@ def curves(table: Iterable[Row], size: str) -> Curves:
             for image, rows in of_images.items()
         }
         for (dataset, method), of_images in files.items()
-        for measure in MEASURES
+        for measure in HEADLINE
     }
 
 
@@ -223,20 +224,7 @@ def gains(table: Iterable[Row]) -> dict[tuple[str, str, str], Values]:
     return {key: gain(*key) for key in found if key[1] != BASELINE}
 
 
-TITLES = {
-    "psnr_rgb_db": "PSNR RGB, dB",
-    "ssim_luma": "SSIM luma",
-    "wpsnr_rgb_db": "saliency-weighted\nPSNR, dB",
-}
-# Okabe and Ito's colours, which colour-blind eyes tell apart; the project's methods solid
-STYLES: dict[str, dict[str, Any]] = {
-    "roi-trellis": {"color": "#0072b2", "linewidth": 2.2},
-    "trellis": {"color": "#56b4e9", "linewidth": 2.2},
-    "mozjpeg": {"color": "#009e73", "linestyle": (0, (5, 1.5))},
-    "jpegli": {"color": "#cc79a7", "linestyle": (0, (5, 1.5))},
-    "jpeg-opt": {"color": "#e69f00", "linestyle": (0, (1.5, 1.2))},
-    "msroi": {"color": "#d55e00", "linestyle": (0, (6, 1.5, 1.5, 1.5))},
-}
+TITLE_LETTERS = 20  # in a line of an axis's title
 TICKS_PCT = (35, 50, 70, 100, 140, 200)
 
 
@@ -254,13 +242,14 @@ def plot_gains(
     path
         Of the PNG file.
     """
-    figure = Figure(figsize=(1 + 4.2 * len(counts), 2.4 * len(MEASURES)), layout="constrained")
-    grid = figure.subplots(len(MEASURES), len(counts), sharex=True, sharey="row", squeeze=False)
-    for row, measure in zip(grid, MEASURES, strict=True):
-        row[0].set_ylabel(TITLES[measure])
+    styles = methods.lines()
+    figure = Figure(figsize=(1 + 4.2 * len(counts), 2.4 * len(HEADLINE)), layout="constrained")
+    grid = figure.subplots(len(HEADLINE), len(counts), sharex=True, sharey="row", squeeze=False)
+    for row, measure in zip(grid, HEADLINE, strict=True):
+        row[0].set_ylabel(textwrap.fill(METRICS[measure].axis, TITLE_LETTERS))
         for axes, dataset in zip(row, counts, strict=True):
             axes.axhline(0, color="0.35", linewidth=1, label=BASELINE)
-            for method, style in STYLES.items():
+            for method, style in styles.items():
                 if (dataset, method, measure) in lines:
                     axes.plot(SIZES_PCT, lines[dataset, method, measure], label=method, **style)
             axes.grid(alpha=0.3)

@@ -8,25 +8,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msroi.audit import published
+from msroi.encoders.methods import in_gallery
 from msroi.experiment.comparison import BASELINE
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.experiment.prepared_images import test_images
 from msroi.experiment.selection import Photograph, first_by_name
-from msroi.files import read_csv, read_json, write_csv, write_json, write_text
-from msroi.report.contents import GAINS, mean_gains, report_page
+from msroi.files import Row, read_csv, read_json, write_csv, write_json, write_text
+from msroi.markdown import markdown_table
+from msroi.measures.distortion import HEADLINE, METRICS
+from msroi.report.contents import mean_gains, report_page
 from msroi.report.figures import write_figures
-from msroi.report.gallery import METHODS, middle_quality
+from msroi.report.gallery import middle_quality
 from msroi.report.page import render
 
-IMAGE_COLUMNS = ("image", "method", "mse_rgb", "psnr_rgb_db", "ssim_luma", "ms_ssim_luma", "bytes")
+IMAGE_METRICS = ("mse_rgb", "psnr_rgb_db", "ssim_luma", "ms_ssim_luma")  # the paper's
+IMAGE_COLUMNS = ("image", "method", *IMAGE_METRICS, "bytes")
+SPREADS = {"psnr_sd": "psnr_rgb_db", "ssim_sd": "ssim_luma"}
 MEAN_COLUMNS = (
     *("match_quality", "method", "n", "psnr_rgb_db", "psnr_sd", "ssim_luma", "ssim_sd"),
     *("wpsnr_rgb_db", "mean_q_final", "mean_bytes", "size_error_pct_max"),
 )
 
-Row = dict[str, Any]
-Tables = dict[str, tuple[Sequence[str], list[Row]]]  # columns and rows by the files' name
+Tables = dict[str, tuple[Sequence[str], Sequence[Row]]]  # columns and rows by the files' name
 
 
 def image_table(
@@ -37,10 +41,7 @@ def image_table(
         {
             "image": row["image"],
             "method": row["method"],
-            "mse_rgb": f"{float(row['mse_rgb']):.3f}",
-            "psnr_rgb_db": f"{float(row['psnr_rgb_db']):.3f}",
-            "ssim_luma": f"{float(row['ssim_luma']):.4f}",
-            "ms_ssim_luma": f"{float(row['ms_ssim_luma']):.4f}",
+            **{name: fixed(float(row[name]), METRICS[name].digits) for name in IMAGE_METRICS},
             "bytes": row["bytes"],
         }
         for name in images
@@ -54,26 +55,25 @@ def mean_table(summary: Mapping[str, Any], qualities: Sequence[int]) -> list[Row
 
     `summary` is one set's part of metrics/summary.json.
     """
-    rows = []
+    rows: list[Row] = []
     for quality in qualities:
         for method, by_quality in summary.items():
             cell = by_quality[f"q{quality}"]
             mean, sd = cell["mean"], cell["sd"]
-            rows.append(
-                {
-                    "match_quality": quality,
-                    "method": method,
-                    "n": cell["n"],
-                    "psnr_rgb_db": fixed(mean["psnr_rgb_db"], 3),
-                    "psnr_sd": fixed(sd["psnr_rgb_db"], 3),
-                    "ssim_luma": fixed(mean["ssim_luma"], 4),
-                    "ssim_sd": fixed(sd["ssim_luma"], 4),
-                    "wpsnr_rgb_db": fixed(mean["wpsnr_rgb_db"], 3),
-                    "mean_q_final": fixed(mean["q_final"], 1),
-                    "mean_bytes": fixed(mean["bytes"], 0),
-                    "size_error_pct_max": fixed(cell["size_error_pct_max"], 3),
-                }
-            )
+            values = {
+                "match_quality": quality,
+                "method": method,
+                "n": cell["n"],
+                **{name: fixed(mean[name], METRICS[name].digits) for name in HEADLINE},
+                **{
+                    column: fixed(sd[name], METRICS[name].digits)
+                    for column, name in SPREADS.items()
+                },
+                "mean_q_final": fixed(mean["q_final"], 1),
+                "mean_bytes": fixed(mean["bytes"], 0),
+                "size_error_pct_max": fixed(cell["size_error_pct_max"], 3),
+            }
+            rows.append({column: values[column] for column in MEAN_COLUMNS})
     return rows
 
 
@@ -148,11 +148,9 @@ def fixed(value: float | None, decimals: int) -> str:
 
 def markdown(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     """Return rows as a Markdown table."""
-    lines = ["| " + " | ".join(columns) + " |", "| " + " | ".join("---" for _ in columns) + " |"]
-    for row in rows:
-        cells = (without_html(str(row[column])).replace("|", "\\|") for column in columns)
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return markdown_table(
+        columns, ([without_html(str(row[column])) for column in columns] for row in rows)
+    )
 
 
 def without_html(text: str) -> str:
@@ -163,7 +161,7 @@ def without_html(text: str) -> str:
 def summary_text(experiment: Experiment, layout: Layout, metrics: Mapping[str, Any]) -> str:
     """Return the short table that ends a run: what each method gained over plain JPEG."""
     qualities = experiment.compress.match_qualities
-    titles = [short if short == "SSIM" else f"{short} dB" for short, _ in GAINS.values()]
+    titles = [f"{METRICS[name].short} {METRICS[name].unit}".rstrip() for name in HEADLINE]
     lines = [
         f"Experiment {experiment.name}: each method minus plain JPEG of the same size",
         "(means over the photographs whose size was matched; n at the quality that has the fewest)",
@@ -194,7 +192,9 @@ def headline(
     the middle quality. `model` and `metrics` are those stages' summaries.
     """
     quality = middle_quality(experiment.compress.match_qualities)
-    methods = [one for one in METHODS if one in experiment.compress.methods and one != BASELINE]
+    methods = [
+        one for one in in_gallery() if one in experiment.compress.methods and one != BASELINE
+    ]
 
     def gains(measure: str) -> dict[str, dict[str, float | None]]:
         return {
@@ -320,7 +320,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
     params = experiment.report
     rows = read_csv(layout.metrics / "per_image.csv")
     metrics = read_json(layout.metrics / "summary.json")
-    tests: list[Row] = [dict(row) for row in read_csv(layout.anova / "anova.csv")]
+    tests: list[Row] = list(read_csv(layout.anova / "anova.csv"))
     items = list(test_images(layout))
     by_set = {
         name: sorted((item for item in items if item.dataset == name), key=lambda item: item.image)

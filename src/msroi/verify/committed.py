@@ -1,9 +1,9 @@
-"""Whether a checkout's own results are whole, unchanged, and follow from one another.
+"""Whether the committed results are whole, unchanged, and follow from one another.
 
 Two questions about what is committed of one experiment, for CI and for whoever cloned the
 repository. Are the files those that dvc.lock describes, and was each made from those that
 dvc.lock describes beside it (`hash`, `chain`)? Do the tables and summaries follow from the
-more basic tables among them, by the project's own functions (`recomputed`)?
+more basic tables among them, by the functions of the stages (`recomputed`)?
 
 Nothing is run or changed, and no image is read: what follows from pixels is only hashed.
 """
@@ -18,21 +18,10 @@ from msroi.verify.finding import CHAIN, DIFFERS, HASH, INTACT, MISSING, RECOMPUT
 from msroi.verify.hashes import against_lock, read_lock
 from msroi.verify.recompute import recomputed
 
-__all__ = [
-    "COLUMNS",
-    "Checked",
-    "audit",
-    "experiments_with_results",
-    "failures",
-    "summary_text",
-    "verdict",
-]
-
-COLUMNS = ("experiment", "kind", "path", "state", "allowed", "detail")
 WIDTH = 100
 
 
-def audit(experiment: str) -> list[Checked]:
+def verify(experiment: str) -> list[Checked]:
     """Check everything that is committed of one experiment.
 
     Returns

@@ -1,4 +1,4 @@
-"""What a check of the project's own results found; `own` says which checks there are."""
+"""What a check of the committed results found; `committed` says which checks there are."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
 """Whether files are those that dvc.lock describes, and were made from one another.
 
-An audit's `hash` compares what is on disk with dvc.lock, its `chain` what dvc.lock says that
-one stage wrote and the next one read.
+The check `hash` compares what is on disk with dvc.lock, `chain` what dvc.lock says that one
+stage wrote and the next one read.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,8 +59,8 @@ def against_lock(experiment: str) -> list[Checked]:
         return [differs(experiment, HASH, str(LOCK), str(error))]
     stages = [stage for stage in pipeline.read_stages().values() if stage.name != ADOPT]
     addresses = [stage.address(experiment) for stage in stages]
-    own = {address: lock[address] for address in addresses if address in lock}
-    return [*hashes(experiment, stages, own), *chain(experiment, own)]
+    recorded = {address: lock[address] for address in addresses if address in lock}
+    return [*hashes(experiment, stages, recorded), *chain(experiment, recorded)]
 
 
 def hashes(

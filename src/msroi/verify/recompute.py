@@ -1,6 +1,6 @@
 """Whether tables and summaries follow from the more basic tables among them.
 
-An audit's `recomputed`: each file is computed from committed ones, not from other
+The check `recomputed`: each file is computed from committed ones, not from other
 recomputations, so that a wrong number is told where it stands and in what follows directly
 from it.
 """
@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from msroi.audit import published
-from msroi.encoders import jpeg
+from msroi.encoders import search
 from msroi.experiment.comparison import BASELINE, flag
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
+from msroi.files import Row
 from msroi.measures import distortion, saliency_quality, spread
 from msroi.stages import anova, audit, conventions, judges, metrics, rate_distortion, report
 from msroi.verify.finding import RECOMPUTED, Checked, differs, missing, named
 from msroi.verify.tables import (
     ROUNDED,
-    Row,
     Summary,
     Table,
     UnreadableError,
@@ -229,12 +229,14 @@ def per_image(experiment: Experiment, layout: Layout) -> list[Row]:
     `matched` follows from the sizes. `ms_ssim_scales` does not, and is 5 in every row.
     """
     tolerance = experiment.compress.size_tolerance_pct
-    rows = read_table(layout.metrics / "per_image.csv", metrics.COLUMNS)
-    for row in rows:
-        error = jpeg.size_error_pct(row["bytes"], row["target_bytes"])
-        row["matched"] = flag(error, tolerance)
-        row["ms_ssim_scales"] = len(distortion.SCALE_WEIGHTS)
-    return rows
+    return [
+        {
+            **row,
+            "matched": flag(search.size_error_pct(row["bytes"], row["target_bytes"]), tolerance),
+            "ms_ssim_scales": len(distortion.SCALE_WEIGHTS),
+        }
+        for row in read_table(layout.metrics / "per_image.csv", metrics.COLUMNS)
+    ]
 
 
 def derived(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
@@ -249,7 +251,7 @@ def derived(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
             **row,
             "experiment": experiment.name,
             "target_bytes": targets.get(_file({**row, "method": BASELINE}), row["target_bytes"]),
-            "size_error_pct": f"{jpeg.size_error_pct(row['bytes'], row['target_bytes']):.4f}",
+            "size_error_pct": f"{search.size_error_pct(row['bytes'], row['target_bytes']):.4f}",
             "psnr_rgb_db": distortion.psnr_db(row["mse_rgb"]),
         }
         for row in rows

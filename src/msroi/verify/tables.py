@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from msroi.experiment.comparison import significant
+from msroi.files import Row
 from msroi.verify.finding import RECOMPUTED, Checked, differs, intact, missing
 
 # Sums and tests may differ in the last digits from one version of NumPy or SciPy to the next.
@@ -30,7 +31,6 @@ WORDS = frozenset(
 )
 WHOLE = frozenset({"match_quality", "quality", "bytes", "target_bytes", "n", "passes", "epoch"})
 
-Row = dict[str, Any]
 Cells = dict[str, Any]  # what stands at a place, such as "line 3, bytes" or "alpha"
 
 
@@ -90,8 +90,11 @@ def read_lines(path: Path, columns: Sequence[str]) -> dict[int, list[str]]:
     UnreadableError
         If it is no table with these columns in every line.
     """
-    text = read_text(path)
-    lines = _markdown_lines(text) if path.suffix == ".md" else _csv_lines(path, text)
+    read = _markdown_lines if path.suffix == ".md" else _csv_lines
+    try:
+        lines = read(path.read_bytes().decode())
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UnreadableError(path, f"it is not a table in UTF-8 ({error})") from None
     header = lines.pop(1, [])
     if header != list(columns):
         found, expected = ", ".join(header), ", ".join(columns)
@@ -113,7 +116,7 @@ def read_object(path: Path) -> dict[str, Any]:
         If it is none.
     """
     try:
-        value = json.loads(read_text(path))
+        value = json.loads(path.read_bytes().decode())
     except ValueError as error:
         raise UnreadableError(path, f"it is not JSON ({error})") from None
     if not isinstance(value, dict):
@@ -121,19 +124,8 @@ def read_object(path: Path) -> dict[str, Any]:
     return value
 
 
-def read_text(path: Path) -> str:
-    """Read a text in UTF-8, or raise UnreadableError."""
-    try:
-        return path.read_bytes().decode()
-    except UnicodeDecodeError:
-        raise UnreadableError(path, "it is not text in UTF-8") from None
-
-
-def _csv_lines(path: Path, text: str) -> dict[int, list[str]]:
-    try:
-        return dict(enumerate(csv.reader(io.StringIO(text, newline="")), start=1))
-    except csv.Error as error:
-        raise UnreadableError(path, f"it is not CSV ({error})") from None
+def _csv_lines(text: str) -> dict[int, list[str]]:
+    return dict(enumerate(csv.reader(io.StringIO(text, newline="")), start=1))
 
 
 def _markdown_lines(text: str) -> dict[int, list[str]]:

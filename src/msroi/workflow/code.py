@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from msroi.errors import StaleLockError
+from msroi.experiment.layout import CODE
 from msroi.files import digest, write_text
 
-LOCKS = Path("workflow/code")
 REQUIREMENTS = Path("requirements/lock.txt")
 PACKAGE = Path(__file__).parents[1]
 COMMAND = "msroi stage locks"
@@ -29,7 +29,6 @@ DISTRIBUTIONS = {
     "PIL": ("pillow",),
     "jax": ("jax", "jaxlib"),
     "orbax": ("orbax-checkpoint",),
-    "ruamel": ("ruamel-yaml",),
     "skimage": ("scikit-image",),
     "vl_convert": ("vl-convert-python",),
     "yaml": ("pyyaml",),
@@ -43,7 +42,7 @@ UNREAD = ("ctx", "kind", "type_comment")  # fields of syntax trees that mean not
 
 def lock_path(stage: str) -> Path:
     """Return the path of a stage's lock."""
-    return LOCKS / f"{stage}.lock"
+    return CODE / f"{stage}.lock"
 
 
 def write_locks(stages: Iterable[str]) -> dict[str, list[str]]:
@@ -62,7 +61,7 @@ def write_locks(stages: Iterable[str]) -> dict[str, list[str]]:
         if now != before:
             changed[stage] = changes(before, now)
             write_text(path, now)
-    for path in LOCKS.glob("*.lock"):
+    for path in CODE.glob("*.lock"):
         if path.stem not in stages:
             path.unlink()
     return changed
@@ -231,7 +230,8 @@ def calls_import_module(node: ast.AST) -> bool:
     """Tell whether a node imports a module by a name that it computes."""
     if not isinstance(node, ast.Call):
         return False
-    return "import_module" in (getattr(node.func, "id", ""), getattr(node.func, "attr", ""))
+    called = getattr(node.func, "id", "") or getattr(node.func, "attr", "")
+    return called in ("import_module", "__import__")
 
 
 @cache
@@ -250,8 +250,13 @@ def as_text(node: Any) -> str:
         written = (f"{name}={as_text(value)}" for name, value in fields if value not in (None, []))
         return f"{type(node).__name__}({','.join(written)})"
     if isinstance(node, list):
-        return f"[{','.join(map(as_text, node))}]"
+        return f"[{','.join(as_text(one) for one in node if not imports_nothing(one))}]"
     return repr(node)
+
+
+def imports_nothing(node: Any) -> bool:
+    """Tell whether a node is an import of which no name is left."""
+    return isinstance(node, ast.ImportFrom) and not node.names
 
 
 class Bare(ast.NodeTransformer):

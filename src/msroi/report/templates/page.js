@@ -7,7 +7,7 @@
   const photographs = data("photographs");
   const measures = data("measures");
   const ORIGINAL = "original";
-  const DIGITS = { psnr_rgb_db: 2, ssim_luma: 4, wpsnr_rgb_db: 2 };
+  const DIGITS = DIGITS_OF_MEASURES;
   const LARGEST = 16; // times the size that fits
 
   // ---------------------------------------------------------------- the viewer
