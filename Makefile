@@ -66,6 +66,7 @@ lint: setup
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow
+	lint-imports --no-logo --no-cache
 	snakemake --lint
 	mypy
 

@@ -23,9 +23,9 @@ HELP = ("msroi", "--help")
 # an import of JAX takes longer than the whole answer may
 LIGHT = """
 import sys
-from msroi import cli
+from msroi.cli import main
 try:
-    cli.main(["--help"])
+    main.main(["--help"])
 finally:
     assert "jax" not in sys.modules
 """

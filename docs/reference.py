@@ -4,15 +4,16 @@
 names of methods and metrics; a test compares them.
 """
 
-import argparse
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from msroi.cli import completion
+from msroi.cli.parser import build_parser
 from msroi.encoders.methods import METHODS
 from msroi.experiment import params
 from msroi.markdown import markdown_table
@@ -95,21 +96,9 @@ def commands() -> str:
         "this page). Exit status: 0 if all went well, 2 if something that you gave can't be used, "
         "with one sentence that says what and what to do.\n",
     ]
-    for name, one in parsers():
-        title = f"msroi {name}".strip()
-        parts += [f"## {title}\n", f"```text\n{one.format_help().rstrip()}\n```\n"]
+    for name, one in completion.commands(build_parser()):
+        parts += [f"## {name}\n", f"```text\n{one.format_help().rstrip()}\n```\n"]
     return "\n".join(parts)
-
-
-def parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Yield the program's parser and those of its commands, by name."""
-    from msroi.cli.parser import build_parser
-
-    whole = build_parser()
-    yield "", whole
-    for action in whole._actions:  # argparse has no public way to list them
-        if isinstance(action, argparse._SubParsersAction):
-            yield from action.choices.items()
 
 
 def schema() -> str:

@@ -23,6 +23,7 @@ from msroi.sources.fetch import fetch
 from msroi.sources.table import TABLE, choose, read
 from msroi.sources.weights import convert
 from msroi.stages import augment
+from msroi.workflow import code
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ("checks", "plain", "stripes")
@@ -108,6 +109,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vgg16: Path) -> Cal
         monkeypatch.chdir(root)
         params.SCHEMA.parent.mkdir(parents=True)
         shutil.copyfile(ROOT / params.SCHEMA, params.SCHEMA)
+        for locks in (code.LOCKS, code.REQUIREMENTS.parent):  # `msroi stage` insists on them
+            locks.symlink_to(ROOT / locks)
         values = yaml.safe_load((ROOT / "config/demo.yaml").read_text(encoding="utf-8"))
         values["seed"] = 1
         values["prepare"]["input_px"] = side

@@ -57,8 +57,8 @@ def test_the_package_is_light_until_it_is_used():
 
 
 def test_compress_is_the_function_also_beside_the_stage():
-    stage = import_module("msroi.compress")
-    assert stage.__name__ == "msroi.compress"
+    stage = import_module("msroi.stages.compress")
+    assert stage.__name__ == "msroi.stages.compress"
     assert msroi.compress is compress
     assert callable(msroi.compress)
 

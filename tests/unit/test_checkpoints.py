@@ -222,7 +222,7 @@ def test_a_killed_run_resumes_and_ends_as_an_unbroken_one(project, monkeypatch):
 
     made = build("broken")
     first = made.layout.scratch / "checkpoints"
-    command = [sys.executable, "-m", "msroi", "train", "--experiment", "tiny"]
+    command = [sys.executable, "-m", "msroi", "stage", "train", "--experiment", "tiny"]
     killed(command, lambda: any(first.glob("*/[1-9]")))
     assert not made.layout.model.exists()
     resumed = []

@@ -21,7 +21,8 @@ from msroi.cli import main, parser
 from msroi.encoders import methods
 from msroi.photos import packaged
 
-COMMANDS = [*parser.STAGES, *parser.AGREEMENT]
+STAGES = [*parser.STAGES, *parser.AGREEMENT, parser.LOCKS]
+COMMANDS = [*parser.PURPOSES, *(f"stage {name}" for name in STAGES)]
 
 
 @pytest.fixture(autouse=True)
@@ -72,22 +73,33 @@ def test_help_of_the_program(capsys):
     status, out, err = run(capsys, "--help")
     assert (status, err) == (0, "")
     assert out.endswith("Example: msroi compress photo.jpg\n")
-    for command in [*COMMANDS, "completion"]:
-        assert re.search(rf"^    {command}\s", out, re.MULTILINE)
+    assert re.findall(r"^    (\w+)(?:\s|$)", out, re.MULTILINE) == list(parser.PURPOSES)
+
+
+def test_help_of_stage_names_every_stage(capsys):
+    _, out, _ = run(capsys, "stage", "--help")
+    assert re.findall(r"^    (\w+)(?:\s|$)", out, re.MULTILINE) == STAGES
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_shows_an_example(capsys, command):
-    status, out, err = run(capsys, command, "--help")
+    status, out, err = run(capsys, *command.split(), "--help")
     assert (status, err) == (0, "")
-    assert f"Example: msroi {command} " in out
-    assert "--experiment NAME" in out
+    assert f"Example: msroi {command}" in out
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), ["completion"]])
+@pytest.mark.parametrize("stage", [*parser.STAGES, *parser.AGREEMENT])
+def test_a_stage_takes_an_experiment(capsys, stage):
+    assert refused(capsys, "stage", stage) == (
+        f"msroi stage {stage}: the following arguments are required: --experiment; "
+        f"see `msroi stage {stage} --help`."
+    )
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_fits_a_terminal(capsys, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "80")
-    _, out, _ = run(capsys, *command, "--help")
+    _, out, _ = run(capsys, *command.split(), "--help")
     assert max(map(len, out.splitlines())) <= 80
 
 
@@ -288,7 +300,7 @@ def test_own_photos_with_a_model(capsys, photo, model, monkeypatch):
 # a stage
 
 
-@pytest.mark.parametrize("stage", [stage for stage in parser.STAGES if stage != parser.AUDIT])
+@pytest.mark.parametrize("stage", parser.STAGES)
 def test_a_stage_runs_with_the_experiment(capsys, monkeypatch, project, stage):
     made = project()
     seen = []
@@ -298,17 +310,48 @@ def test_a_stage_runs_with_the_experiment(capsys, monkeypatch, project, stage):
         def run(experiment, layout):
             seen.append((experiment, layout))
 
-    monkeypatch.setattr(main, "import_module", {f"msroi.{stage}": Module}.__getitem__)
-    assert run(capsys, stage, "--experiment", "tiny") == (0, "", "")
+    monkeypatch.setattr(main, "import_module", {f"msroi.stages.{stage}": Module}.__getitem__)
+    assert run(capsys, "stage", stage, "--experiment", "tiny") == (0, "", "")
     assert seen == [(made.experiment, made.layout)]
+
+
+def test_a_stage_whose_code_has_changed_does_not_run(capsys, project):
+    project()
+    Path("workflow/code").unlink()
+    Path("workflow/code").mkdir()
+    _, out, _ = run(capsys, "stage", "locks")
+    assert [line.partition(" becomes due: ")[0] for line in out.splitlines()] == [*parser.STAGES]
+    lock = Path("workflow/code/anova.lock")
+    text = lock.read_text(encoding="utf-8")
+    lock.write_text(text.replace("stages/anova.py  ", "stages/anova.py  0"), encoding="utf-8")
+    sentence = (
+        "msroi: workflow/code/anova.lock is not current, since the code has changed "
+        "(src/msroi/stages/anova.py); write it with `msroi stage locks`, which makes stage anova "
+        "due."
+    )
+    assert refused(capsys, "stage", "anova", "--experiment", "tiny") == sentence
+    assert refused(capsys, "stage", "locks", "--check") == sentence
+    said = "anova becomes due: src/msroi/stages/anova.py\n"
+    assert run(capsys, "stage", "locks") == (0, said, "")
+    assert lock.read_text(encoding="utf-8") == text
+    assert run(capsys, "stage", "locks", "--check") == (0, "", "")
+    assert run(capsys, "stage", "locks") == (0, "", "")
+
+
+def test_a_part_of_a_stage_needs_a_folder(capsys, project):
+    project()
+    for chunk in ("1-of-2", ""):
+        assert refused(capsys, "stage", "metrics", "--experiment", "tiny", "--chunk", chunk) == (
+            "msroi: --chunk needs a folder for its files: add --into DIR."
+        )
 
 
 def test_interrupt(capsys, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(main, "run_stage", interrupt)
-    assert run(capsys, "train", "--experiment", "demo") == (130, "", "msroi: stopped.\n")
+    monkeypatch.setitem(main.COMMANDS, "stage", interrupt)
+    assert run(capsys, "stage", "train", "--experiment", "demo") == (130, "", "msroi: stopped.\n")
 
 
 # mistakes
@@ -363,7 +406,8 @@ def test_interrupt(capsys, monkeypatch):
         ),
         (
             "heatmap photo.png",
-            "msroi: heatmap needs a folder for its results: add --out DIR.",
+            "msroi heatmap: the following arguments are required: --out; "
+            "see `msroi heatmap --help`.",
         ),
         (
             "compress no.png --out out --method jpeg",
@@ -398,7 +442,8 @@ def test_interrupt(capsys, monkeypatch):
         ),
         (
             "metrics photo.png",
-            "msroi: metrics takes two files, REFERENCE and DISTORTED; got one.",
+            "msroi metrics: the following arguments are required: DISTORTED; "
+            "see `msroi metrics --help`.",
         ),
         (
             "compress photo.png sub/photo.jpg --out out --method jpeg",
@@ -412,12 +457,13 @@ def test_interrupt(capsys, monkeypatch):
         ),
         (
             "compress --out out --experiment demo",
-            "msroi: compress needs images; for example: msroi compress photo.jpg",
+            "msroi compress: the following arguments are required: IMAGE; "
+            "see `msroi compress --help`.",
         ),
         (
             "compress",
-            "msroi: compress needs files to work on, or --experiment NAME to run the stage; "
-            "for example: msroi compress photo.jpg",
+            "msroi compress: the following arguments are required: IMAGE; "
+            "see `msroi compress --help`.",
         ),
         (
             "compress photo.png --out photo.png --method jpeg",
@@ -460,8 +506,8 @@ def test_decimal_numbers(capsys, photo, option, value):
 @pytest.mark.parametrize(
     "arguments",
     [
-        "train --experiment nosuch",
-        "heatmap --experiment nosuch",
+        "stage train --experiment nosuch",
+        "stage heatmap --experiment nosuch",
         "heatmap photo.png --out out --experiment nosuch",
         "compress photo.png --out out --experiment nosuch",
     ],
@@ -477,7 +523,7 @@ def test_empty_experiment(capsys, project):
     project()
     for stage in ("train", "heatmap"):
         assert "There is no config/.yaml; config/ has: tiny." in refused(
-            capsys, stage, "--experiment", ""
+            capsys, "stage", stage, "--experiment", ""
         )
 
 
@@ -513,6 +559,10 @@ def test_unknown_shell(capsys):
 
 
 def test_unknown_command(capsys):
+    assert "argument NAME: invalid choice: 'trian'" in refused(capsys, "stage", "trian")
+    assert refused(capsys, "stage") == (
+        "msroi stage: the following arguments are required: NAME; see `msroi stage --help`."
+    )
     assert "invalid choice: 'compres'" in refused(capsys, "compres")
     assert refused(capsys) == (
         "msroi: the following arguments are required: COMMAND; see `msroi --help`."
@@ -523,9 +573,9 @@ def test_a_defect_is_not_hidden(monkeypatch):
     def broken(*_):
         raise ValueError("a defect")
 
-    monkeypatch.setattr(main, "run_stage", broken)
+    monkeypatch.setitem(main.COMMANDS, "stage", broken)
     with pytest.raises(ValueError, match="a defect"):
-        main.main(["train", "--experiment", "demo"])
+        main.main(["stage", "train", "--experiment", "demo"])
 
 
 # as a process of its own

@@ -1,14 +1,17 @@
-"""`msroi audit`: of published numbers, and of the project's own."""
+"""`msroi audit`, of published numbers, and `msroi verify`, of the project's own."""
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conftest import Project
 from msroi.cli import main
 from msroi.experiment.layout import Layout
+from msroi.experiment.params import Experiment
 from msroi.files import write_csv, write_json
 from msroi.stages import audit
 from msroi.verify import committed
@@ -18,24 +21,27 @@ ROW = dict.fromkeys(audit.COLUMNS, "x") | {"paper": "p", "verdict": "consistent"
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    status = main.main(["audit", *arguments])
+    try:
+        status = main.main(arguments)
+    except SystemExit as stop:
+        status = int(stop.code or 0)
     captured = capsys.readouterr()
     return status, captured.out, captured.err
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, str]]:
-    """Let the stage write these rows, whatever the experiment."""
-    monkeypatch.chdir(tmp_path)
+def stage(monkeypatch: pytest.MonkeyPatch, project: Callable[[], Project]) -> list[dict[str, str]]:
+    """Let the stage write these rows."""
+    made = project()
     rows = [dict(ROW)]
 
-    def run_stage(name: str, experiment: str) -> None:
-        assert name == "audit"
-        folder = Layout(experiment).audit
+    def run_stage(experiment: Experiment, layout: Layout) -> None:
+        assert experiment == made.experiment
+        folder = layout.audit
         write_csv(folder / "audit.csv", audit.COLUMNS, rows)
         write_json(folder / "summary.json", {"p": {"checks": 1, "internal": {"consistent": 1}}})
 
-    monkeypatch.setattr(main, "run_stage", run_stage)
+    monkeypatch.setattr(audit, "run", run_stage)
     return rows
 
 
@@ -43,7 +49,7 @@ def test_an_audit_reports_and_does_not_fail(
     capsys: pytest.CaptureFixture[str], stage: list[dict[str, str]]
 ) -> None:
     stage.append(ROW | {"verdict": "not reproduced"})
-    status, out, err = run(capsys, "--experiment", "tiny")
+    status, out, err = run(capsys, "audit", "--experiment", "tiny")
     assert (status, err) == (0, "")
     assert out == (
         "p: 1 checks\n"
@@ -57,17 +63,17 @@ def test_an_audit_reports_and_does_not_fail(
 def test_strict_fails_where_a_number_is_doubtful(
     capsys: pytest.CaptureFixture[str], stage: list[dict[str, str]]
 ) -> None:
-    assert run(capsys, "--experiment", "tiny", "--strict")[0] == 0
+    assert run(capsys, "audit", "--experiment", "tiny", "--strict")[0] == 0
     stage.append(ROW | {"verdict": "inconsistent"})
-    assert run(capsys, "--experiment", "tiny", "--strict")[0] == 1
+    assert run(capsys, "audit", "--experiment", "tiny", "--strict")[0] == 1
 
 
 def test_an_audit_of_nothing_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys) == (
+    assert run(capsys, "audit") == (
         2,
         "",
-        "msroi: audit needs --experiment NAME, whose results published numbers are compared with, "
-        "or --own to check this project's own; for example: msroi audit --experiment demo\n",
+        "msroi audit: the following arguments are required: --experiment; "
+        "see `msroi audit --help`.\n",
     )
 
 
@@ -75,7 +81,7 @@ def test_an_audit_of_nothing_is_one_sentence(capsys: pytest.CaptureFixture[str])
     ("state", "allowed", "status"),
     [("intact", False, 0), ("missing", True, 0), ("missing", False, 1), ("differs", False, 1)],
 )
-def test_own_fails_where_anything_differs(
+def test_verify_fails_where_anything_differs(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     state: str,
@@ -90,11 +96,11 @@ def test_own_fails_where_anything_differs(
 
     monkeypatch.setattr(committed, "experiments_with_results", lambda: ["one", "two"])
     monkeypatch.setattr(committed, "verify", checked)
-    got, out, err = run(capsys, "--own")
+    got, out, err = run(capsys, "verify")
     assert (got, err) == (status, "")
     assert seen == ["one", "two"]
     assert ("file.csv: why" in out) == (state != "intact")
-    assert run(capsys, "--own", "--experiment", "two")[0] == status
+    assert run(capsys, "verify", "--experiment", "two")[0] == status
     assert seen == ["one", "two", "two"]
 
 
@@ -102,7 +108,7 @@ def test_a_clone_knows_that_its_own_results_are_whole() -> None:
     """As whoever cloned the repository would ask; CI asks the same."""
     root = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-m", "msroi", "audit", "--own"],
+        [sys.executable, "-m", "msroi", "verify"],
         cwd=root,
         capture_output=True,
         text=True,

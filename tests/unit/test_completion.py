@@ -7,7 +7,7 @@ import pytest
 
 from msroi.cli import main, parser
 
-COMMANDS = [*parser.STAGES, *parser.AGREEMENT, parser.COMPLETION]
+COMMANDS = [*parser.PURPOSES, *parser.STAGES, *parser.AGREEMENT, parser.LOCKS]
 
 
 @pytest.fixture(params=parser.SHELLS)
@@ -41,6 +41,12 @@ def test_a_script_is_one_of_its_shell(script):
         (["msroi", "compress", "ph"], {"photo.jpg", "photos"}),
         (["msroi", "compress", "--out", "ph"], {"photos"}),
         (["msroi", "completion", ""], set(parser.SHELLS)),
+        (["msroi", "stage", "pre"], {"prepare"}),
+        (["msroi", "stage", "train", "--dev"], {"--devices"}),
+        (["msroi", "stage", "compress", "--into", "ph"], {"photos"}),
+        (["msroi", "stage", "metrics", "--gather", "ph"], {"photos"}),
+        (["msroi", "metrics", "--saliency", "ph"], {"photo.jpg", "photos"}),
+        (["msroi", "stage", "locks", "--ch"], {"--check"}),
     ],
 )
 def test_bash_completes(capsys, tmp_path, monkeypatch, words, expected):

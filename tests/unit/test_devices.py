@@ -9,7 +9,7 @@ import sys
 import jax
 import pytest
 
-from msroi.cli.main import main
+from msroi.cli import main
 from msroi.errors import ParameterError
 from msroi.network.devices import device_count
 
@@ -18,9 +18,10 @@ pytestmark = pytest.mark.numerics
 TRAINING = """
 import json, logging
 import numpy as np
-from msroi import steps, train
-from msroi.checkpoints import Progress
-from msroi.params import Train
+from msroi.experiment.params import Train
+from msroi.network import training_step as steps
+from msroi.network.checkpoints import Progress
+from msroi.stages import train
 
 class Kept:
     resume = save = lambda self, progress: progress
@@ -88,10 +89,10 @@ def test_what_can_not_be_shared_is_one_sentence(asked, sentence):
 
 def test_the_program_takes_devices_for_train_alone(project, capsys):
     project()
-    assert main.main(["train", "--experiment", "tiny", "--devices", "64"]) == 2
+    assert main.main(["stage", "train", "--experiment", "tiny", "--devices", "64"]) == 2
     error = capsys.readouterr().err
     assert error == "msroi: --devices 64 is more than this machine has: JAX sees 1 (cpu).\n"
     for command in (["train", "--devices", "0"], ["anova", "--devices", "1"]):
         with pytest.raises(SystemExit, match="2"):
-            main.main([*command, "--experiment", "tiny"])
+            main.main(["stage", *command, "--experiment", "tiny"])
         assert capsys.readouterr().err.count("\n") == 1

@@ -23,7 +23,8 @@ def project(folder: Path, archive: Archive) -> None:
     table = (ROOT / "data/sources.csv").read_text(encoding="utf-8")
     row = f"photos,local,data/local/{archive.file},sha256:{digest},{len(data)},CC0-1.0,made\n"
     (folder / "data/sources.csv").write_text(table + row, encoding="utf-8")
-    (folder / "workflow").symlink_to(ROOT / "workflow")
+    for name in ("workflow", "requirements"):
+        (folder / name).symlink_to(ROOT / name)
     values = (ROOT / "config/demo.yaml").read_text(encoding="utf-8")
     (folder / "config").mkdir()
     (folder / "config/x.yaml").write_text(values.replace("skimage-photos", "photos"))
@@ -46,13 +47,13 @@ def test_stage_download(tmp_path, monkeypatch, capfd, archive):
     monkeypatch.setattr("msroi.stages.download.convert", lambda *_: None)
     before = files(tmp_path)
     if archive.dangerous:
-        done = run(tmp_path / "peak", "download", "--experiment", "x")
+        done = run(tmp_path / "peak", "stage", "download", "--experiment", "x")
         assert done.seconds < MOST_SECONDS
         assert done.peak_bytes < MOST_BYTES
         (tmp_path / "peak").unlink()
         status, err = done.status, done.err
     else:
-        status, err = main.main(["download", "--experiment", "x"]), capfd.readouterr().err
+        status, err = main.main(["stage", "download", "--experiment", "x"]), capfd.readouterr().err
     placed = {Path(name).name for name in files(tmp_path) - before}
     if archive.outcome == PROCESSED or (archive.outcome == EITHER and status == 0):
         assert status == 0

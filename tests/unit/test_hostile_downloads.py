@@ -38,7 +38,8 @@ def project(tmp_path, monkeypatch):
     folder = tmp_path / "project"
     (folder / "config").mkdir(parents=True)
     (folder / "data").mkdir()
-    (folder / "workflow").symlink_to(ROOT / "workflow")
+    for name in ("workflow", "requirements"):
+        (folder / name).symlink_to(ROOT / name)
     monkeypatch.chdir(folder)
 
     def build(row: str, source: str = "official") -> Path:
@@ -54,7 +55,7 @@ def project(tmp_path, monkeypatch):
 
 def downloaded(capfd) -> tuple[int, str]:
     """Run the stage; return its status and its one sentence."""
-    status = main.main(["download", "--experiment", "x"])
+    status = main.main(["stage", "download", "--experiment", "x"])
     sentence = capfd.readouterr().err.removeprefix("msroi: ").removesuffix("\n")
     assert "\n" not in sentence
     return status, sentence

@@ -20,7 +20,8 @@ def folder(tmp_path, monkeypatch):
     """A project whose data set is there, so that stage prepare could run."""
     folder = tmp_path / "project"
     (folder / "config").mkdir(parents=True)
-    (folder / "workflow").symlink_to(ROOT / "workflow")
+    for name in ("workflow", "requirements"):
+        (folder / name).symlink_to(ROOT / name)
     photos = folder / "data/x/download/images/skimage-photos"
     photos.mkdir(parents=True)
     for name in ("camera.png", "chelsea.png"):
@@ -37,7 +38,7 @@ def test_parameter_file(folder, monkeypatch, capfd, case):
     reached = []
     if case.outcome == PROCESSED:
         monkeypatch.setattr("msroi.stages.prepare.run", lambda *_: reached.append("prepare"))
-    status = main.main(["prepare", "--experiment", "x"])
+    status = main.main(["stage", "prepare", "--experiment", "x"])
     err = capfd.readouterr().err
     if case.outcome == PROCESSED:
         assert (status, err, reached) == (0, "", ["prepare"])
@@ -54,7 +55,7 @@ def test_parameter_file(folder, monkeypatch, capfd, case):
 @pytest.mark.parametrize("case", LARGE, ids=[case.case for case in LARGE])
 def test_large_parameter_files_take_little_time_and_memory(folder, tmp_path, case):
     Path("config/x.yaml").write_text(case.make())
-    done = run(tmp_path / "peak", "prepare", "--experiment", "x")
+    done = run(tmp_path / "peak", "stage", "prepare", "--experiment", "x")
     assert done.status == 2
     assert done.seconds < MOST_SECONDS
     assert done.peak_bytes < MOST_BYTES
@@ -62,7 +63,7 @@ def test_large_parameter_files_take_little_time_and_memory(folder, tmp_path, cas
 
 @pytest.mark.parametrize("name", ["../config/x", "/etc/x", "a b", "x;touch evil", "x\n", "é", "."])
 def test_the_name_of_an_experiment_leads_nowhere(folder, capfd, name):
-    assert main.main(["prepare", "--experiment", name]) == 2
+    assert main.main(["stage", "prepare", "--experiment", name]) == 2
     assert capfd.readouterr().err == (
         f"msroi: {name!r} is no name of an experiment; name a file in config/ without its suffix, "
         "of letters, digits, _ and - only.\n"

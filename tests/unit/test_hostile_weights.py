@@ -45,6 +45,7 @@ def test_what_is_no_safetensors_file_is_refused(project, tmp_path, monkeypatch, 
     made = project()
     made.write_model()
     file, options = made.layout.model / "weights.safetensors", ["--experiment", "tiny"]
+    command = ["stage", "heatmap"] if used == "by the stage" else ["heatmap"]
     if used == "with the package's":
         carry(made, tmp_path / "carried", monkeypatch)
         file, options = tmp_path / "carried" / "weights.safetensors", []
@@ -52,7 +53,7 @@ def test_what_is_no_safetensors_file_is_refused(project, tmp_path, monkeypatch, 
         Path("photo.png").write_bytes(saved(solid(), "PNG"))
         options += ["photo.png", "--out", "out"]
     file.write_bytes(FILES[name])
-    assert main.main(["heatmap", *options]) == 2
+    assert main.main([*command, *options]) == 2
     err = capfd.readouterr().err
     if name == "a description that is no JSON":
         assert err == f"msroi: {file} is not from this version's stage train; run it again.\n"

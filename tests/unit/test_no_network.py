@@ -36,7 +36,7 @@ def attempts(monkeypatch):
 def tiny(tmp_path, monkeypatch):
     """A project with four small photographs in a local folder."""
     monkeypatch.chdir(tmp_path)
-    for name in ("workflow", "dvc.yaml"):
+    for name in ("workflow", "requirements", "dvc.yaml"):
         Path(name).symlink_to(ROOT / name)
     Path("data/local/photos").mkdir(parents=True)
     Path("data/published").symlink_to(ROOT / "data/published")
@@ -68,7 +68,7 @@ def tiny(tmp_path, monkeypatch):
 
 def run_stages(stages, capfd):
     for stage in stages:
-        status = main.main([stage, "--experiment", "tiny"])
+        status = main.main(["stage", stage, "--experiment", "tiny"])
         assert (stage, status) == (stage, 0), capfd.readouterr().err
 
 

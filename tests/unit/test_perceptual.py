@@ -375,7 +375,7 @@ def test_judges_do_not_change_the_images():
 
 def test_the_module_imports_no_package_of_a_judge():
     code = (
-        "import sys; import msroi.perceptual; "
+        "import sys; import msroi.measures.perceptual; "
         "print([m for m in ('jax', 'psnr_hvsm', 'ssimulacra2') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

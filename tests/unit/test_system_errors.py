@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from msroi.cli import main
+from msroi.cli import main, parser
 from msroi.cli.system_errors import REMEDIES, sentence
 from msroi.files import written_whole
 from msroi.photos import batch
@@ -80,6 +80,6 @@ def test_a_full_disk_names_the_folder_of_the_results(
 
 
 def test_a_stage_names_where_it_writes() -> None:
-    arguments = main.build_parser().parse_args(["anova", "--experiment", "demo"])
+    arguments = parser.build_parser().parse_args(["stage", "anova", "--experiment", "demo"])
     written = {str(folder) for folder in main.folders_written(arguments)}
     assert written == {"results/demo", "data/demo", ".msroi/demo"}

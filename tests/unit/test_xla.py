@@ -4,11 +4,12 @@ import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from modules import PACKAGE, closure
 
 from msroi import xla
+from msroi.workflow import code
 
 pytestmark = pytest.mark.numerics
 
@@ -61,9 +62,9 @@ def test_the_users_flags_are_kept():
     assert summed(1, other)[0] == f"{xla.ONE_ORDER} {other}"
 
 
-def imports(module: str) -> tuple[set[str], set[str]]:
+def imports(module: Path) -> tuple[set[str], set[str]]:
     """Return what a module imports as a whole, and the packages it imports names from."""
-    tree = list(ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))))
+    tree = list(ast.walk(ast.parse(module.read_text(encoding="utf-8"))))
     whole = {alias.name for node in tree if isinstance(node, ast.Import) for alias in node.names}
     parts = {node.module or "" for node in tree if isinstance(node, ast.ImportFrom)}
     return whole, {name.partition(".")[0] for name in whole | parts}
@@ -71,10 +72,13 @@ def imports(module: str) -> tuple[set[str], set[str]]:
 
 def test_whoever_uses_jax_has_it_from_here():
     users = set()
-    for module in {path.stem for path in PACKAGE.glob("*.py")} - {"xla"}:
-        whole, packages = imports(module)
+    for path in code.PACKAGE.rglob("*.py"):
+        module = ".".join(("msroi", *path.relative_to(code.PACKAGE).with_suffix("").parts))
+        whole, packages = imports(path)
+        if module == xla.__name__:
+            continue
         assert not {"jax", "jax.numpy"} & whole, f"{module}: from msroi.xla import jax, jnp"
         if {"jax", "flax", "optax", "orbax"} & packages:
             users.add(module)
-            assert "xla" in closure(module), module
-    assert {"vgg", "steps"} <= users
+            assert xla.__name__ in code.closure(module), module
+    assert {"msroi.network.vgg", "msroi.network.training_step"} <= users

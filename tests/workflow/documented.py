@@ -14,7 +14,7 @@ COMMAND = re.compile(rf"(?:[A-Z_]+=\S+ )*(?:{PROGRAMS})(?: |$)|\. \.venv")
 def commands(page: Path) -> set[str]:
     """Return the commands of a page, from blocks and from code in the text, without comments.
 
-    Code of two words or fewer, such as the name of a subcommand, is a mention.
+    What only mentions a command is left out.
     """
     text = page.read_text(encoding="utf-8")
     blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
@@ -22,9 +22,14 @@ def commands(page: Path) -> set[str]:
     outside = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     lines += [line for line in outside.splitlines() if line.startswith("    ")]
     told = re.findall(r"`([^`\n]+)`", outside)
-    lines += [one for one in told if len(one.split()) > 2 and not re.search("[<…]", one)]
+    lines += [one for one in told if not mention(one) and not re.search("[<…]", one)]
     found = {line.partition(" #")[0].strip() for line in lines}
     return {line for line in found if COMMAND.match(line)}
+
+
+def mention(code: str) -> bool:
+    """Tell whether code only names a command: by two words or fewer, or as `msroi stage train`."""
+    return len(code.removeprefix("msroi stage ").split()) <= 2
 
 
 def documented() -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 """Scripts that complete the program's commands, options and files in a shell."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 import shtab
@@ -11,7 +12,7 @@ from msroi.cli.parser import build_parser
 def script(shell: str) -> str:
     """Return the script for one of `parser.SHELLS`."""
     parser = build_parser()
-    for command in subcommands(parser).values():
+    for _, command in commands(parser):
         for action in command._actions:
             if action.type is Path:
                 folder = action.metavar == "DIR"
@@ -20,7 +21,10 @@ def script(shell: str) -> str:
     return shtab.complete(parser, shell)
 
 
-def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """Return a parser's commands by name."""
-    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    return dict(commands.choices)
+def commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Yield a parser and those of all its commands, nested ones too, by what one types."""
+    yield parser.prog, parser
+    for action in parser._actions:  # argparse has no public way to list them
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from commands(command)

@@ -39,7 +39,7 @@ def run_stage(arguments: argparse.Namespace) -> int:
     options = vars(arguments)
     if options.get("gather"):
         stage.gather(experiment, layout, chunks.parts(layout, arguments.gather))
-    elif options.get("chunk"):
+    elif options.get("chunk") is not None:
         if arguments.into is None:
             raise ParameterError("--chunk needs a folder for its files: add --into DIR.")
         chunk = chunks.chunk(arguments.chunk)

@@ -103,7 +103,7 @@ def build_parser() -> Parser:
         formatter_class=RAW,
         description="Content-aware JPEG compression, reproduced and audited.\n\n"
         f"For your own photos: {', '.join(EXAMPLES)}.\n"
-        "The others check published numbers and this project's own, and run its experiments.",
+        "The others check published numbers and this project's, and run its experiments.",
         epilog=f"Example: {EXAMPLES[COMPRESS]}",
     )
     parser.add_argument("--version", action="version", version=f"msroi {__version__}")

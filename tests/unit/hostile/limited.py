@@ -11,9 +11,9 @@ PROGRAM = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
-from msroi import cli
+from msroi.cli import main
 try:
-    status = cli.main(sys.argv[2:])
+    status = main.main(sys.argv[2:])
 finally:
     for line in open("/proc/self/status"):
         if line.startswith("VmHWM"):
