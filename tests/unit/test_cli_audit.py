@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Project
 
+from conftest import Project
 from msroi.cli import main
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment

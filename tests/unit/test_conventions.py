@@ -7,10 +7,10 @@ from functools import partial
 import numpy as np
 import pytest
 import skimage
-from conftest import ROOT, Project, changed
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from conftest import ROOT, Project, changed
 from msroi.encoders import jpeg, search
 from msroi.encoders.methods import encoder
 from msroi.experiment import params
