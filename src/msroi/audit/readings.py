@@ -6,6 +6,7 @@ together they are a *reading* of a printed number.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -110,10 +111,18 @@ def range_of(
     shifts = np.array([moved[image] - as_run[image] for image in moved if image in as_run])
     if len(shifts) < FEWEST:
         return None
-    t = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(shifts) - 1))
-    half = math.hypot((range_.high - range_.low) / 2, t * shifts.std(ddof=1) / len(shifts) ** 0.5)
+    half = math.hypot(
+        (range_.high - range_.low) / 2,
+        reach_of(len(shifts)) * shifts.std(ddof=1) / len(shifts) ** 0.5,
+    )
     mean = range_.mean + float(shifts.mean())
     return Range(mean, mean - half, mean + half, len(shifts))
+
+
+@cache
+def reach_of(n: int) -> float:
+    """Return how many standard errors the interval of a mean of `n` values reaches each way."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
 
 
 def readings(run: Run, measure: str) -> list[Reading]:
@@ -133,7 +142,6 @@ def expected(found: Values, sample: Sample) -> Range:
     """
     n = len(found)
     left = 1 / n + 1 / sample.images - 2 / max(sample.of, n)
-    t = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
     mean = float(found.mean())
-    reach = t * float(found.std(ddof=1)) * math.sqrt(max(left, 0.0))
+    reach = reach_of(n) * float(found.std(ddof=1)) * math.sqrt(max(left, 0.0))
     return Range(mean, mean - reach, mean + reach, n)
