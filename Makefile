@@ -6,6 +6,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/ready
 BENCH := .venv/ready-bench
+# a line a stage and a bar of jobs; what Snakemake says else is in .snakemake/log
+CALM := snakemake --logger msroi --
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: setup demo paper-cpu test test-slow report-test dag torture reproduce lint bench lock clean
@@ -24,12 +26,12 @@ $(SETUP): requirements/build.txt requirements/lock.txt pyproject.toml
 	touch $@
 
 demo: setup
-	@snakemake
+	@$(CALM)
 	@cat results/demo/report/summary.txt
 
 # the paper's experiment at full scale: MSROI_MIRROR=/path/to/files make paper-cpu
 paper-cpu: setup
-	snakemake $(addprefix results/paper-cpu/,report judges/summary.json rate_distortion/summary.json)
+	$(CALM) $(addprefix results/paper-cpu/,report judges/summary.json rate_distortion/summary.json)
 
 test: setup lint
 	pytest -m "not slow and not torture"
