@@ -42,7 +42,7 @@ def test_something_to_do_is_one_sentence(tools, said, command):
     tools(**said)
     with pytest.raises(MissingError) as caught:
         idle.require_nothing_to_do()
-    assert str(caught.value).endswith(f"`{command}` has something; run `make demo` first.")
+    assert str(caught.value).endswith(f"`{command}` has something; run `snakemake` first.")
 
 
 def test_help_answers_without_jax():

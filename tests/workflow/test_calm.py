@@ -53,3 +53,8 @@ def test_a_wrong_parameter_is_told(project: Project) -> None:
     said = project.run(*CALM, "--", INDEX, status=1)
     assert "compress.quality_low: 130 is greater than the maximum of 100" in said
     assert "Traceback" not in said
+
+
+def test_all_but_what_is_recorded_can_be_made(project: Project) -> None:
+    everything = project.planned()
+    assert project.planned("--", "unrecorded") == (everything - {"record"}) | {"unrecorded"}
