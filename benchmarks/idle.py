@@ -109,7 +109,7 @@ def require_nothing_to_do() -> None:
         if done.returncode or not any(nothing in said for nothing in NOTHING):
             raise MissingError(
                 f"The benchmark `idle` times the tools when there is nothing to do, but "
-                f"`{' '.join(command)}` has something; run `make demo` first."
+                f"`{' '.join(command)}` has something; run `snakemake` first."
             )
 
 

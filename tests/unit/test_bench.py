@@ -140,7 +140,7 @@ def test_idle_tools_are_timed_only_if_they_have_nothing_to_do(tmp_path, monkeypa
     idle.require_nothing_to_do()
     for name, said, status in (("snakemake", "11 jobs", 0), ("dvc", done["dvc"], 1)):
         tool(name, said, status)
-        with pytest.raises(MissingError, match=f"`{name} .*` has something; run `make demo` first"):
+        with pytest.raises(MissingError, match=f"`{name} .*` has something; run `snakemake` first"):
             idle.require_nothing_to_do()
         tool(name, done[name])
 

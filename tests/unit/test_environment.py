@@ -85,6 +85,34 @@ def test_an_unsupported_python_is_told_so_before_anything_is_done(tmp_path, targ
     assert not (tmp_path / ".venv").exists()
 
 
+WANTED = "    * Specify a conda environment or container for each rule.:\n      This way, ..."
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (f"Lints for rule a (line 1):\n{WANTED}\n\nLints for rule b (line 2):\n{WANTED}", 0),
+        (f"Lints for rule a (line 1):\n{WANTED}\n    * No log directive defined:\n      Why", 2),
+        ("WorkflowError: no such file", 2),
+        ("", 2),
+    ],
+)
+def test_snakemakes_linter_may_find_one_thing_alone(tmp_path, said, status):
+    shutil.copy2(ROOT / "Makefile", tmp_path)
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    shutil.copy2(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/ready").touch()
+    snakemake = tmp_path / ".venv/bin/snakemake"
+    snakemake.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{said}\nEND\nexit 1\n")
+    snakemake.chmod(0o755)
+    done = subprocess.run(
+        ["make", "workflow-lint"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status, done.stderr
+    assert (said in done.stdout) == (status != 0)
+
+
 def test_every_locked_package_has_hashes():
     locked = pinned(LOCK.read_text(encoding="utf-8"))
     assert len(locked) > 150

@@ -8,7 +8,7 @@ rule record:
         "logs/{experiment}/record.log",
     localrule: True
     shell:
-        "python -m msroi stage record --experiment {wildcards.experiment} 2>&1 | tee {log}"
+        "python -m msroi stage record --experiment {wildcards.experiment} > {log} 2>&1"
 
 
 # DVC removes a stage's outputs before it starts it, so a Snakemake beside it could miss what it has

@@ -26,7 +26,8 @@ from msroi.xla import FLAGS, jax
 # trainable part, the last repeated so that one compiled shape serves every batch
 Inputs = Callable[[int, NDArray[np.intp], int], Any]
 
-FEATURE_BATCH = 16
+# what the first layers give of more images does not fit into the caches of a CPU
+FEATURE_BATCH = 4
 
 
 def batches(count: int, size: int) -> Iterator[slice]:
