@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
-from project import Project, copy_of_project, make_smallest, rules_run
+from project import Project, copy_of_project, rules_run
+
+pytestmark = pytest.mark.workflow
 
 CALM = ("snakemake", "--logger", "msroi")
 INDEX = "data/tiny/prepare/index.csv"
@@ -14,9 +16,7 @@ PROFILE = "Using workflow specific profile profiles/default for setting default 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A project in which nothing has run."""
-    made = copy_of_project(tmp_path)
-    make_smallest(made)
-    return made
+    return copy_of_project(tmp_path)
 
 
 def said_lines(said: str) -> list[str]:
