@@ -18,6 +18,8 @@ from msroi.files import write_csv
 from msroi.stages import augment
 from msroi.stages.augment import draw_view, transform
 
+pytestmark = pytest.mark.numerics
+
 ROOT = Path(__file__).parents[2]
 PAPER = Augment(views=3, plain_view=False, rotation_deg=30, scale_pct=30, flips=True)
 CAT = skimage.data.chelsea()

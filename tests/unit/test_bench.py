@@ -21,6 +21,8 @@ from msroi.encoders.methods import METHODS
 from msroi.errors import MissingError
 from msroi.experiment import params
 
+pytestmark = pytest.mark.numerics
+
 ROOT = Path(__file__).parents[2]
 CAT = skimage.data.chelsea()[40:136, 100:228]
 MAP = centred_map(*CAT.shape[:2])

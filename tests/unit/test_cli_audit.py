@@ -104,6 +104,7 @@ def test_verify_fails_where_anything_differs(
     assert seen == ["one", "two", "two"]
 
 
+@pytest.mark.workflow
 def test_a_clone_knows_that_its_own_results_are_whole() -> None:
     """As whoever cloned the repository would ask; CI asks the same."""
     root = Path(__file__).parents[2]

@@ -286,6 +286,7 @@ def test_no_stage_takes_anything_from_the_package_itself():
                 assert path.is_dir() or path.with_suffix(".py").is_file(), (module, name)
 
 
+@pytest.mark.numerics
 @pytest.mark.usefixtures("in_project")
 def test_what_a_stage_really_imports_is_in_its_lock():
     done = subprocess.run(

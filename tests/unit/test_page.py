@@ -34,6 +34,7 @@ def of_one():
     return page.render(one_photograph())
 
 
+@pytest.mark.numerics
 def test_the_page_names_no_other_file(whole):
     for tag, attributes in Outline(whole).elements:
         for name in ("src", "href", "srcset", "action", "data"):

@@ -142,6 +142,7 @@ def rows_of(project, compute):
 # what is committed
 
 
+@pytest.mark.workflow
 def test_all_that_git_holds_is_intact_and_every_number_follows(project):
     checked = committed.verify(NAME)
     assert committed.failures(checked) == []

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from project import Project, copy_of_project, rules_run
 
+pytestmark = pytest.mark.workflow
+
 CALM = ("snakemake", "--logger", "msroi")
 INDEX = "data/tiny/prepare/index.csv"
 # by Snakemake itself, before any logger is at work

@@ -44,6 +44,7 @@ ELSEWHERE = {
     ". .venv/bin/activate": "not run: `make` puts .venv on the path of the tests",
     "make setup": NEWCOMER,
     "make demo": NEWCOMER,
+    "make check": "not run: runs some of the tests",
     "make test": "not run: this is what runs the tests",
     "make reproduce": REPRODUCE,
     'make reproduce REPRODUCE="mine --threads 1 --chunks 2"': REPRODUCE,

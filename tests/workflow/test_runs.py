@@ -86,9 +86,10 @@ def test_all_tables_and_figures_are_there(project: Project) -> None:
     for number, rows in {1: 3 * 2, 2: 3 * 1, 3: 3 * 2, 4: 3 * 2}.items():
         assert len(read(project, f"results/tiny/tables/table{number}.csv")) == rows
         assert (results / "tables" / f"table{number}.md").read_text().startswith("| ")
-    for number in range(1, 7):
+    # Figures 1 to 4 show a photograph and two passes, 5 and 6 the photographs of a set
+    for number, columns in {1: 3, 2: 3, 3: 3, 4: 3, 5: 2, 6: 1}.items():
         with Image.open(results / "figures" / f"figure{number}.png") as figure:
-            assert figure.width > 600
+            assert figure.width > 260 * columns
     summary = (results / "report/summary.txt").read_text(encoding="utf-8")
     assert re.search(r"^salient +roi-trellis +2 ", summary, re.MULTILINE)
 
@@ -128,21 +129,17 @@ def test_a_changed_alpha_reruns_anova_and_report_by_dvc(project: Project) -> Non
     assert_up_to_date(project)
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "expected"),
-    [
+def test_a_change_reruns_only_what_depends_on_it(project: Project) -> None:
+    changes = [
         ("levels: 5", "levels: 4", EVERYTHING - BEFORE_COMPRESS),
         ("epochs: 1", "epochs: 2", EVERYTHING - {"download", "prepare", "augment"}),
         ("rotation_deg: 30", "rotation_deg: 20", EVERYTHING - {"download", "prepare"}),
         ("images: 5", "images: 4", {"report", "record"}),
-    ],
-)
-def test_a_change_reruns_only_what_depends_on_it(
-    project: Project, old: str, new: str, expected: set[str]
-) -> None:
-    project.edit(CONFIG, old, new)
-    assert project.planned() == expected
-    project.edit(CONFIG, new, old)
+    ]
+    for old, new, expected in changes:
+        project.edit(CONFIG, old, new)
+        assert project.planned() == expected
+        project.edit(CONFIG, new, old)
     assert_up_to_date(project)
 
 
