@@ -149,6 +149,7 @@ def test_targets_of_make_are_there() -> None:
     assert told <= targets
 
 
+@pytest.mark.numerics
 def test_commands_for_own_photos(tmp_path: Path) -> None:
     photo = data.coffee()[:240, :320]
     (tmp_path / "holiday").mkdir()
@@ -173,6 +174,7 @@ def test_commands_for_own_photos(tmp_path: Path) -> None:
     assert {"holiday-small/a.jpg", "holiday-small/b.jpg"} <= made
 
 
+@pytest.mark.numerics
 def test_the_python_of_the_tutorial(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
