@@ -17,6 +17,8 @@ from msroi.files import write_csv
 from msroi.stages import anova
 from msroi.stages.metrics import COLUMNS
 
+pytestmark = pytest.mark.numerics
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -18,6 +18,8 @@ from msroi.files import read_csv, read_json
 from msroi.stages import audit
 from msroi.stages.audit import Entry
 
+pytestmark = pytest.mark.numerics
+
 ROOT = Path(__file__).parents[2]
 LAYOUT = Layout("paper-cpu")
 PAGE = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")

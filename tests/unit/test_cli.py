@@ -272,6 +272,7 @@ def model(project, folder, quick_compiler, monkeypatch):
     return folder
 
 
+@pytest.mark.numerics
 def test_own_photos_with_a_model(capsys, photo, model, monkeypatch):
     paths = [model / path for path in photo]
     status, out, err = run(capsys, "heatmap", *paths, "--out", "maps", "--json")

@@ -134,6 +134,7 @@ def test_an_annotation_and_its_import_change_no_lock(copied, before):
 # what makes stages due
 
 
+@pytest.mark.numerics
 def test_a_constant_makes_due_what_uses_its_module(copied, before):
     for module in ("errors", "encoders/huffman", "stages/anova", "cli/main"):
         path = copied / f"{module}.py"

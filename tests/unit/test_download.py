@@ -110,6 +110,7 @@ def test_a_mirror_folder(experiment: Experiment, monkeypatch: pytest.MonkeyPatch
 
 
 @needs_shared
+@pytest.mark.numerics
 def test_caltech_from_a_mirror(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MSROI_MIRROR", str(SHARED))
     layout = Layout("demo")

@@ -174,6 +174,7 @@ def with_stage(tmp_path: Path) -> Project:
     return copy
 
 
+@pytest.mark.workflow
 def test_a_stage_is_a_module_and_two_entries(with_stage: Project) -> None:
     msroi = ("python", "-m", "msroi", "stage")
     assert "hello becomes due: " in with_stage.run(*msroi, "locks")

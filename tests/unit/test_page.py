@@ -11,6 +11,8 @@ from made_page import HOSTILE, made_page, one_photograph
 from msroi.encoders.methods import METHODS
 from msroi.report import charts, page
 
+pytestmark = pytest.mark.numerics
+
 
 class Outline(HTMLParser):
     """What a page is made of: elements with their attributes, ids, scripts."""

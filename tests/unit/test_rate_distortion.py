@@ -27,6 +27,8 @@ from msroi.measures.curves import at_sizes, bd_rate_pct, efficient, overlap
 from msroi.measures.distortion import HEADLINE
 from msroi.stages import rate_distortion
 
+pytestmark = pytest.mark.numerics
+
 ROOT = Path(__file__).parents[2]
 PHOTOS = {name: getattr(skimage.data, name)() for name in ("astronaut", "coffee", "chelsea")}
 QUALITIES = (10, 30, 50, 70, 90)

@@ -25,6 +25,8 @@ from msroi.verify import committed, hashes, recompute, tables
 from msroi.verify.finding import CHAIN, DIFFERS, HASH, INTACT, MISSING, RECOMPUTED, Checked
 from msroi.workflow import dvc_hash, pipeline
 
+pytestmark = pytest.mark.numerics
+
 ROOT = Path(__file__).parents[2]
 NAME = "paper-cpu"
 RESULTS = Path("results") / NAME
