@@ -5,6 +5,7 @@ this project, is timed beside it.
 """
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.comparison import Bound, Comparison, side_by_side
 from msroi.errors import MissingError
+from msroi.workflow import pipeline
 
 SNAKEMAKE = ("snakemake",)
 DVC = ("dvc", "repro")
@@ -29,7 +31,6 @@ try:
 finally:
     assert "jax" not in sys.modules
 """
-NOTHING = ("Nothing to be done", "Data and pipelines are up to date.")
 AT_MOST: Bound = "at most"
 
 
@@ -93,6 +94,13 @@ def environment() -> dict[str, str]:
     return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
+def nothing_to_do(tool: str, said: str) -> bool:
+    """Tell from what a tool says of a dry run whether it has nothing to do but check the locks."""
+    if tool == "dvc":
+        return set(re.findall(r"Running stage '([^']+)'", said)) == {pipeline.LOCKS}
+    return "Nothing to be done" in said
+
+
 def require_nothing_to_do() -> None:
     """Make sure that what is timed is doing nothing.
 
@@ -105,8 +113,7 @@ def require_nothing_to_do() -> None:
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, env=environment()
         )
-        said = done.stdout + done.stderr
-        if done.returncode or not any(nothing in said for nothing in NOTHING):
+        if done.returncode or not nothing_to_do(command[0], done.stdout + done.stderr):
             raise MissingError(
                 f"The benchmark `idle` times the tools when there is nothing to do, but "
                 f"`{' '.join(command)}` has something; run `snakemake` first."

@@ -130,15 +130,20 @@ def test_results_that_differ_are_no_comparison():
 
 def test_idle_tools_are_timed_only_if_they_have_nothing_to_do(tmp_path, monkeypatch):
     def tool(name, said, status=0):
-        (tmp_path / name).write_text(f"#!/bin/sh\necho '{said}'\nexit {status}\n")
+        (tmp_path / name).write_text(f'#!/bin/sh\necho "{said}"\nexit {status}\n')
         (tmp_path / name).chmod(0o755)
 
     monkeypatch.setattr(idle, "environment", lambda: {"PATH": f"{tmp_path}:/bin:/usr/bin"})
-    done = dict(zip(("snakemake", "dvc"), idle.NOTHING, strict=True))
+    done = {"snakemake": "Nothing to be done", "dvc": "Running stage 'locks':"}
     for name, said in done.items():
         tool(name, said)
     idle.require_nothing_to_do()
-    for name, said, status in (("snakemake", "11 jobs", 0), ("dvc", done["dvc"], 1)):
+    something = done["dvc"] + " Running stage 'anova@demo':"
+    for name, said, status in (
+        ("snakemake", "11 jobs", 0),
+        ("dvc", done["dvc"], 1),
+        ("dvc", something, 0),
+    ):
         tool(name, said, status)
         with pytest.raises(MissingError, match=f"`{name} .*` has something; run `snakemake` first"):
             idle.require_nothing_to_do()
