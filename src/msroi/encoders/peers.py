@@ -7,13 +7,16 @@ import functools
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msroi.encoders import jpeg, libjpeg
-from msroi.encoders.methods import Encoder
 from msroi.images import Pixels, Saliency
+
+if TYPE_CHECKING:
+    from msroi.encoders.methods import Encoder
 
 
 class Jpeg:
@@ -126,6 +129,6 @@ class Jpegli:
         return lambda quality: encode(round(quality))
 
 
-PEERS: dict[str, Encoder] = {
+PEERS: dict[str, "Encoder"] = {
     encoder.name: encoder for encoder in (Jpeg(), JpegOptimised(), MozJpeg(), Jpegli())
 }
