@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+from msroi.cli.parser import CHUNKED
 from msroi.errors import UserError
 from msroi.files import digest
 from msroi.workflow import code, pipeline
@@ -73,7 +74,6 @@ scattergather:
 
 # where a chunk writes; `hash` stands for what decides its result: chunks that a stopped run has left
 # are used again only if they are still right, and a rule of chunks needs no params
-CHUNKED = ("heatmap", "compress", "metrics")
 CHUNK = {
     stage: f".msroi/{{experiment}}/{stage}/{{hash}}/{{scatteritem}}"
     for stage in CHUNKED

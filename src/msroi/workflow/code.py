@@ -9,7 +9,6 @@ docstrings, comments and annotations: prose is free to edit, and so is formattin
 """
 
 import ast
-import hashlib
 import re
 import sys
 from collections.abc import Iterable
@@ -56,11 +55,10 @@ def write_locks(stages: Iterable[str]) -> dict[str, list[str]]:
     stages = list(stages)
     changed = {}
     for stage in stages:
-        now, path = lock_text(stage), lock_path(stage)
-        before = path.read_text(encoding="utf-8") if path.is_file() else ""
+        before, now = texts(stage)
         if now != before:
             changed[stage] = changes(before, now)
-            write_text(path, now)
+            write_text(lock_path(stage), now)
     for path in CODE.glob("*.lock"):
         if path.stem not in stages:
             path.unlink()
@@ -76,14 +74,19 @@ def insist_on_current(stages: Iterable[str]) -> None:
         If one is not; the message says which and the first thing that has changed.
     """
     for stage in stages:
-        now, path = lock_text(stage), lock_path(stage)
-        before = path.read_text(encoding="utf-8") if path.is_file() else ""
+        before, now = texts(stage)
         if now != before:
             what = ", ".join(changes(before, now)[:3]) or "its header"
             raise StaleLockError(
-                f"{path} is not current, since the code has changed ({what}); write it with "
-                f"`{COMMAND}`, which makes stage {stage} due."
+                f"{lock_path(stage)} is not current, since the code has changed ({what}); write "
+                f"it with `{COMMAND}`, which makes stage {stage} due."
             )
+
+
+def texts(stage: str) -> tuple[str, str]:
+    """Return what a stage's lock holds, nothing if it is not there, and what it has to hold."""
+    path = lock_path(stage)
+    return path.read_text(encoding="utf-8") if path.is_file() else "", lock_text(stage)
 
 
 def changes(before: str, now: str) -> list[str]:
@@ -237,7 +240,7 @@ def calls_import_module(node: ast.AST) -> bool:
 @cache
 def module_hash(module: str) -> str:
     """Return a hash of what a module does, 16 hexadecimal digits."""
-    return hashlib.sha256(as_text(tree_of(module)).encode()).hexdigest()[:16]
+    return digest(as_text(tree_of(module)))
 
 
 def as_text(node: Any) -> str:
