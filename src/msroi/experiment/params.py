@@ -124,12 +124,22 @@ class Heatmap:
 class Trellis:
     """The project's own methods, `trellis` and `roi-trellis` (docs/encoder.md)."""
 
+    lagrangian: float
+    masking: float
+    masking_variance: float
+    saliency_share: float
+    chroma: str
+
+
+@dataclass(frozen=True)
+class TrellisPsnr:
+    """The method `trellis-psnr`, which minimises the squared error (docs/encoder.md)."""
+
     flatness_luma: float
     flatness_chroma: float
     chroma_step: float
     lagrangian: float
     masking: float
-    saliency_share: float
     chroma: str
 
 
@@ -144,6 +154,7 @@ class Compress:
     quality_low: int
     quality_high: int
     trellis: Trellis
+    trellis_psnr: TrellisPsnr
 
 
 @dataclass(frozen=True)
