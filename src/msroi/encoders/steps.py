@@ -31,27 +31,23 @@ class Shape(NamedTuple):
         At the lowest frequencies, a bell around r = 1/8.
     dc
         At frequency 0.
-    diagonal
-        Per unit of r on the diagonal, where the eye sees less; 0 along the axes.
     """
 
     linear: float
     square: float
     dc: float
-    diagonal: float
     first: float
 
 
-COARSE_SCALE, COARSE = 0.9, Shape(1.16, 0.42, -0.34, 0.058, -0.133)
-FINE_SCALE, FINE = 0.25, Shape(1.39, 0.056, -0.35, 0.071, -0.164)
-CHROMA = Shape(0.09, 1.90, -0.40, 0.0, 0.0)
-# of Cb and Cr, over luma's; reds are seen best
-CB_STEP, CR_STEP = 1.37 * 0.95, 1.37 * 0.80
+COARSE_SCALE, COARSE = 0.9, Shape(1.16, 0.42, -0.34, -0.133)
+FINE_SCALE, FINE = 0.25, Shape(1.39, 0.056, -0.35, -0.164)
+CHROMA = Shape(0.09, 1.90, -0.40, 0.0)
+CHROMA_STEP = 1.2  # over luma's
 FIRST_AT, FIRST_WIDTH = 1 / 8, 0.1
+COARSE_CHROMA_POWER = 0.5  # above scale 1 chroma's steps grow as this power of the scale
 
 _V, _U = np.divmod(ZIGZAG, 8)
 _RADIUS = np.hypot(_U, _V) / 8
-_DIAGONAL = 2 * np.minimum(_U, _V) / np.maximum(np.maximum(_U, _V), 1) * _RADIUS
 _FIRST = np.where(_RADIUS > 0, np.exp(-(((_RADIUS - FIRST_AT) / FIRST_WIDTH) ** 2)), 0.0)
 _DC = (_RADIUS == 0).astype(float)
 
@@ -68,7 +64,6 @@ def shaped(shape: Shape) -> NDArray[np.float64]:
             shape.linear * _RADIUS
             + shape.square * _RADIUS**2
             + shape.dc * _DC
-            + shape.diagonal * _DIAGONAL
             + shape.first * _FIRST
         )
     )
@@ -81,13 +76,10 @@ def luma_shape(scale: float) -> Shape:
     return Shape(*((1 - share) * a + share * b for a, b in zip(COARSE, FINE, strict=True)))
 
 
-def steps_of(quality: float) -> tuple[Steps, Steps, Steps]:
-    """Return the real-valued steps of Y, Cb and Cr, each `(64,)` in zigzag order."""
+def steps_of(quality: float) -> tuple[Steps, Steps]:
+    """Return the real-valued steps of luma and of chroma, each `(64,)` in zigzag order."""
     scale = scale_of(quality)
     luma = UNIT_STEP * scale * shaped(luma_shape(scale))
-    chroma = UNIT_STEP * scale * min(1.0, scale**-0.5) * shaped(CHROMA)
-    return (
-        luma.astype(np.float32),
-        (CB_STEP * chroma).astype(np.float32),
-        (CR_STEP * chroma).astype(np.float32),
-    )
+    spared = min(1.0, scale ** (COARSE_CHROMA_POWER - 1))
+    chroma = UNIT_STEP * scale * CHROMA_STEP * spared * shaped(CHROMA)
+    return luma.astype(np.float32), chroma.astype(np.float32)

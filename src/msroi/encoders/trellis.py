@@ -24,6 +24,7 @@ ZIGZAG = np.array(
 NEVER = 1e30  # a cost that no path has
 ROUNDS = 2  # a third is worth less than 0.01 dB
 PER_OCTAVE = 8  # shapes between one power of two and the next
+SAMPLE = 2048  # blocks from which the costs of symbols are estimated
 BAND = 8192  # blocks that are worked on at once: some 40 MB
 NOTHING = np.zeros((huffman.RUNS, huffman.SIZES), np.int64)
 
@@ -76,12 +77,19 @@ def quantise(parts: Sequence[Part], bit_price: float) -> list[NDArray[np.int16]]
     -------
     The levels of each part, `(64, B) int16`. DC is rounded to the nearest level.
     """
+    sample = [_sampled(part) for part in parts]
     bits = starting_bits()
-    for last in (False,) * (ROUNDS - 1) + (True,):
-        levels = [_cheapest(part, bit_price * bits) for part in parts]
-        if not last:
-            bits = huffman.ac_bits(sum((huffman.ac_counts(of) for of in levels), NOTHING))
-    return levels
+    for _ in range(ROUNDS - 1):
+        counts = [huffman.ac_counts(_cheapest(part, bit_price * bits)) for part in sample]
+        bits = huffman.ac_bits(sum(counts, NOTHING))
+    return [_cheapest(part, bit_price * bits) for part in parts]
+
+
+def _sampled(part: Part) -> Part:
+    """Return every n-th block of a part, at least `SAMPLE` of them: enough for symbols' costs."""
+    every = max(1, part.block_weights.size // SAMPLE)
+    coefficients = np.ascontiguousarray(part.coefficients[:, ::every])
+    return part._replace(coefficients=coefficients, block_weights=part.block_weights[::every])
 
 
 def _cheapest(part: Part, rates: NDArray[np.float32]) -> NDArray[np.int16]:

@@ -19,6 +19,7 @@ from msroi.images import Pixels, Saliency
 # that are alike would change at once, and with them the file's size
 ROUNDING_SPREAD = 0.5
 ROUNDING = 0.5 + ROUNDING_SPREAD * ((np.arange(64) * 45 % 64 + 0.5) / 64 - 0.5)
+KINDS = (0, 1, 1)  # of Y, Cb and Cr: luma or chroma
 
 
 class TrellisJpeg:
@@ -51,17 +52,19 @@ class TrellisJpeg:
         def encode(quality: float) -> bytes:
             steps = steps_of(quality)
             tables = [whole(of) for of in steps]
+            # an error counts in units of its step, before this was cut to a whole number
             parts = [
-                # an error counts in units of its step, before this was cut to a whole number
-                Part(of, table.astype(np.float32), step**-2, weight)
-                for of, table, step, weight in zip(blocks, tables, steps, weights, strict=False)
+                Part(of, tables[kind].astype(np.float32), steps[kind] ** -2, weights[kind])
+                for of, kind in zip(blocks, KINDS, strict=False)
             ]
             # both chroma planes share a Huffman table
             levels = trellis.quantise(parts[:1], price)
-            if len(parts) > 1:
-                levels += trellis.quantise(parts[1:], price)
-            made = map(Component, levels, shapes, tables)
-            return progressive.written(list(made), size, factor)
+            levels += trellis.quantise(parts[1:], price) if len(parts) > 1 else []
+            made = [
+                Component(of, shape, tables[kind])
+                for of, shape, kind in zip(levels, shapes, KINDS, strict=False)
+            ]
+            return progressive.written(made, size, factor)
 
         return encode
 

@@ -11,9 +11,6 @@ from msroi.images import BLOCK_PX, Saliency
 Weights = NDArray[np.float32]
 
 NEIGHBOURHOOD_PX = 3.0  # the standard deviation of the Gaussian within which contrast masks
-# chroma's weights against luma's: a little more even, and blue seen less
-CHROMA_POWER = 0.9
-CB_WEIGHT = 0.9
 
 
 def block_weights(
@@ -22,8 +19,8 @@ def block_weights(
     factor: int,
     params: Trellis,
     saliency_share: float,
-) -> tuple[Weights, Weights, Weights]:
-    """Return what errors of Y, Cb and Cr count, block by block: `(B,)` each.
+) -> tuple[Weights, Weights]:
+    """Return what errors of luma and of chroma count, block by block: `(B,)` each.
 
     Parameters
     ----------
@@ -40,11 +37,11 @@ def block_weights(
     """
     masks = masking(luma, params)
     of_luma = block_means(masks, BLOCK_PX)
-    of_chroma = block_means(masks, BLOCK_PX * factor) ** np.float32(CHROMA_POWER)
+    of_chroma = block_means(masks, BLOCK_PX * factor)
     if saliency is not None and saliency_share > 0 and saliency.max() > 0:
         of_luma = of_luma * of_map(saliency, BLOCK_PX, saliency_share)
         of_chroma = of_chroma * of_map(saliency, BLOCK_PX * factor, saliency_share)
-    return of_luma, np.float32(CB_WEIGHT) * of_chroma, of_chroma
+    return of_luma, of_chroma
 
 
 def masking(luma: NDArray[np.float32], params: Trellis) -> Weights:
