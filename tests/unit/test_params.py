@@ -183,6 +183,7 @@ def test_a_disagreement_is_shown_with_its_cure():
     assert text.splitlines() == [
         "anova.alpha: params.py says integer, the schema says number",
         "anova.beta: params.py says number, the schema says nothing",
+        "anova.match_qualities: params.py says nothing, the schema says array",
         "anova.metrics: params.py says nothing, the schema says array",
         "Mend workflow/schemas/experiment.schema.yaml or class Anova.",
     ]
