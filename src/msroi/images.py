@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from msroi import system_errors
 from msroi.errors import ImageError
 from msroi.files import written_whole
 
@@ -39,6 +40,7 @@ SCAN = b"\xff\xda"
 
 STRIP_PIXELS = 2**20
 
+NO_MEMORY = "needs more memory than there is; scale it down, or let fewer photos share it (--jobs)"
 SAVE = "save it anew as JPEG or PNG"
 TOO_LARGE = "has more than {:,} pixels, the most that are read; scale it down"
 
@@ -82,22 +84,34 @@ def open_image(path: Path) -> Image.Image:
                 for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
                     image.getexif().get_ifd(part)  # reads it now, while the file is open
             return image
-    except FileNotFoundError:
-        problem = "is not there; check its name"
-    except IsADirectoryError:
-        problem = "is a folder, not an image file; name an image in it"
-    except ImageError as error:
-        problem = str(error)
-    except Image.DecompressionBombError:  # Pillow's own limit, of three times as many pixels
-        problem = TOO_LARGE.format(MAX_PIXELS)
-    except UnidentifiedImageError:
-        problem = f"can't be read as an image: its format is not known, or it is damaged; {SAVE}"
     # Pillow's decoders raise anything from OSError to SyntaxError and struct.error on a
     # damaged file; all of them mean the same to the user
     except Exception as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        problem = f"can't be read as an image: {' '.join(reason.split()).rstrip('.')}; {SAVE}"
+        problem = _problem(error)
     raise ImageError(f"{path} {problem}.")
+
+
+def _problem(error: Exception) -> str:
+    """Say what is wrong with a file that could not be opened, and what to do."""
+    reason = " ".join((str(error) or type(error).__name__).split()).rstrip(".")
+    if isinstance(error, ImageError):
+        return reason
+    kinds: dict[type[Exception] | tuple[type[Exception], ...], str] = {
+        (FileNotFoundError, NotADirectoryError): "is not there; check its name",
+        IsADirectoryError: "is a folder, not an image file; name an image in it",
+        MemoryError: NO_MEMORY,
+        # Pillow's own limit, of three times as many pixels
+        Image.DecompressionBombError: TOO_LARGE.format(MAX_PIXELS),
+        UnidentifiedImageError: "can't be read as an image: its format is not known, or it is "
+        f"damaged; {SAVE}",
+    }
+    for kind, problem in kinds.items():
+        if isinstance(error, kind):
+            return problem
+    refused = system_errors.unreadable(error) if isinstance(error, OSError) else None
+    if refused is not None:
+        return f"can't be read: {refused}"
+    return f"can't be read as an image: {reason}; {SAVE}"
 
 
 def _insist_on_reasonable(image: Image.Image, file: BinaryIO) -> None:
@@ -175,9 +189,14 @@ def write_image(path: Path, pixels: Pixels, *, quick: bool = False) -> None:
 
     With `quick` a PNG takes a fifth of the time and is a tenth larger.
     """
-    options = {"compress_level": 1} if quick else {}
     with written_whole(path) as partial:
-        Image.fromarray(pixels).save(partial, None, **options)
+        save_image(partial, pixels, quick=quick)
+
+
+def save_image(path: Path, pixels: Pixels, *, quick: bool = False) -> None:
+    """Write as `write_image` does, straight to a path."""
+    options = {"compress_level": 1} if quick else {}
+    Image.fromarray(pixels).save(path, None, **options)
 
 
 def read_grey(path: Path) -> NDArray[np.float32]:

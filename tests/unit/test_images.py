@@ -1,3 +1,4 @@
+import errno
 import stat
 import struct
 import threading
@@ -264,14 +265,42 @@ def test_an_absurdly_large_header(tmp_path, side):
 def test_a_loop_of_links(tmp_path):
     path = tmp_path / "x.png"
     path.symlink_to(path)
-    sentence = "FILE can't be read as an image: Too many levels of symbolic links; "
-    assert refusal(path) == f"{sentence}{images.SAVE}."
+    sentence = "FILE can't be read: it is a link that leads back to itself; name the file itself."
+    assert refusal(path) == sentence
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied"),
+            "FILE can't be read: permission denied; get the right to read it.",
+        ),
+        (
+            OSError(errno.EIO, "Input/output error"),
+            "FILE can't be read: Input/output error; check the disk that it is on.",
+        ),
+        (
+            MemoryError(),
+            "FILE needs more memory than there is; scale it down, or let fewer photos share it "
+            "(--jobs).",
+        ),
+    ],
+)
+def test_what_is_no_fault_of_the_image(tmp_path, monkeypatch, error, sentence):
+    """The remedy is not to save it anew."""
+
+    def refused(*_, **__):
+        raise error
+
+    Image.fromarray(NOISE).save(tmp_path / "x.png")
+    monkeypatch.setattr(Image, "open", refused)
+    assert refusal(tmp_path / "x.png") == sentence
 
 
 def test_a_file_as_a_folder(tmp_path):
     (tmp_path / "x").write_text("hello")
-    sentence = "FILE can't be read as an image: Not a directory; "
-    assert refusal(tmp_path / "x" / "y.png") == f"{sentence}{images.SAVE}."
+    assert refusal(tmp_path / "x" / "y.png") == "FILE is not there; check its name."
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "gif", "webp"])

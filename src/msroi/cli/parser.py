@@ -240,7 +240,16 @@ def add_results_options(to: "argparse._ActionsContainer", what: str, suffix: str
         type=Path,
         help=f"write DIR/photo.{suffix} (default: photo.msroi.{suffix} beside the photo)",
     )
-    to.add_argument("--force", action="store_true", help=f"overwrite {what} that are there")
+    to.add_argument(
+        "--keep-folders",
+        action="store_true",
+        help=f"with --out: write DIR/sub/photo.{suffix} for sub/photo",
+    )
+    to.add_argument(
+        "--force",
+        action="store_true",
+        help=f"overwrite {what} that are there; a photo never",
+    )
 
 
 def add_json_option(command: Parser) -> None:

@@ -117,7 +117,7 @@ def compress(
 def _of_file(path: Path) -> Photo:
     opened = photo.opened(path)
     for what in opened.left_out:
-        message = f"{path}: left out {what}, more than a JPEG can hold."
+        message = f"{path}: left out {what}."
         warnings.warn(message, stacklevel=3)  # the caller of `compress`
     return opened
 

@@ -28,6 +28,8 @@ ICC_HEADER_BYTES = 128
 ICC_SPACE = slice(16, 20)  # where a profile names the colour space of its pixels
 RGB_MODES = ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA")
 
+TOO_MUCH = "more than a JPEG can hold"
+
 # tags that say how the source stored its pixels, which is no longer so, and those by which
 # TIFF holds other metadata: XMP, IPTC, Photoshop's, the colour profile
 STORAGE_TAGS = {254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317}
@@ -111,10 +113,10 @@ def fitting(metadata: Metadata) -> tuple[Metadata, list[str]]:
     """
     left_out = []
     if len(metadata.exif) > SEGMENT_BYTES:
-        left_out.append(f"EXIF of {len(metadata.exif)} bytes")
+        left_out.append(f"EXIF of {len(metadata.exif)} bytes, {TOO_MUCH}")
         metadata = replace(metadata, exif=b"")
     if len(metadata.icc_profile) > ICC_MOST_BYTES:
-        left_out.append(f"colour profile of {len(metadata.icc_profile)} bytes")
+        left_out.append(f"colour profile of {len(metadata.icc_profile)} bytes, {TOO_MUCH}")
         metadata = replace(metadata, icc_profile=b"")
     return metadata, left_out
 

@@ -12,6 +12,7 @@ UNKNOWN = f"FILE can't be read as an image: its format is not known, or it is da
 DAMAGED = f"FILE can't be read as an image: …; {SAVE}."
 TOO_LARGE = "FILE has more than 56,000,000 pixels, the most that are read; scale it down."
 BOMB = "FILE has … pixels in … bytes, as no photo of that size has; scale it down."
+LOOP = "FILE can't be read: it is a link that leads back to itself; name the file itself."
 NO_PLAIN = "FILE is no plain file; name an image file."
 ABSENT = "FILE is not there; check its name."
 SMALL = "FILE: The image has … pixels; SSIM and MS-SSIM need at least 11 a side."
