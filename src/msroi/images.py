@@ -5,16 +5,18 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from msroi import system_errors
 from msroi.errors import ImageError
 from msroi.files import written_whole
+from msroi.formats import exif, jpeg_parts
 
 Pixels = NDArray[np.uint8]
 Saliency = NDArray[np.float32]  # a map `(H, W)` in [0, 1]
@@ -24,6 +26,9 @@ BLOCK_PX = 8  # the side of JPEG's blocks
 # The formats that are decoded, by Pillow's names: those of photographs. Each decoder more is
 # one more way in; that of EPS would even start Ghostscript.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+
+GREY_MODES = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+JPEG_FORMATS = ("JPEG", "MPO")  # MPO: several JPEGs in one file
 
 # With these a photo is read in less than 1 GB of memory, whatever is in the file: decoders
 # need up to 12 bytes a pixel, that of WebP up to 20, and some hold the whole file.
@@ -36,9 +41,12 @@ FREE_PIXELS = 2**24
 MAX_PIXELS_A_BYTE = 100
 # Each scan of a progressive JPEG goes over all of its pixels; encoders write some ten.
 MAX_SCANS = 100
-SCAN = b"\xff\xda"
 
 STRIP_PIXELS = 2**20
+
+FURTHER_FRAMES = "all frames but the first"
+MOVED_NOTE = "the maker's note, whose offsets count from the start of the TIFF file"
+UNREAD_TAGS = "EXIF, which is not in a classic TIFF file"
 
 NO_MEMORY = "needs more memory than there is; scale it down, or let fewer photos share it (--jobs)"
 SAVE = "save it anew as JPEG or PNG"
@@ -62,33 +70,159 @@ def suffixes() -> frozenset[str]:
     )
 
 
+@dataclass(frozen=True)
+class Source:
+    """An image file that was opened and decoded.
+
+    Attributes
+    ----------
+    image
+        Its pixels, upright unless they were to stay as they are stored.
+    orientation
+        What its EXIF asks for, 1 to 8.
+    exif
+        Its EXIF block as it is, without a heading; empty if there is none. A TIFF file, which is
+        such a block as a whole, gets one of its own.
+    parts
+        The structure of a JPEG.
+    trailer
+        What lies behind a JPEG's end.
+    left_out
+        What was not read, and why, in words.
+    """
+
+    image: Image.Image
+    orientation: int = 1
+    exif: bytes = b""
+    parts: jpeg_parts.Parts | None = None
+    trailer: bytes = b""
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def has_further_pictures(self) -> bool:
+        """Whether pictures lie behind a JPEG's first, such as a gain map."""
+        return self.parts is not None and jpeg_parts.further_pictures(
+            self.trailer, self.parts.segments
+        )
+
+
 def open_image(path: Path) -> Image.Image:
     """Open and fully decode an image file, turned as its EXIF orientation says.
+
+    That of XMP is ignored, as browsers and libvips do.
 
     Raises
     ------
     ImageError
         If the file can't be read as an image: empty, truncated, not of `FORMATS`, no plain
-        file, or larger than the limits above.
+        file, or larger than the limits above; or if what its samples mean is not known.
+    """
+    return open_source(path).image
+
+
+def open_source(path: Path, *, stored_with_pictures: bool = False) -> Source:
+    """Open an image file as `open_image` does, with what lies beside its pixels.
+
+    With `stored_with_pictures`, pixels are not turned if further pictures lie behind them,
+    which would have to be turned along; raises `ImageError`.
     """
     try:
         # before it is opened: opening a named pipe waits for a writer
         if not (path.is_file() or path.is_dir()) and path.exists():
             raise ImageError("is no plain file; name an image file")
         with quiet(), path.open("rb") as file:
-            image = Image.open(file, formats=FORMATS)
-            _insist_on_reasonable(image, file)
-            image.load()
-            with suppress(Exception):  # damaged EXIF is no obstacle
-                ImageOps.exif_transpose(image, in_place=True)
-                for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-                    image.getexif().get_ifd(part)  # reads it now, while the file is open
-            return image
+            return _decoded(file, stored_with_pictures)
     # Pillow's decoders raise anything from OSError to SyntaxError and struct.error on a
     # damaged file; all of them mean the same to the user
     except Exception as error:
         problem = _problem(error)
     raise ImageError(f"{path} {problem}.")
+
+
+def _decoded(file: BinaryIO, stored_with_pictures: bool) -> Source:
+    image = Image.open(file, formats=FORMATS)
+    _insist_on_reasonable(image, file)
+    source = Source(image, left_out=_frames_left_out(image))
+    if image.format in JPEG_FORMATS:
+        source = _jpeg_source(image, file)
+    if image.format == "TIFF":
+        return _tiff_source(source, file)
+    image.load()
+    if source.parts is None:
+        source = replace(source, exif=_exif_block(image))
+    source = replace(source, orientation=exif.orientation(source.exif))
+    if source.orientation != 1 and not (stored_with_pictures and source.has_further_pictures):
+        with suppress(Exception):  # Pillow can fail to write what it has read
+            ImageOps.exif_transpose(image, in_place=True)
+    return source
+
+
+def _frames_left_out(image: Image.Image) -> tuple[str, ...]:
+    """Say whether an animation, or a TIFF, has more frames; of a JPEG they lie behind its end."""
+    with suppress(Exception):  # of a damaged file
+        if getattr(image, "is_animated", False) and image.format not in JPEG_FORMATS:
+            return (FURTHER_FRAMES,)
+    return ()
+
+
+def _tiff_source(source: Source, file: BinaryIO) -> Source:
+    def read(at: int, size: int) -> bytes:
+        file.seek(at)
+        return file.read(size)
+
+    image, left_out = source.image, source.left_out
+    try:
+        block, noted = exif.of_tiff(read)
+        left_out += (MOVED_NOTE,) if noted else ()
+    except ValueError:
+        block, left_out = b"", (*left_out, UNREAD_TAGS)
+    found = image.tag_v2.get(exif.ORIENTATION)  # type: ignore[attr-defined]
+    # Pillow turns a TIFF when it loads it, without EXIF's orientation by that of XMP
+    xmp = image.info.pop("xmp", None)
+    image.load()
+    if xmp is not None:
+        image.info["xmp"] = xmp
+    orientation = found if found in range(1, 9) else 1
+    return replace(source, exif=block, orientation=orientation, left_out=left_out)
+
+
+def _jpeg_source(image: Image.Image, file: BinaryIO) -> Source:
+    data = _whole(file)
+    parts = jpeg_parts.parse(data)
+    if parts.scans > MAX_SCANS:
+        raise ImageError(
+            f"is a JPEG of {parts.scans} scans, and {MAX_SCANS} are read at most; {SAVE}"
+        )
+    block = b"".join(
+        segment.content.removeprefix(exif.HEADING)
+        for segment in parts.segments
+        if segment.marker == jpeg_parts.APP1 and segment.content.startswith(exif.HEADING)
+    )
+    return Source(image, exif=block, parts=parts, trailer=data[parts.end :])
+
+
+def _exif_block(image: Image.Image) -> bytes:
+    """Return the EXIF block of a PNG, WebP or AVIF, without a heading."""
+    block = image.info.get("exif", b"")
+    if not block:  # as ImageMagick writes it into PNG
+        block = raw_profile(image.info.get("Raw profile type exif", ""))
+    return block.removeprefix(exif.HEADING) if isinstance(block, bytes) else b""
+
+
+def raw_profile(text: object) -> bytes:
+    """Return what ImageMagick wrote as text: a name, a length, and hexadecimal digits."""
+    try:
+        return bytes.fromhex("".join(str(text).split("\n")[3:]))
+    except ValueError:
+        return b""
+
+
+def _whole(file: BinaryIO) -> bytes:
+    place = file.tell()
+    file.seek(0)
+    data = file.read()
+    file.seek(place)
+    return data
 
 
 def _problem(error: Exception) -> str:
@@ -127,15 +261,11 @@ def _insist_on_reasonable(image: Image.Image, file: BinaryIO) -> None:
         raise ImageError(
             f"has {pixels:,} pixels in {size:,} bytes, as no photo of that size has; scale it down"
         )
-    if image.format in ("JPEG", "MPO"):  # MPO: several JPEGs in one file
-        place = file.tell()
-        file.seek(0)
-        scans = file.read().count(SCAN)
-        file.seek(place)
-        if scans > MAX_SCANS:
-            raise ImageError(
-                f"is a JPEG of {scans} scans, and {MAX_SCANS} are read at most; {SAVE}"
-            )
+
+
+def is_grey(image: Image.Image) -> bool:
+    """Tell whether an image has no colours by its kind, whatever its levels are."""
+    return image.mode in GREY_MODES
 
 
 def to_rgb(image: Image.Image) -> Pixels:

@@ -62,9 +62,14 @@ def everything(folder: Path) -> dict[str, tuple[int, int]]:
 def wrong(photo: Photo, command: str, path: Path, status: int, err: str) -> str:
     """Say how an outcome is not the documented one; nothing if it is."""
     sentence = err.removeprefix("msroi: ").removesuffix("\n")
-    expected = photo.expected(command)
-    if status == 0 and not err and expected in (PROCESSED, EITHER):
-        return ""
+    expected, lines = photo.expected(command), err.splitlines()
+    left_out = photo.left_out or ("…" if expected == EITHER else "")
+    said = [fits(f"msroi: FILE: left out {left_out}.", line, path) for line in lines]
+    told = command == "compress" and left_out
+    processed = status == 0 and expected in (PROCESSED, EITHER)
+    if processed and all(said) and (told or not lines):
+        silent = command == "compress" and photo.left_out and not lines
+        return f"{photo.case}: {photo.left_out} left out silently" if silent else ""
     refused = "…." if expected == EITHER else expected
     if status == 2 and "\n" not in sentence and fits(refused, sentence, path):
         return ""

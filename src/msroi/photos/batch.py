@@ -198,7 +198,7 @@ def compress_all(
 
     def compress_one(image: Path) -> dict[str, Any]:
         photo = opened(image)
-        saliency = None if model is None else model.saliency(photo.pixels)
+        saliency = None if model is None else photo.as_stored(model.saliency(photo.upright()))
         data, found = compressed(photo, made_by.prepare(photo.pixels, saliency), goal)
         original_bytes = image.stat().st_size
         output: Path | None = results.names[image][0]

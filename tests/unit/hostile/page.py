@@ -26,6 +26,8 @@ def of_photo(photo: Photo) -> str:
         for command in COMMANDS
         if photo.expected(command) != photo.outcome
     ]
+    if photo.left_out:
+        others.append(f"compress: “FILE: left out {photo.left_out}.”")
     return "; ".join([outcome(photo.outcome), *others])
 
 

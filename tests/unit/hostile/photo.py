@@ -24,6 +24,8 @@ LONG_STORED = (
 NO_SUFFIX = "FILE has no suffix of an image format, such as .jpg or .png."
 WIDE = "FILE has 65501x1 pixels; a JPEG has at most 65500 a side."
 
+FRAMES = "all frames but the first"
+
 WHITE, RED, BLACK = (255, 255, 255), (255, 0, 0), (0, 0, 0)
 Put = Callable[[Path], object]
 
@@ -48,6 +50,7 @@ class Photo:
     metrics: str = ""
     prepare: str = ""
     dangerous: bool = False
+    left_out: str = ""
 
     def expected(self, command: str) -> str:
         """Return the outcome of one command."""

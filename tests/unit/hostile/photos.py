@@ -37,6 +37,7 @@ from hostile.photo import (
     BOMB,
     CONTROL,
     DAMAGED,
+    FRAMES,
     LONG_NAME,
     LONG_STORED,
     LOOP,
@@ -207,7 +208,15 @@ def colours() -> list[Photo]:
         ("MPO of several pictures", "pictures.jpg", partial(frames, "MPO"), ORANGE),
         ("PNG named .jpg", "png.jpg", partial(saved, solid(), "PNG"), ORANGE),
     ]
-    return [Photo(case, f, holds(make), colour=show or ()) for case, f, make, show in rows]
+    return [
+        Photo(case, f, holds(make), colour=show or (), left_out=FRAMES if make_frames(f) else "")
+        for case, f, make, show in rows
+    ]
+
+
+def make_frames(file: str) -> bool:
+    """Tell the files of several frames that no JPEG holds."""
+    return file.startswith(("anim", "pages"))
 
 
 def sizes() -> list[Photo]:
@@ -248,9 +257,19 @@ def metadata() -> list[Photo]:
     ]
     return [
         *turned,
-        Photo("EXIF of rubbish", "exif.jpg", jpeg(exif=exif(b"rubbish" * 9))),
+        Photo(
+            "EXIF of rubbish",
+            "exif.jpg",
+            jpeg(exif=exif(b"rubbish" * 9)),
+            left_out="EXIF, which is damaged",
+        ),
         Photo("EXIF that leads back to itself", "loop.jpg", jpeg(exif=exif(loop))),
-        Photo("broken ICC profile", "icc.jpg", jpeg(icc_profile=b"broken" * 40)),
+        Photo(
+            "broken ICC profile",
+            "icc.jpg",
+            jpeg(icc_profile=b"broken" * 40),
+            left_out="the colour profile, which is none of these pixels",
+        ),
         Photo("ICC profile of zeros that claims RGB", "icc0.jpg", jpeg(icc_profile=claims)),
         Photo("ICC profile of 3 MB", "icc3.jpg", jpeg(icc_profile=claims * 14_000)),
     ]
@@ -369,8 +388,17 @@ def damaged() -> list[Photo]:
         ("PNG with unknown chunks", "odd.png", lambda: png_with(b"oDDs", bytes(99)), PROCESSED),
     ]
     odd = {"nopalette.png": BLACK}
+    left_out = {"zip.jpg": "… bytes behind the picture, which are no known picture or video"}
     return [
-        Photo(case, f, holds(make), out, colour=odd.get(f, ORANGE)) for case, f, make, out in rows
+        Photo(
+            case,
+            f,
+            holds(make),
+            out,
+            colour=odd.get(f, ORANGE),
+            left_out=left_out.get(f, ""),
+        )
+        for case, f, make, out in rows
     ]
 
 
