@@ -3,7 +3,7 @@
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from msroi import system_errors
 from msroi.errors import ImageError
 from msroi.files import written_whole
-from msroi.formats import exif, jpeg_parts
+from msroi.formats import boxes, colour, exif, jpeg_parts, tiff
 
 Pixels = NDArray[np.uint8]
 Saliency = NDArray[np.float32]  # a map `(H, W)` in [0, 1]
@@ -44,6 +44,9 @@ MAX_SCANS = 100
 
 STRIP_PIXELS = 2**20
 
+ORDERS = {b"II": "<", b"MM": ">"}  # of a TIFF's bytes
+SAVE_8_BIT = "save it anew with 8 or 16 bits a sample"
+RAW = "is a camera's raw file, whose first picture is a preview; develop it, or name its JPEG"
 FURTHER_FRAMES = "all frames but the first"
 MOVED_NOTE = "the maker's note, whose offsets count from the start of the TIFF file"
 UNREAD_TAGS = "EXIF, which is not in a classic TIFF file"
@@ -143,11 +146,13 @@ def _decoded(file: BinaryIO, stored_with_pictures: bool) -> Source:
     image = Image.open(file, formats=FORMATS)
     _insist_on_reasonable(image, file)
     source = Source(image, left_out=_frames_left_out(image))
+    _insist_on_known_colours(image, file)
     if image.format in JPEG_FORMATS:
         source = _jpeg_source(image, file)
     if image.format == "TIFF":
         return _tiff_source(source, file)
     image.load()
+    _insist_on_unit_floats(image)
     if source.parts is None:
         source = replace(source, exif=_exif_block(image))
     source = replace(source, orientation=exif.orientation(source.exif))
@@ -165,23 +170,47 @@ def _frames_left_out(image: Image.Image) -> tuple[str, ...]:
     return ()
 
 
-def _tiff_source(source: Source, file: BinaryIO) -> Source:
+def _insist_on_known_colours(image: Image.Image, file: BinaryIO) -> None:
+    """Raise `ImageError` where what a viewer shows is not known; note colours in `info`."""
+    found = {"AVIF": boxes.colours, "PNG": boxes.png_colours}.get(image.format or "")
+    cicp = found(_whole(file)) if found else None
+    if image.format == "AVIF" and image.info.get("icc_profile"):
+        cicp = None  # as viewers do; of PNG it is the other way round
+    problem = colour.unread(cicp)
+    if problem is not None:
+        raise ImageError(problem)
+    if cicp is not None:
+        image.info["cicp"] = cicp
+
+
+def _reading(file: BinaryIO) -> exif.Read:
     def read(at: int, size: int) -> bytes:
         file.seek(at)
         return file.read(size)
 
+    return read
+
+
+def _tiff_source(source: Source, file: BinaryIO) -> Source:
+    read = _reading(file)
+    tags = source.image.tag_v2  # type: ignore[attr-defined]
+    if tiff.is_raw(tags, read):
+        raise ImageError(RAW)
+    if (kind := tiff.unread(tags, ORDERS[tags.prefix])) is not None:
+        raise ImageError(f"holds {kind}, which are not read; {SAVE_8_BIT}")
     image, left_out = source.image, source.left_out
     try:
         block, noted = exif.of_tiff(read)
         left_out += (MOVED_NOTE,) if noted else ()
     except ValueError:
         block, left_out = b"", (*left_out, UNREAD_TAGS)
-    found = image.tag_v2.get(exif.ORIENTATION)  # type: ignore[attr-defined]
+    found = tags.get(exif.ORIENTATION)
     # Pillow turns a TIFF when it loads it, without EXIF's orientation by that of XMP
     xmp = image.info.pop("xmp", None)
     image.load()
     if xmp is not None:
         image.info["xmp"] = xmp
+    _insist_on_unit_floats(image)
     orientation = found if found in range(1, 9) else 1
     return replace(source, exif=block, orientation=orientation, left_out=left_out)
 
@@ -271,42 +300,113 @@ def is_grey(image: Image.Image) -> bool:
 def to_rgb(image: Image.Image) -> Pixels:
     """Return an image as a viewer shows it: `(H, W, 3) uint8` sRGB.
 
-    Transparency is laid over white, 16-bit and float greys are scaled to 8 bits (what is
-    no finite number is black), CMYK and every other mode go through Pillow's conversion.
-    Of an animation the first frame is taken.
+    Transparency is laid over white, 16-bit greys and floats from 0 to 1 are scaled to 8 bits
+    (what is no number is black). Grey and CMYK with a colour profile of their own go through
+    it, colours by gamma, chromaticities or H.273 are brought to sRGB, and every other mode
+    goes through Pillow's conversion. RGB with a colour profile stays as it is. Of an animation
+    the first frame is taken.
     """
     rgb = np.empty((image.height, image.width, 3), np.uint8)
+    steps = _steps(image)
     # strip by strip, as the steps between need several times the image's own memory
-    rows = max(1, STRIP_PIXELS // max(image.width, 1))
-    strips = [
-        (0, top, image.width, min(top + rows, image.height)) for top in range(0, image.height, rows)
-    ]
-    scale = 255.0 / 65535.0
-    if image.mode == "F":
-        largest = max((_grey(image.crop(strip)).max(initial=0.0) for strip in strips), default=0.0)
-        scale = 255.0 if largest <= 1.0 else 1.0
-    for strip in strips:
+    for strip in _strips(image):
         _, top, _, bottom = strip
-        rgb[top:bottom] = _strip_to_rgb(image.crop(strip), scale)
+        rgb[top:bottom] = _strip_to_rgb(image.crop(strip), steps)
     return rgb
 
 
-def _grey(image: Image.Image) -> NDArray[np.float64]:
-    """Return a 16-bit or float grey; what is no finite number is 0."""
-    grey = np.asarray(image, dtype=np.float64)
-    return np.where(np.isfinite(grey), grey, 0.0)
+@dataclass(frozen=True)
+class Steps:
+    """How an image's levels become those of sRGB.
+
+    Attributes
+    ----------
+    scale
+        From 16 bits or floats to 255.
+    white_is_zero
+        Whether the largest of such a level is black.
+    by_profile
+        Of the profile's mode, `L` or `CMYK`.
+    convert
+        Of RGB.
+    """
+
+    scale: float
+    white_is_zero: bool
+    by_profile: Callable[[Image.Image], Image.Image] | None
+    convert: colour.Convert | None
 
 
-def _strip_to_rgb(image: Image.Image, scale: float) -> Pixels:
-    """Convert as `to_rgb` says; `scale` brings 16-bit or float greys to 255."""
+def _steps(image: Image.Image) -> Steps:
+    tags = getattr(image, "tag_v2", {})
+    return Steps(
+        255.0 if image.mode == "F" else 255.0 / 65535.0,
+        bool(tags) and tags.get(tiff.PHOTOMETRIC, 0) == tiff.WHITE_IS_ZERO,
+        profile_of(image),
+        colour.conversion(image.info, grey=is_grey(image)),
+    )
+
+
+def profile_of(image: Image.Image) -> Callable[[Image.Image], Image.Image] | None:
+    """Return what a grey or CMYK image's own profile makes of it; None without such a one."""
+    profile = image.info.get("icc_profile") or b""
+    kind = "CMYK" if image.mode == "CMYK" else "L" if is_grey(image) else None
+    return colour.by_profile(profile, kind) if profile and kind else None
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+    rows = max(1, STRIP_PIXELS // max(image.width, 1))
+    for top in range(0, image.height, rows):
+        yield 0, top, image.width, min(top + rows, image.height)
+
+
+def _insist_on_unit_floats(image: Image.Image) -> None:
+    """Raise `ImageError` for floats beyond 0 to 1, of which nothing says what is white."""
+    if image.mode != "F":
+        return
+    for strip in _strips(image):
+        levels = np.asarray(image.crop(strip))
+        if np.nanmin(levels, initial=0.0) < 0 or np.nanmax(levels, initial=0.0) > 1:
+            raise ImageError(f"holds floating-point samples beyond 0 to 1; {SAVE_8_BIT}")
+
+
+def _strip_to_rgb(image: Image.Image, steps: Steps) -> Pixels:
+    """Convert as `to_rgb` says."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        grey = _grey(image)
-        image = Image.fromarray(np.clip(np.rint(grey * scale), 0, 255).astype(np.uint8))
+        grey = np.nan_to_num(np.asarray(image, dtype=np.float64) * steps.scale)
+        grey = 255 - grey if steps.white_is_zero else grey
+        stored, transparent = image, image.info.get("transparency")
+        image = Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8))
+        if isinstance(transparent, int):  # one level of the 65,536
+            opaque = Image.fromarray(np.asarray(stored) != transparent).convert("L")
+            image = Image.merge("LA", [image, opaque])
+    if steps.by_profile is not None:
+        image = _by_profile(image, steps.by_profile)
     if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
-        image = image.convert("RGBA")
+        image = _converted(image.convert("RGBA"), steps.convert)
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return np.asarray(image.convert("RGB"))
+        return np.asarray(image.convert("RGB"))
+    return np.asarray(_converted(image.convert("RGB"), steps.convert))
+
+
+def _by_profile(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    if image.mode == "CMYK":
+        return convert(image)
+    if "transparency" in image.info or "A" in image.getbands() or "a" in image.getbands():
+        with_alpha = image.convert("RGBA")
+        shown = convert(with_alpha.convert("L"))
+        return Image.merge("LA", [shown, with_alpha.getchannel("A")])
+    return convert(image.convert("L"))
+
+
+def _converted(image: Image.Image, convert: colour.Convert | None) -> Image.Image:
+    """Convert the colours of RGB or RGBA."""
+    if convert is None:
+        return image
+    levels = np.array(image)
+    levels[..., :3] = convert(levels[..., :3])
+    return Image.fromarray(levels)
 
 
 def read_rgb(path: Path) -> Pixels:

@@ -148,15 +148,25 @@ def test_big_endian_16_bit_tiff_is_the_same(tmp_path):
     )
 
 
-@pytest.mark.parametrize("full", [1, 255])
-def test_float_grey_is_taken_as_unit_or_8_bit_by_its_largest_value(save, full):
-    shown = save(Image.fromarray(UNIT * np.float32(full)), "x.tif")
+def test_float_grey_is_taken_as_from_0_to_1(save):
+    shown = save(Image.fromarray(UNIT), "x.tif")
     np.testing.assert_array_equal(shown[..., 1], np.rint(UNIT * 255))
+
+
+@pytest.mark.parametrize("odd", [255, 1.5, -0.1, np.inf, -np.inf])
+def test_floats_beyond_0_to_1_are_refused(tmp_path, odd):
+    """Nothing says what is white."""
+    broken = UNIT.copy()
+    broken[31, 3] = odd
+    Image.fromarray(broken).save(tmp_path / "x.tif")
+    assert refusal(tmp_path / "x.tif") == (
+        "FILE holds floating-point samples beyond 0 to 1; save it anew with 8 or 16 bits a sample."
+    )
 
 
 def test_float_values_that_are_no_numbers_are_black(save):
     broken = UNIT.copy()
-    broken[31, :3] = [np.nan, np.inf, -np.inf]
+    broken[31, :3] = np.nan
     shown = save(Image.fromarray(broken), "x.tif")[..., 0]
     assert shown[31, :3].tolist() == [0, 0, 0]
     np.testing.assert_array_equal(shown[:31], np.rint(UNIT[:31] * 255))

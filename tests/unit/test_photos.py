@@ -252,6 +252,41 @@ def test_of_another_format_nothing_larger_is_written(tmp_path):
     assert (tmp_path / "out/icon.jpg").stat().st_size == result["encoded_bytes"]
 
 
+def test_a_small_gain_is_no_gain(photo, tmp_path):
+    """A JPEG of quality 50 would lose a generation for less than 5 %."""
+    once = tmp_path / "once.jpg"
+    once.write_bytes(pillow(read_rgb(photo), 50))
+    size = once.stat().st_size
+    for quality, outcome in ((48, "copied"), (20, "compressed")):
+        result = plain(once, tmp_path / "out", MatchQuality(quality), allow_larger=False)
+        saved = 1 - result["encoded_bytes"] / size
+        assert result["outcome"] == outcome
+        assert (0 < saved < 0.05) == (outcome == "copied")
+    # unless it is too large for what was asked
+    target = TargetBytes(round(0.98 * size))
+    result = plain(once, tmp_path / "out", target, allow_larger=False)
+    assert result["outcome"] == "compressed"
+    assert result["bytes"] <= 0.98 * size < size
+
+
+@pytest.mark.parametrize(
+    ("sizes", "enough"),
+    [
+        ((1000, 950, 950), True),
+        ((1000, 951, 951), False),
+        ((1000, 1000, 1000), False),
+        ((1000, 1200, 1200), False),
+        # a video of a million bytes beside the pixels
+        ((1_001_000, 1_000_950, 950), True),
+        ((1_001_000, 1_000_960, 960), False),
+        # what was kept is more than the photo had in all
+        ((1000, 1100, 90), False),
+    ],
+)
+def test_the_gain_is_that_of_the_pixels(sizes, enough):
+    assert batch.gains_enough(*sizes) == enough
+
+
 def test_what_is_smaller_is_written(photo, tmp_path):
     large = tmp_path / "large.jpg"
     large.write_bytes(pillow(read_rgb(photo), 95))

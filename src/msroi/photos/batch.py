@@ -34,6 +34,9 @@ OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"  # as JAX says it
 # of one photo; or why there is none
 Result = dict[str, Any] | ImageError
 
+# less saved of a photo's pixels is no gain: each compression loses a little
+SMALLEST_GAIN_PCT = 5.0
+
 # what has become of a photo: the method's file, a copy of the original, or no file
 COMPRESSED, COPIED, LEFT = "compressed", "copied", "left"
 
@@ -134,7 +137,7 @@ class Writing:
     force
         Overwrite results that are there.
     allow_larger
-        Write a result even if it is no smaller than its photo.
+        Write a result even if it is hardly smaller than its photo, or larger.
     keep_folders
         Below `out`, keep the folders of a photo's path.
     """
@@ -201,8 +204,9 @@ def compress_all(
         saliency = None if model is None else photo.as_stored(model.saliency(photo.upright()))
         data, found = compressed(photo, made_by.prepare(photo.pixels, saliency), goal)
         original_bytes = image.stat().st_size
+        worth = gains_enough(original_bytes, len(data), len(found.data)) or writing.allow_larger
         output: Path | None = results.names[image][0]
-        if len(data) < original_bytes or writing.allow_larger:
+        if worth or goal.demands(original_bytes, len(data)):
             outcome, size_bytes = COMPRESSED, len(data)
             with results.written(image) as partial:
                 partial.write_bytes(data)
@@ -234,6 +238,20 @@ def compress_all(
         }
 
     yield from each(list(results.names), "compress", compress_one, jobs)
+
+
+def gains_enough(original_bytes: int, encoded_bytes: int, pixels_bytes: int) -> bool:
+    """Tell whether compressing a photo once more is worth what it loses.
+
+    Parameters
+    ----------
+    original_bytes, encoded_bytes
+        Of the photo's file, and of the new one with all that it keeps.
+    pixels_bytes
+        Of the new one without: a long video kept beside a photo hides no gain.
+    """
+    before_bytes = original_bytes - (encoded_bytes - pixels_bytes)
+    return 100 * (before_bytes - pixels_bytes) >= SMALLEST_GAIN_PCT * before_bytes > 0
 
 
 def explain_all(

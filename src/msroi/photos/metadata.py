@@ -24,7 +24,7 @@ from msroi.formats.jpeg_parts import (
     SOI,
     Segment,
 )
-from msroi.images import Source, raw_profile
+from msroi.images import Source, profile_of, raw_profile
 
 JFIF = b"JFIF\x00"
 # version 1.1, then unit, density and size of a thumbnail
@@ -139,7 +139,8 @@ def _icc_profile(source: Source) -> tuple[bytes, list[str]]:
     if not profile:
         return b"", []
     if source.image.mode not in RGB_MODES:
-        return b"", [CONVERTED_PROFILE]
+        used = profile_of(source.image) is not None
+        return b"", [CONVERTED_PROFILE if used else UNFIT_PROFILE]
     fits = profile[ICC_SPACE] == b"RGB " and len(profile) > ICC_HEADER_BYTES
     return (profile, []) if fits else (b"", [UNFIT_PROFILE])
 

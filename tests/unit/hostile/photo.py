@@ -24,6 +24,7 @@ LONG_STORED = (
 NO_SUFFIX = "FILE has no suffix of an image format, such as .jpg or .png."
 WIDE = "FILE has 65501x1 pixels; a JPEG has at most 65500 a side."
 
+BEYOND = "FILE holds floating-point samples beyond 0 to 1; save it anew with 8 or 16 bits a sample."
 FRAMES = "all frames but the first"
 
 WHITE, RED, BLACK = (255, 255, 255), (255, 0, 0), (0, 0, 0)

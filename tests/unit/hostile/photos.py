@@ -33,6 +33,7 @@ from hostile.bytes_of import (
 )
 from hostile.photo import (
     ABSENT,
+    BEYOND,
     BLACK,
     BOMB,
     CONTROL,
@@ -187,12 +188,6 @@ def colours() -> list[Photo]:
             lambda: png(WIDTH, HEIGHT, (b"\0" + wide) * HEIGHT, bits=16),
             ORANGE,
         ),
-        (
-            "float TIFF of infinities",
-            "inf.tif",
-            partial(saved, Image.fromarray(unlimited), "TIFF"),
-            BLACK,
-        ),
         ("1 bit PNG", "bit.png", partial(saved, Image.new("1", (WIDTH, HEIGHT), 1), "PNG"), WHITE),
         (
             "palette with transparency",
@@ -208,13 +203,17 @@ def colours() -> list[Photo]:
         ("MPO of several pictures", "pictures.jpg", partial(frames, "MPO"), ORANGE),
         ("PNG named .jpg", "png.jpg", partial(saved, solid(), "PNG"), ORANGE),
     ]
+    infinite = partial(saved, Image.fromarray(unlimited), "TIFF")
     return [
-        Photo(case, f, holds(make), colour=show or (), left_out=FRAMES if make_frames(f) else "")
-        for case, f, make, show in rows
+        Photo("float TIFF of infinities", "inf.tif", holds(infinite), BEYOND),
+        *(
+            Photo(case, f, holds(make), colour=show or (), left_out=FRAMES if many(f) else "")
+            for case, f, make, show in rows
+        ),
     ]
 
 
-def make_frames(file: str) -> bool:
+def many(file: str) -> bool:
     """Tell the files of several frames that no JPEG holds."""
     return file.startswith(("anim", "pages"))
 
