@@ -11,6 +11,7 @@ from hostile import EITHER, LEFT_OUT, PROCESSED, fits
 from hostile.limited import MOST_BYTES, MOST_SECONDS, run
 from hostile.photo import Photo
 from hostile.photos import PHOTOS, fuzzed, names, sizes
+from hostile.situations import SITUATIONS
 from PIL import Image
 
 from msroi import images
@@ -202,6 +203,12 @@ def test_stage_prepare(folder, monkeypatch):
     after = everything(folder)
     inside = str(layout.index.parent.resolve())
     assert {path for path in after.keys() - before.keys() if not path.startswith(inside)} == set()
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=[one.case for one in SITUATIONS])
+def test_every_situation_has_its_test(situation):
+    file, _, name = situation.test.partition("::")
+    assert f"\ndef {name}(" in (Path(__file__).parent / file).read_text(encoding="utf-8")
 
 
 LARGEST = {

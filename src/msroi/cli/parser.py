@@ -79,7 +79,7 @@ COMPRESS_HELP = """\
 Compress your own photos: the bytes go where people look.
 
 photo.jpg becomes photo.msroi.jpg beside it, a standard JPEG as large as plain
-JPEG of quality 50. Where compressing saves less than 5 %, that is no gain: a JPEG is
+JPEG of quality 50. Where that saves less than 5 %, it is no gain: a JPEG is
 copied, and for a photo of another format nothing is written."""
 
 DECIMAL = re.compile(r"[0-9]+([.][0-9]*)?|[.][0-9]+")
@@ -320,7 +320,7 @@ def add_compress(command: Parser) -> None:
     results.add_argument(
         "--allow-larger",
         action="store_true",
-        help="write a result even if it is hardly smaller than the photo, or larger",
+        help="write a result even if it is no gain, or larger than the photo",
     )
     add_json_option(command)
 
