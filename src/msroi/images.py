@@ -48,6 +48,7 @@ ORDERS = {b"II": "<", b"MM": ">"}  # of a TIFF's bytes
 SAVE_8_BIT = "save it anew with 8 or 16 bits a sample"
 RAW = "is a camera's raw file, whose first picture is a preview; develop it, or name its JPEG"
 FURTHER_FRAMES = "all frames but the first"
+GAIN_MAP_OF_AVIF = "the gain map, which is not taken over from AVIF"
 MOVED_NOTE = "the maker's note, whose offsets count from the start of the TIFF file"
 UNREAD_TAGS = "EXIF, which is not in a classic TIFF file"
 
@@ -146,6 +147,8 @@ def _decoded(file: BinaryIO, stored_with_pictures: bool) -> Source:
     image = Image.open(file, formats=FORMATS)
     _insist_on_reasonable(image, file)
     source = Source(image, left_out=_frames_left_out(image))
+    if image.format == "AVIF" and boxes.has_gain_map(_whole(file)):
+        source = replace(source, left_out=(*source.left_out, GAIN_MAP_OF_AVIF))
     _insist_on_known_colours(image, file)
     if image.format in JPEG_FORMATS:
         source = _jpeg_source(image, file)

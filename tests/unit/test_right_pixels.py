@@ -390,6 +390,22 @@ def test_avif_of_other_colours(tmp_path):
     np.testing.assert_array_equal(read(avif(tmp_path, 12, 13)), wide)
 
 
+def test_a_gain_map_of_avif_is_left_out_with_a_line(tmp_path, monkeypatch):
+    path = avif(tmp_path, 1, 13)
+    assert opened(path).left_out == ()
+    data = path.read_bytes()
+    at = data.index(b"infe")  # one item more of no data; what follows counts from elsewhere
+    size = int.from_bytes(data[at - 4 : at], "big")
+    added = data[at - 4 : at - 4 + size].replace(b"av01", b"tmap")
+    assert not boxes.has_gain_map(data)
+    meta = data.index(b"meta")
+    longer = (int.from_bytes(data[meta - 4 : meta], "big") + size).to_bytes(4, "big")
+    made = data[: meta - 4] + longer + data[meta : at - 4 + size] + added + data[at - 4 + size :]
+    assert boxes.has_gain_map(made)
+    monkeypatch.setattr(boxes, "has_gain_map", lambda _: True)
+    assert opened(path).left_out == ("the gain map, which is not taken over from AVIF",)
+
+
 @pytest.mark.parametrize("seed", range(30))
 def test_damaged_boxes_are_no_obstacle(tmp_path, seed):
     data = bytearray(avif(tmp_path, 1, 13).read_bytes())

@@ -50,6 +50,11 @@ def colours(data: bytes) -> tuple[int, int] | None:
     return None
 
 
+def has_gain_map(data: bytes) -> bool:
+    """Tell whether an AVIF has an item that a gain map tone-maps (ISO 21496-1)."""
+    return b"infe" in (meta := _one(data, b"meta")) and b"tmap" in meta
+
+
 def _primary(content: bytes) -> int:
     kind = ">I" if content[0] else ">H"
     return int(struct.unpack_from(kind, content, FULL_BOX_BYTES)[0])
