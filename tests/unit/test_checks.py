@@ -28,7 +28,7 @@ def paper(numbers: dict[Place, str], images: int = 200, of: int = 20000) -> Pape
 
 
 def at(measure: str, method: str = "jpeg", image: str = "", quality: int = 50) -> Place:
-    return Place("1", "set", image, quality, method, measure)
+    return Place("1", "set", image, str(quality), method, measure)
 
 
 def found(numbers: dict[Place, str], name: str, run: Run = NOTHING, **kw: Any) -> list[Finding]:
@@ -97,7 +97,7 @@ def test_any_mse_and_its_psnr_pass_when_both_are_rounded(mse: float) -> None:
 @given(a=st.floats(20, 40), gain=st.floats(-2, 2))
 def test_any_gain_passes_when_all_three_are_rounded(a: float, gain: float) -> None:
     numbers = {at("psnr_db"): f"{a:.3f}", at("psnr_db", "msroi"): f"{a + gain:.3f}"}
-    said = {"table": "1", "match_quality": 50, "measure": "psnr_db"}
+    said = {"table": "1", "setting": "50", "measure": "psnr_db"}
     assert verdict(numbers, "gain", **said, printed=f"{gain:.2f}") == CONSISTENT
     assert verdict(numbers, "gain", **said, printed=f"{gain + 0.02:.2f}") == INCONSISTENT
 
