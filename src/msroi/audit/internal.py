@@ -21,6 +21,7 @@ from msroi.audit.readings import reach_of
 
 VGG16_CONVOLUTIONS = 13
 PEAK = 255  # of 8-bit samples
+BELOW = 0.01  # how far MS-SSIM may lie below SSIM before that is unusual
 
 
 @check(INTERNAL, "the printed numbers are whole and count the same things")
@@ -113,17 +114,18 @@ def mse_psnr(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
 
 @check(
     INTERNAL,
-    "SSIM is at most 1; over the scales of a photograph MS-SSIM is nearly always the larger",
+    "SSIM is at most 1; that MS-SSIM is not the smaller is no theorem, but by more than 0.01 it "
+    "hardly ever is over the scales of a photograph",
     wants="rows of the measure ssim",
 )
 def ssim_ranges(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
-    """SSIM and MS-SSIM lie between 0 and 1, and MS-SSIM is not the smaller."""
+    """SSIM and MS-SSIM lie between 0 and 1, and MS-SSIM is not much the smaller."""
     for place, ssim in paper.of_measure(table, "ssim").items():
         at = place.other(measure="ms_ssim")
         multi = paper.numbers.get(at)
         both = [ssim] if multi is None else [ssim, multi]
         possible = all(abs(number.value) <= 1 for number in both)
-        usual = 0 <= both[0].value <= both[-1].value
+        usual = 0 <= both[0].value <= both[-1].value + BELOW
         yield Finding(
             place=str(place),
             published=", MS-SSIM ".join(both),

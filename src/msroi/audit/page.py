@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from msroi.audit.check import CANNOT_TELL, CONSISTENT, FAMILIES, KINDS, REGISTRY, kind
+from msroi.audit.check import CANNOT_TELL, CONSISTENT, FAMILIES, KINDS, REGISTRY, Finding, kind
 from msroi.audit.entries import Entry, table_row
+from msroi.audit.published import Printed
 from msroi.markdown import markdown_table
 
 MOST = 10  # lines that lead
@@ -76,9 +77,12 @@ def leading(entries: Sequence[Entry]) -> list[str]:
         if entry.verdict not in (CONSISTENT, CANNOT_TELL)
     ]
     doubtful.sort(key=lambda entry: KINDS.index(kind(entry.verdict)))
+    counts = Counter((entry.claim.id, kind(entry.verdict)) for entry in entries)
+    checks = Counter(entry.claim.id for entry in entries)
     lines = [
-        f"{kind(entry.verdict)}: {entry.finding.place}, printed {entry.finding.published}; "
-        f"{shortened(entry.finding.evidence)} (`{entry.claim.id}`)"
+        f"`{entry.claim.id}`: {counts[entry.claim.id, kind(entry.verdict)]} of "
+        f"{checks[entry.claim.id]} {kind(entry.verdict)}; {entry.finding.place}, printed "
+        f"{entry.finding.published}: {shortened(entry.finding.evidence)}"
         for entry in doubtful
     ]
     if len(lines) > MOST:
@@ -87,11 +91,23 @@ def leading(entries: Sequence[Entry]) -> list[str]:
 
 
 def worst_of_claims(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the first of the worst findings of each claim."""
+    """Return the worst finding of each claim: of the worst kind, and farthest out of its range."""
     return [
-        min(group, key=lambda entry: KINDS.index(kind(entry.verdict)))
+        min(group, key=lambda entry: (KINDS.index(kind(entry.verdict)), -outside(entry.finding)))
         for _, group in groupby(entries, key=lambda entry: entry.claim.id)
     ]
+
+
+def outside(finding: Finding) -> float:
+    """Return how far a finding is out of its range, as a share of it; 0 where that says nothing."""
+    found, low, high = finding.found, finding.low, finding.high
+    if not isinstance(found, float | int) or (low is None and high is None):
+        return 0.0
+    printed = finding.published
+    value = printed.value if isinstance(printed, Printed) else found
+    beyond = max(0.0 if low is None else low - value, 0.0 if high is None else value - high)
+    width = abs(high - low) if low is not None and high is not None else 0.0
+    return beyond / (width or 1.0)
 
 
 def claim_table(entries: Sequence[Entry]) -> str:

@@ -243,7 +243,9 @@ class Paper:
 
     def both(self, place: Place) -> tuple[Place, Place]:
         """Return the places of the baseline and of the proposed method at a place."""
-        method = place.method if place.method != self.baseline else self.proposed[0]
+        method = place.method
+        if method == self.baseline and self.proposed:
+            method = self.proposed[0]
         return place.other(method=self.baseline), place.other(method=method)
 
     def pairs(self, table: str) -> Iterator[tuple[Place, Printed, Printed]]:
