@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from msroi.audit import arithmetic, internal, readings, replication, statistical
+from msroi.audit import arithmetic, internal, photographs, readings, replication, statistical
 from msroi.audit import check as audit_check
 from msroi.audit.check import CANNOT_TELL, CONSISTENT, INCONSISTENT, NOT_REPRODUCED, Finding, Run
 from msroi.audit.published import Claim, Paper, Place, Printed, Sample
@@ -294,7 +294,7 @@ def test_every_check_states_what_it_assumes_and_where_it_belongs() -> None:
         assert check.family in audit_check.FAMILIES
         assert len(check.assumes) > 10, name
         assert check.function.__doc__, name
-    modules = (internal, arithmetic, statistical, replication)
+    modules = (internal, arithmetic, statistical, replication, photographs)
     assert {c.function.__module__ for c in audit_check.REGISTRY.values()} == {
         m.__name__ for m in modules
     }

@@ -74,6 +74,11 @@ ELSEWHERE = {
     "msroi verify": UNIT + "test_cli_audit.py::test_a_clone_knows_that_its_own_results_are_whole",
     "msroi audit --experiment demo": AUDITED,
     "msroi audit --new my-paper": TEMPLATE,
+    "msroi audit data/published/jiang-2021": UNIT
+    + "test_audit_photographs.py::test_without_photographs_all_51_can_not_be_told",
+    "msroi audit data/published/jiang-2021 --photographs testsets": UNIT
+    + "test_audit_photographs.py::"
+    "test_the_42_plain_jpeg_numbers_of_jiang_reproduce_and_9_psnr_b_of_two_compressions_do_not",
     "msroi audit my-paper": TEMPLATE,
     "msroi audit my-paper --strict": TEMPLATE,
     "msroi audit my-paper --out my-paper/audit": TEMPLATE,

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from msroi.audit.published import Claim, Paper, Place
@@ -62,6 +63,8 @@ class Run:
         The largest size error of a match.
     resamples, seed
         Of every bootstrap.
+    photographs
+        A folder with the paper's photographs, a folder a data set; None if there is none.
     """
 
     experiment: str
@@ -74,6 +77,7 @@ class Run:
     tolerance_pct: float
     resamples: int
     seed: int
+    photographs: Path | None = None
 
     @cached_property
     def matched(self) -> Mapping[tuple[str, str, str, int], Sequence[Row]]:
@@ -149,7 +153,8 @@ class Check:
     def made_by(self, folder: str, experiment: str) -> str:
         """Return the file that the evidence comes from, and the command that makes it."""
         file = self.source.format(folder=folder, experiment=experiment)
-        return file if self.source == PAPER else f"{file}, made by `snakemake {file}`"
+        made = self.source != PAPER and "/" in file
+        return f"{file}, made by `snakemake {file}`" if made else file
 
 
 REGISTRY: dict[str, Check] = {}

@@ -6,6 +6,7 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -19,10 +20,11 @@ from msroi.files import write_csv, write_json, write_text
 FILES = ("paper.yaml", "tables.csv")
 
 
-def audit_paper(folder: str | Path) -> list[Entry]:
+def audit_paper(folder: str | Path, photographs: str | Path | None = None) -> list[Entry]:
     """Return what every check finds in the paper that a folder holds.
 
-    Checks that compare with a run say that they cannot tell.
+    Checks that compare with a run say that they cannot tell, as do those that compare with
+    photographs unless `photographs` is a folder that has them, a folder a data set.
 
     Raises
     ------
@@ -30,7 +32,8 @@ def audit_paper(folder: str | Path) -> list[Entry]:
         If `paper.yaml` or `tables.csv` is missing or wrong, or a claim has nothing to look at; the
         message names file, line and entry.
     """
-    return list(entries(read_folder(Path(folder)), NO_RESULTS))
+    run = replace(NO_RESULTS, photographs=Path(photographs) if photographs else None)
+    return list(entries(read_folder(Path(folder)), run))
 
 
 def write_audit(folder: Path, found: Sequence[Entry], command: str) -> None:

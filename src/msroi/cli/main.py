@@ -142,8 +142,9 @@ def run_metrics(arguments: argparse.Namespace) -> int:
 
 def run_audit(arguments: argparse.Namespace) -> int:
     """Audit published numbers; 1 if `--strict` is given and one is in doubt, else 0."""
-    if arguments.out and not arguments.path:
-        raise ParameterError("--out goes with a PATH; an experiment has its own folder.")
+    for option in ("out", "photographs"):
+        if getattr(arguments, option) and not arguments.path:
+            raise ParameterError(f"--{option} goes with a PATH; an experiment has its own folder.")
     if arguments.experiment:
         return audit_experiment(arguments.experiment, strict=arguments.strict)
     from msroi.audit import folder, page
@@ -152,7 +153,7 @@ def run_audit(arguments: argparse.Namespace) -> int:
         folder.write_template(arguments.new)
         print(f"{arguments.new}: paper.yaml and tables.csv, an example with two planted errors")
         return 0
-    found = folder.audit_paper(arguments.path)
+    found = folder.audit_paper(arguments.path, arguments.photographs)
     print(printable_lines(page.lines_of(found)), end="")
     if arguments.out:
         folder.write_audit(arguments.out, found, f"msroi audit {arguments.path}")

@@ -230,6 +230,12 @@ def add_audit(command: Parser) -> None:
         help="exit status 1 if a number is inconsistent, unusual or not reproduced",
     )
     command.add_argument(
+        "--photographs",
+        metavar="DIR",
+        type=Path,
+        help="with PATH: folder with the paper's photographs, a folder a data set",
+    )
+    command.add_argument(
         "--out", metavar="DIR", type=Path, help="with PATH: folder for audit.md and audit.csv"
     )
 
