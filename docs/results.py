@@ -13,6 +13,7 @@ from msroi.experiment.layout import Layout
 from msroi.files import csv_rows, write_text
 from msroi.markdown import markdown_table
 from msroi.measures.distortion import HEADLINE, METRICS
+from msroi.measures.perceptual import JUDGES
 
 EXPERIMENT = Layout("paper-cpu")
 KILLS = Path("results/torture/kills.csv")
@@ -35,19 +36,15 @@ PAIRS = (
     ("roi-trellis", "trellis", WEIGHTED),
     ("roi-trellis", "trellis", PSNR),
 )
-# the columns of the two tables of judges in README.md: the head, the judge and its digits
-WHOLE = (
-    ("SSIMULACRA 2", "ssimulacra2", 1),
-    ("PSNR-HVS-M, dB", "psnr_hvs_m_db", 1),
-    ("MS-SSIM", "ms_ssim_luma", 4),
-    ("LPIPS (less is better)", "lpips", 3),
-)
+# the rows of the two tables of judges in README.md: methods, what they are compared with, judges
+OURS = ("trellis", "roi-trellis")
+PEERS = ("mozjpeg", "jpegli", BASELINE)
+WHOLE = ("ssimulacra2", "psnr_hvs_m_db", "ms_ssim_luma", "lpips", "gmsd")
 SALIENT = (
-    ("SSIMULACRA 2", "ssimulacra2_composite", 1),
-    ("PSNR-HVS-M, dB", "psnr_hvs_m_composite_db", 1),
-    ("LPIPS (less is better)", "lpips_composite", 3),
+    *("ssimulacra2_composite", "psnr_hvs_m_composite_db", "ms_ssim_luma_composite"),
+    "lpips_salient",
 )
-JUDGED = ("salicon", "general-100")
+JUDGED_AT = ("30", "50", "70", "85")
 
 
 def replication() -> Iterator[Sequence[str]]:
@@ -110,20 +107,30 @@ def gains() -> Iterator[Sequence[str]]:
         yield method.label, counts, *cells
 
 
-def judges(columns: Sequence[tuple[str, str, int]]) -> Iterator[Sequence[str]]:
-    """Yield the rows of how each method differs from plain JPEG by the judges, by set."""
+def judges(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the rows of how our methods differ from others by some judges, of all photographs."""
     found = {
-        (row["dataset"], row["method"], row["judge"]): row
+        tuple(row[key] for key in ("method", "against", "judge", "match_quality")): row
         for row in csv_rows(EXPERIMENT.judges / "comparison.csv")
+        if row["dataset"] == "all"
     }
-    yield "method", "n: SALICON, General-100", *(head for head, _, _ in columns)
-    for method in METHODS_SHOWN:
-        counts = [found[of_set, method.name, columns[0][1]]["n"] for of_set in JUDGED]
-        cells = [
-            [signed(found[of_set, method.name, judge]["minus_jpeg"], digits) for of_set in JUDGED]
-            for _, judge, digits in columns
-        ]
-        yield method.label, *(", ".join(cell) for cell in (counts, *cells))
+    yield "", "judge", "its role", *(f"Q {quality}" for quality in JUDGED_AT)
+    for method in OURS:
+        for against in PEERS:
+            pair = f"`{method}` − {METHODS[against].label}"
+            for name in names:
+                judge = JUDGES[name]
+                cells = [found[method, against, name, quality] for quality in JUDGED_AT]
+                yield (
+                    f"{pair} (n = {cells[0]['n']})" if name == names[0] else "",
+                    judge.title.removesuffix(" of the composite")
+                    + ("" if judge.higher_is_better else ", less is better"),
+                    judge.role,
+                    *(
+                        f"{signed(cell['difference'], judge.gain_digits)}; {float(cell['won']):.0%}"
+                        for cell in cells
+                    ),
+                )
 
 
 def whole() -> Iterator[Sequence[str]]:

@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 from safetensors.numpy import save_file
 
+from msroi.encoders import progressive
 from msroi.experiment import params, prepared_images
 from msroi.experiment.layout import CODE, Layout
 from msroi.experiment.params import Experiment
@@ -151,3 +152,17 @@ def prepare(project: Project, side: int) -> None:
     np.save(layout.packed, np.stack(images))
     train = [row["row"] for row in table if row["split"] == "train"]
     write_csv(layout.plan, augment.COLUMNS, augment.plan_rows(project.experiment, train))
+
+
+@pytest.fixture
+def chosen(monkeypatch):
+    """Keep what the encoder gives to be written: components, size, factor."""
+    kept = []
+    write = progressive.written
+
+    def written(*args):
+        kept[:] = args
+        return write(*args)
+
+    monkeypatch.setattr(progressive, "written", written)
+    return kept

@@ -122,6 +122,13 @@ def test_every_method_data_set_and_quality_has_its_rows(experiment):
     assert all(tuple(row) == anova.COLUMNS for row in found)
 
 
+def test_a_quality_that_is_not_asked_for_is_not_tested(experiment):
+    wanted = rows(*arms(), quality=50)
+    assert anova.tabulate([*wanted, *rows(*arms(), quality=85)], experiment) == anova.tabulate(
+        wanted, experiment
+    )
+
+
 def test_holm_covers_the_whole_table(experiment):
     table = [
         row for seed in range(3) for row in rows(*arms(shift=0.1, seed=seed), dataset=f"set{seed}")

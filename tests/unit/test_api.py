@@ -132,8 +132,8 @@ def test_threads_give_the_same_bytes():
         (
             {"method": "webp"},
             ParameterError,
-            "'webp' is no method; expected one of jpeg, jpeg-opt, msroi, trellis, roi-trellis, "
-            "mozjpeg, jpegli.",
+            "'webp' is no method; expected one of jpeg, jpeg-opt, msroi, trellis-psnr, trellis, "
+            "roi-trellis, mozjpeg, jpegli.",
         ),
         (
             {},

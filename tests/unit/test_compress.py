@@ -18,7 +18,7 @@ from msroi.errors import ImageError, MissingError
 from msroi.experiment import params, prepared_images
 from msroi.experiment.chunks import Chunk, part, parts
 from msroi.experiment.layout import Layout
-from msroi.experiment.params import Compress, Trellis
+from msroi.experiment.params import Compress, Trellis, TrellisPsnr
 from msroi.files import write_csv
 
 pytestmark = pytest.mark.numerics
@@ -35,6 +35,7 @@ PAPER = Compress(
     quality_high=70,
     size_tolerance_pct=1.0,
     trellis=Trellis(**DEMO["compress"]["trellis"]),
+    trellis_psnr=TrellisPsnr(**DEMO["compress"]["trellis_psnr"]),
 )
 ALL = dataclasses.replace(PAPER, methods=tuple(METHODS))
 CAT = skimage.data.chelsea()[40:140, 100:220]

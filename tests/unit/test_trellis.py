@@ -63,9 +63,19 @@ def photograph_like(blocks):
     return RNG.laplace(0, scale, (64, blocks)).astype(np.float32)
 
 
+def part(coefficients, steps, weights=None):
+    weights = np.ones(coefficients.shape[1]) if weights is None else weights
+    ones = np.ones(64, np.float32)
+    return trellis.Part(coefficients, steps, ones, weights.astype(np.float32))
+
+
+def chosen(coefficients, steps, price, weights=None):
+    return trellis.quantise([part(coefficients, steps, weights)], price)[0]
+
+
 def test_without_a_price_for_bits_levels_are_rounded():
     coefficients, steps = photograph_like(100), np.full(64, 10, np.float32)
-    levels = trellis.quantise(coefficients, steps, np.ones(64, np.float32), np.ones(100), 0.0)
+    levels = chosen(coefficients, steps, 0.0)
     expected = np.rint(coefficients / 10)
     halves = np.abs(np.abs(coefficients / 10) % 1 - 0.5) < 1e-4
     np.testing.assert_array_equal(levels[~halves], expected[~halves])
@@ -74,10 +84,9 @@ def test_without_a_price_for_bits_levels_are_rounded():
 
 def test_a_dearer_bit_means_fewer_bits_and_more_error():
     coefficients, steps = photograph_like(300), np.full(64, 10, np.float32)
-    ones = np.ones(64, np.float32)
     bits, errors = [], []
     for price in (0.0, 5.0, 20.0, 80.0):
-        levels = trellis.quantise(coefficients, steps, ones, np.ones(300), price)
+        levels = chosen(coefficients, steps, price)
         counts = huffman.ac_counts(levels)
         bits.append((counts * huffman.ac_bits(counts)).sum())
         errors.append(((coefficients - levels * 10.0) ** 2).sum())
@@ -92,7 +101,7 @@ def test_a_block_of_more_weight_keeps_more():
     coefficients = np.repeat(block, 200, axis=1)
     weights = np.where(np.arange(200) % 2, 10.0, 1.0)
     steps = np.full(64, 8, np.float32)
-    levels = trellis.quantise(coefficients, steps, np.ones(64, np.float32), weights, 60.0)
+    levels = chosen(coefficients, steps, 60.0, weights)
     error = ((coefficients - levels * 8.0) ** 2).sum(axis=0)
     assert (error[1::2] < error[::2]).all()
     assert len(set(error[::2])) == len(set(error[1::2])) == 1
@@ -114,3 +123,24 @@ def test_other_blocks_and_padding_change_nothing():
     whole = trellis.best_levels(coefficients, *args, np.ones(128, np.float32), rates)
     half = trellis.best_levels(coefficients[:, :64], *args, np.ones(64, np.float32), rates)
     np.testing.assert_array_equal(np.asarray(whole)[:, :64], half)
+
+
+def test_bands_and_threads_change_nothing(monkeypatch):
+    """An image of many bands has the levels of one that is a single band."""
+    coefficients, steps = photograph_like(700), np.full(64, 9, np.float32)
+    weights = RNG.uniform(0.5, 2, 700)
+    whole = chosen(coefficients, steps, 30.0, weights)
+    monkeypatch.setattr(trellis, "BAND", 128)
+    np.testing.assert_array_equal(chosen(coefficients, steps, 30.0, weights), whole)
+
+
+def test_parts_share_the_costs_of_symbols():
+    """Two parts of one table are what they are together; other tables have a say, too."""
+    coefficients, steps = photograph_like(400), np.full(64, 9, np.float32)
+    together = chosen(coefficients, steps, 30.0)
+    apart = trellis.quantise(
+        [part(coefficients[:, :150], steps), part(coefficients[:, 150:], steps)], 30.0
+    )
+    np.testing.assert_array_equal(np.concatenate(apart, axis=1), together)
+    other = trellis.quantise([part(coefficients, steps), part(coefficients, 4 * steps)], 30.0)
+    assert (other[0] != together).any()

@@ -105,8 +105,14 @@ def _two_pass(params: "Compress") -> Encoder:
     return MsRoi(params)
 
 
+def _trellis_psnr(params: "Compress") -> Encoder:
+    from msroi.encoders.trellis_psnr import SquaredErrorJpeg  # needs JAX, which takes a second
+
+    return SquaredErrorJpeg(params.trellis_psnr)
+
+
 def _trellis(params: "Compress") -> Encoder:
-    from msroi.encoders.trellis_jpeg import TrellisJpeg  # needs JAX, which takes a second
+    from msroi.encoders.trellis_jpeg import TrellisJpeg
 
     return TrellisJpeg("trellis", params.trellis, saliency_share=0.0)
 
@@ -153,9 +159,19 @@ METHODS: dict[str, Method] = {
             encoder=_two_pass,
         ),
         Method(
+            name="trellis-psnr",
+            label="`trellis-psnr`",
+            description="our trellis quantisation for the squared error, without a map",
+            colour="#999933",
+            line=Line(7, {"color": "#999933", "linestyle": (0, (3, 1.5))}),
+            needs_map=False,
+            in_gallery=False,
+            encoder=_trellis_psnr,
+        ),
+        Method(
             name="trellis",
             label="`trellis`",
-            description="our own trellis quantisation, without a map",
+            description="our own encoder for the eye, without a map",
             colour="#0072b2",
             line=Line(2, {"color": "#56b4e9", "linewidth": 2.2}),
             needs_map=False,
@@ -165,7 +181,7 @@ METHODS: dict[str, Method] = {
         Method(
             name="roi-trellis",
             label="`roi-trellis`",
-            description="our own trellis quantisation, guided by a saliency map",
+            description="our own encoder for the eye, guided by a saliency map",
             colour="#009e73",
             line=Line(1, {"color": "#0072b2", "linewidth": 2.2}),
             needs_map=True,

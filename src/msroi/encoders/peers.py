@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msroi.encoders import jpeg, libjpeg
+from msroi.errors import UserError
 from msroi.images import Pixels, Saliency
 
 if TYPE_CHECKING:
@@ -101,32 +102,57 @@ def _robidoux(quality: int) -> NDArray[np.int64]:
 
 
 class Jpegli:
-    """jpegli with its defaults: baseline, adaptive quantisation, its own tables.
+    """jpegli as its program has it, by distance: progressive, tables of its own for Cb and Cr.
 
-    It takes whole qualities only, so real ones are rounded; its size moves in steps of
-    some 1.5 % at quality 50.
+    Its scans are those that `mozjpeg_lossless_optimization` finds for the same pixels, where
+    that is smaller: jpegli's own are fixed.
     """
 
     name = "jpegli"
 
     @property
     def version(self) -> str:
-        """Pyjpegli, which brings jpegli along."""
-        return f"pyjpegli {metadata.version('pyjpegli')}"
+        """Ajpegli, which brings jpegli along, and what packs its files."""
+        packages = ("ajpegli", "mozjpeg-lossless-optimization")
+        return ", ".join(f"{package} {metadata.version(package)}" for package in packages)
 
     def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
-        """Return the encoder of the image; it keeps its files, as a search asks again."""
-        import pyjpegli
+        """Return the encoder of the image.
 
-        height, width, _ = image.shape
-        pixels = image.tobytes()
+        Raises
+        ------
+        UserError
+            If the package is not there, which has no files for Python 3.14.
+        """
+        import mozjpeg_lossless_optimization  # type: ignore[import-untyped]
 
-        @functools.cache
-        def encode(quality: int) -> bytes:
-            data: bytes = pyjpegli.encode(pixels, width, height, quality)
-            return data
+        try:
+            import ajpegli
+        except ImportError:
+            raise UserError(
+                "The method jpegli needs the package ajpegli, which has files for Python 3.11 to "
+                "3.13; take another Python or leave jpegli out of compress.methods."
+            ) from None
+        pixels = np.ascontiguousarray(image)
 
-        return lambda quality: encode(round(quality))
+        def encode(quality: float) -> bytes:
+            data: bytes = ajpegli.encode(pixels, distance=distance(quality))
+            packed: bytes = mozjpeg_lossless_optimization.optimize(data)
+            return min(data, packed, key=len)
+
+        return encode
+
+
+def distance(quality: float) -> float:
+    """Return jpegli's distance for a quality in [1, 100]: 23.9 down to 0.01, less is better.
+
+    `jpegli_quality_to_distance` of google/jpegli (lib/jpegli/encode.cc), for real qualities.
+    """
+    if quality >= 100:
+        return 0.01
+    if quality >= 30:
+        return 0.1 + (100 - quality) * 0.09
+    return 53 / 3000 * quality**2 - 23 / 20 * quality + 25
 
 
 PEERS: dict[str, "Encoder"] = {

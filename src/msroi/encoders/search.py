@@ -17,6 +17,8 @@ Encode = Callable[[float], bytes]
 
 LOWEST, MIDDLE, HIGHEST = 1.0, 50.5, 100.0
 MOST_ENCODES = 12
+# after these many, what misses the goal by this much more than wanted will do
+ENOUGH_ENCODES, LENIENCY = 8, 2
 # a search ends when the qualities that are left differ by less than one entry of the tables
 FINEST = 1 / 128
 # against -log(libjpeg's scale in percent + 5), the log of the size is almost a straight
@@ -80,7 +82,7 @@ class Reached:
 def match_size(
     encode_at: Encode, target_bytes: int, *, never_above: bool = False, start: float = MIDDLE
 ) -> Match:
-    """Find the quality whose file comes nearest to `target_bytes`, with 12 encodes at most.
+    """Find the quality whose file comes nearest to `target_bytes`, with 3 to 12 encodes.
 
     The search takes the size for rising with the quality. Since it only almost does, the
     best file seen is returned, not the last. The search ends at a file within 0.1 %, or
@@ -108,8 +110,8 @@ def match_size(
         size = len(one.data)
         return never_above and size > target_bytes, abs(size_error_pct(size, target_bytes))
 
-    def good_enough(new: Try, _: Try | None) -> bool:
-        return badness(new) <= (False, CLOSE_SIZE_PCT)
+    def good_enough(new: Try, _: Try | None, leniency: float) -> bool:
+        return badness(new) <= (False, leniency * CLOSE_SIZE_PCT)
 
     best = search(encode_at, start, SIZE_SLOPE, error_of, good_enough, badness)
     return Match(best.quality, best.data, target_bytes)
@@ -121,7 +123,7 @@ def smallest_reaching(
     least: float,
     level: Callable[[float], float] = float,
 ) -> Reached:
-    """Find the smallest file whose value is at least `least`, with 12 encodes at most.
+    """Find the smallest file whose value is at least `least`, with 3 to 12 encodes.
 
     The search takes size and value for rising with the quality. It ends at a file whose level
     is above the wanted one by at most `CLOSE_LEVEL`, or that is larger than one that fails by
@@ -155,10 +157,10 @@ def smallest_reaching(
         value = value_of(one.data)
         return value < least, len(one.data) if value >= least else -value
 
-    def good_enough(new: Try, opposite: Try | None) -> bool:
-        if value_of(new.data) >= least and new.error <= CLOSE_LEVEL / 2:
+    def good_enough(new: Try, opposite: Try | None, leniency: float) -> bool:
+        if value_of(new.data) >= least and new.error <= leniency * CLOSE_LEVEL - CLOSE_LEVEL / 2:
             return True
-        return opposite is not None and apart_pct(new, opposite) <= CLOSE_FILES_PCT
+        return opposite is not None and apart_pct(new, opposite) <= leniency * CLOSE_FILES_PCT
 
     best = search(encode_at, VALUE_START, VALUE_SLOPE, error_of, good_enough, badness)
     return Reached(best.quality, best.data, value_of(best.data))
@@ -169,7 +171,7 @@ def search(
     start: float,
     slope: float,
     error_of: Callable[[bytes], float],
-    good_enough: Callable[[Try, Try | None], bool],
+    good_enough: Callable[[Try, Try | None, float], bool],
     badness: Callable[[Try], Any],
 ) -> Try:
     """Try qualities until a file is good enough; return the best of at most 12 tries.
@@ -186,7 +188,8 @@ def search(
         Gives a file's error; see `Try`.
     good_enough
         Says whether to end with a try; gets also the last try on the other side of what is
-        wanted, or None.
+        wanted, or None, and how much more than usual it may miss, 1 or, after
+        `ENOUGH_ENCODES`, `LENIENCY`.
     badness
         Orders tries; the smallest is best, the first of several alike.
     """
@@ -199,7 +202,10 @@ def search(
         seen.append(new)
         above = new.error > 0
         old, opposite = ends.get(above), ends.get(not above)
-        if good_enough(new, opposite):
+        if len(seen) < ENOUGH_ENCODES:
+            if good_enough(new, opposite, 1):
+                break
+        elif any(good_enough(one, opposite, LENIENCY) for one in seen):
             break
         if opposite:
             apart = abs(new.quality - opposite.quality)

@@ -6,8 +6,10 @@ Huffman tables of the file. The tables depend on the levels, so they are estimat
 few times. Any JPEG decoder reads the result: only the encoder's choice of levels differs.
 """
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,9 @@ ZIGZAG = np.array(
 NEVER = 1e30  # a cost that no path has
 ROUNDS = 2  # a third is worth less than 0.01 dB
 PER_OCTAVE = 8  # shapes between one power of two and the next
+SAMPLE = 2048  # blocks from which the costs of symbols are estimated
+BAND = 8192  # blocks that are worked on at once: some 40 MB
+NOTHING = np.zeros((huffman.RUNS, huffman.SIZES), np.int64)
 
 
 def starting_bits() -> NDArray[np.float32]:
@@ -37,42 +42,79 @@ def starting_bits() -> NDArray[np.float32]:
     return huffman.ac_bits(np.ceil(counts).astype(np.int64))
 
 
-def quantise(
-    coefficients: NDArray[np.float32],
-    steps: NDArray[np.float32],
-    frequency_weights: NDArray[np.float32],
-    block_weights: NDArray[np.float32],
-    lagrangian: float,
-) -> NDArray[np.int16]:
-    """Choose the levels of all blocks that share a Huffman table.
+class Part(NamedTuple):
+    """Blocks that have a quantisation table in common.
 
-    Parameters
+    Attributes
     ----------
     coefficients
         `(64, B) float32`, a column a block, in zigzag order, of the orthonormal DCT.
     steps
-        `(64,)`, the quantisation table in zigzag order.
+        `(64,) float32`, the quantisation table in zigzag order.
     frequency_weights, block_weights
-        `(64,)` and `(B,)`: what a squared error counts, by frequency and by block.
-    lagrangian
+        `(64,)` and `(B,) float32`: what a squared error counts, by frequency and by block.
+    """
+
+    coefficients: NDArray[np.float32]
+    steps: NDArray[np.float32]
+    frequency_weights: NDArray[np.float32]
+    block_weights: NDArray[np.float32]
+
+
+def quantise(parts: Sequence[Part], bit_price: float) -> list[NDArray[np.int16]]:
+    """Choose the levels of all blocks that share a Huffman table.
+
+    Blocks are worked on in bands, so that memory does not grow with the image.
+
+    Parameters
+    ----------
+    parts
+        The blocks, by quantisation table.
+    bit_price
         What a bit counts, in weighted squared error; 0 rounds to the nearest level.
 
     Returns
     -------
-    `(64, B) int16`. DC is rounded to the nearest level.
+    The levels of each part, `(64, B) int16`. DC is rounded to the nearest level.
     """
-    blocks = coefficients.shape[1]
-    spare = shape_class(blocks) - blocks  # blocks of zeros, whose levels are zeros
-    padded = np.pad(coefficients, ((0, 0), (0, spare)))
-    weights = np.pad(block_weights, (0, spare))
-
-    def cheapest(bits: NDArray[np.float32]) -> NDArray[np.int16]:
-        chosen = best_levels(padded, steps, frequency_weights, weights, lagrangian * bits)
-        return np.asarray(chosen)[:, :blocks]
-
-    levels = cheapest(starting_bits())
+    sample = [_sampled(part) for part in parts]
+    bits = starting_bits()
     for _ in range(ROUNDS - 1):
-        levels = cheapest(huffman.ac_bits(huffman.ac_counts(levels)))
+        counts = [huffman.ac_counts(_cheapest(part, bit_price * bits)) for part in sample]
+        bits = huffman.ac_bits(sum(counts, NOTHING))
+    return [_cheapest(part, bit_price * bits) for part in parts]
+
+
+def _sampled(part: Part) -> Part:
+    """Return every n-th block of a part, at least `SAMPLE` of them: enough for symbols' costs."""
+    every = max(1, part.block_weights.size // SAMPLE)
+    coefficients = np.ascontiguousarray(part.coefficients[:, ::every])
+    return part._replace(coefficients=coefficients, block_weights=part.block_weights[::every])
+
+
+def _cheapest(part: Part, rates: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Return the best levels of a part for given costs of symbols, band by band."""
+    blocks = part.coefficients.shape[1]
+    levels = np.empty((64, blocks), np.int16)
+
+    def fill(start: int) -> None:
+        band = slice(start, min(start + BAND, blocks))
+        spare = shape_class(band.stop - start) - (band.stop - start)  # blocks of zeros
+        chosen = best_levels(
+            np.pad(part.coefficients[:, band], ((0, 0), (0, spare))),
+            part.steps,
+            part.frequency_weights,
+            np.pad(part.block_weights[band], (0, spare)),
+            rates,
+        )
+        levels[:, band] = np.asarray(chosen)[:, : band.stop - start]
+
+    starts = range(0, blocks, BAND)
+    if len(starts) == 1:
+        fill(0)
+    else:  # JAX works without holding the interpreter's lock
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(fill, starts))
     return levels
 
 
@@ -106,7 +148,7 @@ def best_levels(
     ----------
     rates
         `(16, 11)`: the cost of each symbol with the bits after it, in units of the
-        weighted squared error. The others as in `quantise`, B of a `shape_class`.
+        weighted squared error. The others as in `Part`, B of a `shape_class`.
 
     Returns
     -------

@@ -79,6 +79,12 @@ def differences(of_pairs: Iterable[Pair], name: str) -> list[float]:
     return [value for value in found if value is not None]
 
 
+def won(values: Sequence[float], higher_is_better: bool) -> float | None:
+    """Return the share of differences by which the first is better; equal ones count for none."""
+    sign = 1 if higher_is_better else -1
+    return significant(sum(sign * value > 0 for value in values) / len(values)) if values else None
+
+
 class Differences:
     """One method's measures minus another's, photograph by photograph as they come."""
 

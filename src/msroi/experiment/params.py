@@ -124,12 +124,22 @@ class Heatmap:
 class Trellis:
     """The project's own methods, `trellis` and `roi-trellis` (docs/encoder.md)."""
 
+    lagrangian: float
+    masking: float
+    masking_variance: float
+    saliency_share: float
+    chroma: str
+
+
+@dataclass(frozen=True)
+class TrellisPsnr:
+    """The method `trellis-psnr`, which minimises the squared error (docs/encoder.md)."""
+
     flatness_luma: float
     flatness_chroma: float
     chroma_step: float
     lagrangian: float
     masking: float
-    saliency_share: float
     chroma: str
 
 
@@ -144,6 +154,7 @@ class Compress:
     quality_low: int
     quality_high: int
     trellis: Trellis
+    trellis_psnr: TrellisPsnr
 
 
 @dataclass(frozen=True)
@@ -151,7 +162,7 @@ class Judges:
     """Which files of stage compress the perceptual measures judge (`perceptual`)."""
 
     images: int
-    match_quality: int
+    match_qualities: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -164,9 +175,10 @@ class RateDistortion:
 
 @dataclass(frozen=True)
 class Conventions:
-    """Of how many photographs of a set every convention is measured."""
+    """Of how many photographs of a set every convention is measured, at which sizes."""
 
     images: int
+    match_qualities: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -175,6 +187,7 @@ class Anova:
 
     alpha: float
     metrics: tuple[str, ...]
+    match_qualities: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -300,11 +313,17 @@ def cross_check(experiment: Experiment, path: Path) -> None:
                 raise ParameterError(
                     f"{path}: {key}: {name!r} is not one of {source}: {', '.join(known)}."
                 )
-    if experiment.judges.match_quality not in experiment.compress.match_qualities:
-        raise ParameterError(
-            f"{path}: judges.match_quality: {experiment.judges.match_quality} is not one of "
-            f"compress.match_qualities: {', '.join(map(str, experiment.compress.match_qualities))}."
-        )
+    compressed = experiment.compress.match_qualities
+    for section, qualities in (
+        ("judges", experiment.judges.match_qualities),
+        ("anova", experiment.anova.match_qualities),
+    ):
+        for quality in qualities:
+            if quality not in compressed:
+                raise ParameterError(
+                    f"{path}: {section}.match_qualities: {quality} is not one of "
+                    f"compress.match_qualities: {', '.join(map(str, compressed))}."
+                )
     if experiment.heatmap.evidence == "classes" and experiment.heatmap.layers != ("conv6_3",):
         raise ParameterError(
             f"{path}: heatmap.layers: {', '.join(experiment.heatmap.layers)} do not go with "

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from msroi.errors import ImageError
 from msroi.images import PEAK, Pixels
-from msroi.measures.measure import Measure, by_column
+from msroi.measures.measure import BLIND, LOOKED_AT, TUNED_BY_PSNR, Measure, by_column
 
 Plane = NDArray[np.float64]
 
@@ -159,7 +159,7 @@ def ms_ssim_luma(reference: Pixels, distorted: Pixels) -> float:
     for weight in finer:
         contrast = float(_similarity_map(x, y, luminance=False).mean())
         product *= math.pow(max(contrast, 0.0), weight)
-        x, y = _halved(x), _halved(y)
+        x, y = halved(x), halved(y)
     similarity = float(_similarity_map(x, y).mean())
     return product * math.pow(max(similarity, 0.0), coarsest)
 
@@ -228,7 +228,7 @@ def _similarity_strip(x: Plane, y: Plane, room: Plane, luminance: bool) -> Plane
     np.multiply(of_x, of_x, out=power)
     power += np.multiply(of_y, of_y, out=product)
     np.multiply(of_x, of_y, out=product)
-    mean_x, mean_y, power, product = _windowed(moments, room[1])
+    mean_x, mean_y, power, product = windowed(moments, room[1])
     cross = mean_x * mean_y
     mean_x *= mean_x
     mean_y *= mean_y
@@ -249,11 +249,11 @@ def _similarity_strip(x: Plane, y: Plane, room: Plane, luminance: bool) -> Plane
     return product.reshape(-1, x.shape[1])[:, : -2 * REACH_PX]
 
 
-def _windowed(planes: Plane, room: Plane) -> list[Plane]:
-    """Return the Gaussian means of the planes of a strip, `(4, h, w)`, as lines `(h - 10) w`.
+def windowed(planes: Plane, room: Plane) -> list[Plane]:
+    """Return the Gaussian means of the planes of a strip, `(n, h, w)`, as lines `(h - 10) w`.
 
-    The last 10 of each row are those of windows that go on in the next, and mean nothing.
-    `room`, `(4, h w or more)`, holds finite values and is overwritten.
+    The last 10 of each row are those of windows that go on in the next, and mean nothing. A
+    strip has at most 26 rows; `room`, `(n, h w or more)`, holds finite values and is overwritten.
     """
     count, height, width = planes.shape
     rows = height - 2 * REACH_PX
@@ -265,7 +265,8 @@ def _windowed(planes: Plane, room: Plane) -> list[Plane]:
     return [np.correlate(line, BELL, "valid") for line in lines]
 
 
-def _halved(plane: Plane) -> Plane:
+def halved(plane: Plane) -> Plane:
+    """Return the means of 2 × 2 pixels; an odd last row or column is repeated first."""
     odd = [(0, side % 2) for side in plane.shape]
     even = np.pad(plane, odd, mode="edge") if any(map(any, odd)) else plane
     rows = even[::2] + even[1::2]
@@ -287,6 +288,7 @@ METRICS = by_column(
             digits=3,
             gain_digits=2,
             higher_is_better=False,
+            role=TUNED_BY_PSNR,
             needs_map=False,
             function=lambda reference, distorted, saliency: mse_rgb(reference, distorted),
         ),
@@ -299,6 +301,7 @@ METRICS = by_column(
             digits=3,
             gain_digits=2,
             higher_is_better=True,
+            role=TUNED_BY_PSNR,
             needs_map=False,
             function=lambda reference, distorted, saliency: psnr_rgb_db(reference, distorted),
         ),
@@ -311,6 +314,7 @@ METRICS = by_column(
             digits=4,
             gain_digits=4,
             higher_is_better=True,
+            role=TUNED_BY_PSNR,
             needs_map=False,
             function=lambda reference, distorted, saliency: ssim_luma(reference, distorted),
         ),
@@ -323,6 +327,7 @@ METRICS = by_column(
             digits=4,
             gain_digits=4,
             higher_is_better=True,
+            role=LOOKED_AT,
             needs_map=False,
             function=lambda reference, distorted, saliency: ms_ssim_luma(reference, distorted),
         ),
@@ -335,6 +340,7 @@ METRICS = by_column(
             digits=3,
             gain_digits=2,
             higher_is_better=True,
+            role=BLIND,
             needs_map=True,
             function=wpsnr_rgb_db,
         ),

@@ -6,6 +6,12 @@ The lists are `distortion.METRICS`, `perceptual.JUDGES` and `conventions.CONVENT
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+# what a measure was to our own encoders, `trellis` and `roi-trellis`, when their values were chosen
+TUNED = "tuned to"
+LOOKED_AT = "looked at"  # on tuning crops, when one point of a line was chosen
+BLIND = "blind"
+TUNED_BY_PSNR = "tuned to by trellis-psnr"  # and blind to the other two
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -29,6 +35,8 @@ class Measure:
         Decimals of a value and of a difference on the page and in summaries.
     higher_is_better
         Whether the better of two images has the higher value.
+    role
+        What it was to our own encoders: `TUNED`, `LOOKED_AT`, `BLIND` or `TUNED_BY_PSNR`.
     needs_map
         Whether it can't be taken without a saliency map.
     function
@@ -43,6 +51,7 @@ class Measure:
     digits: int
     gain_digits: int
     higher_is_better: bool
+    role: str
     needs_map: bool
     function: Callable[..., float]
 

@@ -1,14 +1,15 @@
 """Judges: perceptual measures of a distorted photograph.
 
-The values of `compress.trellis` were tuned by PSNR, SSIM and SSIMULACRA 2, so that SSIMULACRA 2
-is no blind judge of `trellis` and `roi-trellis`; PSNR-HVS-M, MS-SSIM and LPIPS are
-(docs/encoder.md).
+Each says in `role` what it was to our own encoders: SSIMULACRA 2 is what they are tuned to,
+PSNR-HVS-M, MS-SSIM and LPIPS were looked at, GMSD and the measures of the region alone are
+blind (docs/encoder.md).
 
 Functions of a reference and a distorted image, `(H, W, 3) uint8 sRGB` of one size. Beside
 the whole image they look at the salient region, the most salient 20 % of its pixels: by a
 mean inside it (`_salient`), or, where a judge is no mean over pixels, at a composite
 (`_composite`) that is the distorted image inside the region and the reference outside, so
-that nothing outside counts. Packages are imported by the judge that needs them.
+that nothing outside counts. What depends on the reference alone is computed once for all
+images that are judged against it. Packages are imported by the judge that needs them.
 """
 
 import contextlib
@@ -18,22 +19,25 @@ import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from msroi.errors import ImageError
 from msroi.images import BLOCK_PX, PEAK, Pixels
 from msroi.measures import distortion
 from msroi.measures.distortion import METRICS
-from msroi.measures.measure import Measure, by_column
+from msroi.measures.measure import BLIND, LOOKED_AT, TUNED, Measure, by_column
+
+if TYPE_CHECKING:
+    from msroi.measures.lpips import Distances
 
 Mask = NDArray[np.bool_]
 
 SALIENT_SHARE = 0.2
 SMALLEST_PX = 16  # what LPIPS needs; the others need less
+GMSD_C = 170  # for 8-bit luma
 
 _IMPORTING = threading.Lock()
 
@@ -68,28 +72,34 @@ class Case:
         `(H, W, 3) uint8` sRGB; `mixed` is the composite.
     region
         The salient region, `(H, W)`.
-    lpips
-        LPIPS of an image against the reference.
+    distances
+        How far the distorted image is from the reference in the features of LPIPS.
+    ssimulacra2
+        SSIMULACRA 2 of an image against the reference.
     """
 
     reference: Pixels
     distorted: Pixels
     mixed: Pixels
     region: Mask
-    lpips: Callable[[Pixels], float]
+    distances: "Distances"
+    ssimulacra2: Callable[[Pixels], float]
 
 
 def judging(
     reference: Pixels, saliency: NDArray[np.floating[Any]]
 ) -> Callable[[Pixels], dict[str, float]]:
-    """Return `judge` for one reference: with several images, LPIPS takes a third less time."""
+    """Return `judge` for one reference, whose side of the work is done once."""
+    from msroi.measures import lpips, ssimulacra2
+
     _require_size(reference)
     region = salient_region(saliency)
-    lpips_of = _lpips_against(reference)
+    distances_of = lpips.against(reference)
+    ssimulacra2_of = ssimulacra2.against(reference)
 
     def values(distorted: Pixels) -> dict[str, float]:
         mixed = composite(reference, distorted, region)
-        case = Case(reference, distorted, mixed, region, lpips_of)
+        case = Case(reference, distorted, mixed, region, distances_of(distorted), ssimulacra2_of)
         return {name: one.function(case) for name, one in JUDGES.items()}
 
     return values
@@ -114,12 +124,28 @@ def psnr_hvs_m_db(reference: Pixels, distorted: Pixels) -> float:
         If a side is shorter than 16 px.
     """
     _require_size(reference)
-    height, width = (side // BLOCK_PX * BLOCK_PX for side in reference.shape[:2])
-    planes = (distortion.luma(image[:height, :width]) / PEAK for image in (reference, distorted))
-    # blocks of one grey make it divide 0 by 0, and set the result aside
+    planes = [_blocks(image) for image in (reference, distorted)]
+    differ = (planes[0] != planes[1]).any(axis=(1, 2))
+    if not differ.any():
+        return math.inf
+    # equal blocks add nothing; blocks of one grey make it divide 0 by 0, and set the result aside
     with np.errstate(invalid="ignore", divide="ignore"):
-        _, masked = _psnr_hvsm().hvs_hvsm_mse(*planes)
+        _, masked = _psnr_hvsm().hvs_hvsm_mse(*(_beside(plane[differ]) for plane in planes))
+    masked *= differ.mean()
     return -10 * math.log10(masked) if masked > 0 else math.inf
+
+
+def _blocks(image: Pixels) -> NDArray[np.float64]:
+    """Return the luma in [0, 1] of an image's whole blocks, `(n, 8, 8)`."""
+    rows, columns = (side // BLOCK_PX for side in image.shape[:2])
+    plane = distortion.luma(image[: rows * BLOCK_PX, : columns * BLOCK_PX]) / PEAK
+    blocks = plane.reshape(rows, BLOCK_PX, columns, BLOCK_PX).swapaxes(1, 2)
+    return blocks.reshape(-1, BLOCK_PX, BLOCK_PX)
+
+
+def _beside(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return blocks as a plane `(8, 8 n)`, as the package takes them."""
+    return blocks.swapaxes(0, 1).reshape(BLOCK_PX, -1)
 
 
 @functools.cache
@@ -134,35 +160,13 @@ def _psnr_hvsm() -> Any:
         return psnr_hvsm.numpy
 
 
-def ssimulacra2(reference: Pixels, distorted: Pixels) -> float:
-    """Return SSIMULACRA 2: 100 if identical, 90 no difference seen, 70 high quality, 50 medium.
+def gmsd(reference: Pixels, distorted: Pixels) -> float:
+    """Return the gradient magnitude similarity deviation: 0 if identical, more the further apart.
 
-    Sneyers 2023 (https://github.com/cloudinary/ssimulacra2, version 2.1), computed by the
-    package `ssimulacra2`, a port to NumPy: structural similarity and lost or added edges
-    in a perceptual colour space, on six scales, fitted to what people judged. It may be
-    negative. The port treats rows and columns differently at the edges: with the two
-    exchanged, three photographs at quality 50 get values up to 0.6 apart.
-
-    Raises
-    ------
-    ImageError
-        If a side is shorter than 16 px.
-    """
-    from ssimulacra2 import compute_ssimulacra2
-
-    _require_size(reference)
-    return float(compute_ssimulacra2(_as_file(reference), _as_file(distorted)))
-
-
-def _as_file(image: Pixels) -> io.BytesIO:
-    """Return an image as an open file in memory, in a format that costs no time."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PPM")
-    return file
-
-
-def lpips(reference: Pixels, distorted: Pixels) -> float:
-    """Return LPIPS with VGG16 (`msroi.measures.lpips`): 0 if identical, more the further apart.
+    Xue et al. 2014 ("Gradient magnitude similarity deviation: a highly efficient perceptual
+    image quality index"): of the means of 2 × 2 pixels of luma, the standard deviation of how
+    similar Prewitt's gradients are. An odd last row or column is repeated; gradients are taken
+    where the 3 × 3 filter lies inside the image, not on zeros beyond it as in the authors' program.
 
     Raises
     ------
@@ -170,13 +174,21 @@ def lpips(reference: Pixels, distorted: Pixels) -> float:
         If a side is shorter than 16 px.
     """
     _require_size(reference)
-    return _lpips_against(reference)(distorted)
+    first, second = (
+        _gradient(distortion.halved(distortion.luma(image))) for image in (reference, distorted)
+    )
+    similarity = (2 * first * second + GMSD_C) / (first**2 + second**2 + GMSD_C)
+    return float(similarity.std())
 
 
-def _lpips_against(reference: Pixels) -> Callable[[Pixels], float]:
-    from msroi.measures.lpips import against
-
-    return against(reference)
+def _gradient(plane: distortion.Plane) -> distortion.Plane:
+    """Return the magnitudes of Prewitt's gradients, `(H - 2, W - 2)`."""
+    down = plane[:-2] + plane[1:-1] + plane[2:]
+    across = plane[:, :-2] + plane[:, 1:-1] + plane[:, 2:]
+    magnitudes: distortion.Plane = np.hypot(
+        (down[:, 2:] - down[:, :-2]) / 3, (across[2:] - across[:-2]) / 3
+    )
+    return magnitudes
 
 
 def salient_region(saliency: NDArray[np.floating[Any]], share: float = SALIENT_SHARE) -> Mask:
@@ -238,6 +250,28 @@ def _require_size(image: Pixels) -> None:
         )
 
 
+def of_distorted(function: Callable[[Pixels, Pixels], float]) -> Callable[[Case], float]:
+    """Return a function of two images as one of a case's reference and distorted image."""
+    return lambda case: function(case.reference, case.distorted)
+
+
+def of_mixed(function: Callable[[Pixels, Pixels], float]) -> Callable[[Case], float]:
+    """Return a function of two images as one of a case's reference and composite."""
+    return lambda case: function(case.reference, case.mixed)
+
+
+def _lpips(case: Case) -> float:
+    from msroi.measures.lpips import lpips
+
+    return lpips(case.distances)
+
+
+def _lpips_salient(case: Case) -> float:
+    from msroi.measures.lpips import lpips_within
+
+    return lpips_within(case.distances, case.region)
+
+
 _PSNR_HVS_M = Measure(
     column="psnr_hvs_m_db",
     label="PSNR-HVS-M",
@@ -245,10 +279,11 @@ _PSNR_HVS_M = Measure(
     plane="luma",
     unit="dB",
     digits=3,
-    gain_digits=1,
+    gain_digits=2,
     higher_is_better=True,
+    role=LOOKED_AT,
     needs_map=False,
-    function=lambda case: psnr_hvs_m_db(case.reference, case.distorted),
+    function=of_distorted(psnr_hvs_m_db),
 )
 _SSIMULACRA2 = Measure(
     column="ssimulacra2",
@@ -257,11 +292,13 @@ _SSIMULACRA2 = Measure(
     plane="",
     unit="",
     digits=2,
-    gain_digits=1,
+    gain_digits=2,
     higher_is_better=True,
+    role=TUNED,
     needs_map=False,
-    function=lambda case: ssimulacra2(case.reference, case.distorted),
+    function=lambda case: case.ssimulacra2(case.distorted),
 )
+_MS_SSIM = replace(METRICS["ms_ssim_luma"], function=of_distorted(distortion.ms_ssim_luma))
 _LPIPS = Measure(
     column="lpips",
     label="LPIPS",
@@ -269,17 +306,55 @@ _LPIPS = Measure(
     plane="",
     unit="",
     digits=4,
-    gain_digits=3,
+    gain_digits=4,
     higher_is_better=False,
+    role=LOOKED_AT,
     needs_map=False,
-    function=lambda case: case.lpips(case.distorted),
+    function=_lpips,
 )
+_GMSD = Measure(
+    column="gmsd",
+    label="GMSD",
+    short="GMSD",
+    plane="luma",
+    unit="",
+    digits=4,
+    gain_digits=4,
+    higher_is_better=False,
+    role=BLIND,
+    needs_map=False,
+    function=of_distorted(gmsd),
+)
+
+
+def _of_composite(measure: Measure, function: Callable[[Case], float]) -> Measure:
+    return replace(
+        measure,
+        column=f"{measure.column.removesuffix('_db')}_composite" + ("_db" if measure.unit else ""),
+        label=f"{measure.label} of the composite",
+        needs_map=True,
+        function=function,
+    )
+
+
 # of a `Case`, in the order of the stage's columns
 JUDGES = by_column(
     (
-        _PSNR_HVS_M,
         _SSIMULACRA2,
+        _PSNR_HVS_M,
+        _MS_SSIM,
         _LPIPS,
+        _GMSD,
+        _of_composite(_SSIMULACRA2, lambda case: case.ssimulacra2(case.mixed)),
+        _of_composite(_PSNR_HVS_M, of_mixed(psnr_hvs_m_db)),
+        _of_composite(_MS_SSIM, of_mixed(distortion.ms_ssim_luma)),
+        replace(
+            _LPIPS,
+            column="lpips_salient",
+            label="LPIPS of the salient region",
+            needs_map=True,
+            function=_lpips_salient,
+        ),
         replace(
             METRICS["psnr_rgb_db"],
             column="psnr_salient_db",
@@ -293,27 +368,6 @@ JUDGES = by_column(
             label="SSIM of the salient region",
             needs_map=True,
             function=lambda case: ssim_salient(case.reference, case.distorted, case.region),
-        ),
-        replace(
-            _PSNR_HVS_M,
-            column="psnr_hvs_m_composite_db",
-            label="PSNR-HVS-M of the composite",
-            needs_map=True,
-            function=lambda case: psnr_hvs_m_db(case.reference, case.mixed),
-        ),
-        replace(
-            _SSIMULACRA2,
-            column="ssimulacra2_composite",
-            label="SSIMULACRA 2 of the composite",
-            needs_map=True,
-            function=lambda case: ssimulacra2(case.reference, case.mixed),
-        ),
-        replace(
-            _LPIPS,
-            column="lpips_composite",
-            label="LPIPS of the composite",
-            needs_map=True,
-            function=lambda case: case.lpips(case.mixed),
         ),
     )
 )

@@ -78,7 +78,7 @@ FINDINGS = ("paper", "place", "published", "verdict", "evidence", "found", "rang
 BD_RATES = ("dataset", "method", "against", "measure", "n", "bd_rate_pct", "sd")
 PACKAGES = (
     *("msroi", "jax", "flax", "optax", "numpy", "pillow", "scikit-image", "statsmodels"),
-    *("jpeglib", "mozjpeg-lossless-optimization", "pyjpegli", "snakemake", "dvc"),
+    *("jpeglib", "mozjpeg-lossless-optimization", "ajpegli", "snakemake", "dvc"),
     *("matplotlib", "jinja2", "vl-convert-python"),
 )
 

@@ -32,8 +32,11 @@ T = TypeVar("T")
 
 
 def middle_quality(qualities: Sequence[int]) -> int:
-    """Return the quality of Tables 1 and 2: the middle one (of the paper's three, 50)."""
-    return sorted(qualities)[len(qualities) // 2]
+    """Return the quality of Tables 1 and 2: the one nearest 50, the middle of the paper's three.
+
+    Of two that are as near, the higher.
+    """
+    return min(qualities, key=lambda quality: (abs(quality - 50), -quality))
 
 
 def photograph(

@@ -157,7 +157,7 @@ def tabulate(table: Table, experiment: Experiment) -> list[dict[str, Any]]:
         cells.setdefault(key, []).append(row)
     tests = []
     for (dataset, method, quality), rows in sorted(cells.items()):
-        if method == BASELINE:
+        if method == BASELINE or quality not in experiment.anova.match_qualities:
             continue
         for metric in experiment.anova.metrics:
             jpeg = cells.get((dataset, BASELINE, quality), [])

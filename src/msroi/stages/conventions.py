@@ -8,7 +8,7 @@ stage audit can say which of them, if any, explains a printed number.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -123,7 +123,7 @@ def photograph_rows(
 
 def run(experiment: Experiment, layout: Layout) -> None:
     """Measure every test photograph as it was run, and the first of each set in every way."""
-    params = experiment.compress
+    params = replace(experiment.compress, match_qualities=experiment.conventions.match_qualities)
     items = list(test_images(layout))
     photographs = [(item.dataset, item.image) for item in items]
     chosen = set(first_by_name(photographs, experiment.conventions.images))

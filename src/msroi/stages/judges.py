@@ -1,13 +1,14 @@
 """Stage judges: perceptual measures of some of the files that stage compress made.
 
-They are slow, so only the files of one size of the first photographs by name are judged. The
-table has a row for each image and method, missed size matches among them; only rows whose
-file size matched within the tolerance enter means, differences and wins.
+They are slow, so only the files of the first photographs by name are judged. The table has a
+row for each image, method and quality, missed size matches among them; only rows whose file
+size matched within the tolerance enter means, differences and wins.
 """
 
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -16,39 +17,34 @@ from tqdm import tqdm
 
 from msroi.errors import ImageError
 from msroi.experiment.comparison import (
-    BASELINE,
-    Pair,
-    differences,
+    Differences,
+    both_matched,
     finite,
     matched,
     mean,
-    minus,
-    pairs,
     sd,
     significant,
+    won,
 )
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.experiment.selection import Photograph, first_by_name
 from msroi.files import Row, csv_rows, write_csv, write_json
 from msroi.images import Pixels, read_grey, read_rgb
-from msroi.measures.distortion import METRICS, ms_ssim_luma
 from msroi.measures.perceptual import JUDGES, judging
 
-JUDGED = {"ms_ssim_luma": METRICS["ms_ssim_luma"], **JUDGES}
-RIVAL = "jpegli"
+# what other methods are compared with, and the set of all photographs
+AGAINST = ("jpeg", "mozjpeg", "jpegli")
+EVERY_SET = "all"
 COLUMNS = (
     *("experiment", "dataset", "image", "method", "match_quality", "bytes", "size_error_pct"),
-    *JUDGED,
+    *JUDGES,
 )
 COMPARISON_COLUMNS = (
-    *("dataset", "method", "judge", "n", "mean", "minus_jpeg"),
-    *("n_against_jpegli", "minus_jpegli", "wins_against_jpegli"),
+    *("dataset", "match_quality", "method", "against", "judge", "role"),
+    *("n", "difference", "sd", "won"),
 )
 WORKERS = min(2, os.cpu_count() or 1)  # LPIPS keeps 0.5 kB a pixel and uses all cores itself
-
-# by data set and method
-Cells = dict[tuple[str, str], list[Row]]
 
 
 def run(experiment: Experiment, layout: Layout) -> None:
@@ -61,10 +57,10 @@ def run(experiment: Experiment, layout: Layout) -> None:
     ImageError
         If an image can't be read or is too small; the message names the photograph.
     """
-    quality = experiment.judges.match_quality
+    qualities = experiment.judges.match_qualities
     files: dict[Photograph, list[dict[str, str]]] = {}
     for row in csv_rows(layout.jpeg / "index.csv"):
-        if row["match_quality"] == str(quality):
+        if int(row["match_quality"]) in qualities:
             files.setdefault((row["dataset"], row["image"]), []).append(row)
     photographs = first_by_name(files, experiment.judges.images)
 
@@ -74,7 +70,10 @@ def run(experiment: Experiment, layout: Layout) -> None:
         reference = read_rgb(original)
         saliency = read_grey(layout.heatmap("saliency", dataset, image))
         rows = files[photograph]
-        paths = [layout.jpeg_file(dataset, row["method"], quality, image) for row in rows]
+        paths = [
+            layout.jpeg_file(dataset, row["method"], int(row["match_quality"]), image)
+            for row in rows
+        ]
         distorted = [read_rgb(path) for path in paths]
         try:
             found = judged(reference, saliency, distorted)
@@ -95,7 +94,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
 def judged(
     reference: Pixels, saliency: NDArray[np.float32], others: Iterable[Pixels]
 ) -> list[dict[str, float]]:
-    """Return `JUDGED` by name for each distorted image, rounded as the tables are.
+    """Return `JUDGES` by name for each distorted image, rounded as the tables are.
 
     Parameters
     ----------
@@ -110,12 +109,12 @@ def judged(
         If a side is shorter than 16 px, or SSIM has no window around a salient pixel.
     """
     judge = judging(reference, saliency)
-    values = ({"ms_ssim_luma": ms_ssim_luma(reference, other), **judge(other)} for other in others)
+    values = map(judge, others)
     return [{name: significant(value) for name, value in row.items()} for row in values]
 
 
 def summarise(table: Iterable[Row]) -> dict[str, Any]:
-    """Return dataset -> method -> statistics, of the shape that `metrics.summarise` gives.
+    """Return what each judge was to our encoders, and statistics by set, method and quality.
 
     Parameters
     ----------
@@ -125,71 +124,62 @@ def summarise(table: Iterable[Row]) -> dict[str, Any]:
     Returns
     -------
     dict
-        Per cell: `n` rows whose size matched and `n_missed` others; `mean` and `sd` (n - 1)
-        of the finite values of matched rows; for methods other than jpeg `minus_jpeg`, mean
-        differences over the images matched in both. A mean of none and an sd of fewer than
-        two are None.
+        `roles` by judge, and `sets`: dataset -> method -> `q<match_quality>` -> `n` rows whose
+        size matched and `n_missed` others; `mean` and `sd` (n - 1) of the finite values of
+        matched rows. A mean of none and an sd of fewer than two are None.
     """
-    cells = by_cell(table)
-    summary: dict[str, Any] = {}
-    for (dataset, method), rows in cells.items():
+    cells: dict[tuple[str, str, int], list[Row]] = {}
+    for row in table:
+        key = (row["dataset"], row["method"], int(row["match_quality"]))
+        cells.setdefault(key, []).append(row)
+    sets: dict[str, Any] = {}
+    for (dataset, method, quality), rows in cells.items():
         of_size = matched(rows)
-        values = {name: finite(row[name] for row in of_size) for name in JUDGED}
-        cell = {
+        values = {name: finite(float(row[name]) for row in of_size) for name in JUDGES}
+        sets.setdefault(dataset, {}).setdefault(method, {})[f"q{quality}"] = {
             "n": len(of_size),
             "n_missed": len(rows) - len(of_size),
             "mean": {name: mean(found) for name, found in values.items()},
             "sd": {name: sd(found) for name, found in values.items()},
         }
-        if method != BASELINE:
-            cell["minus_jpeg"] = minus(rows, cells.get((dataset, BASELINE), []), JUDGED)
-        summary.setdefault(dataset, {})[method] = cell
-    return summary
+    return {"roles": {name: one.role for name, one in JUDGES.items()}, "sets": sets}
 
 
 def compare(table: Iterable[Row]) -> list[dict[str, Any]]:
-    """Return rows of `COMPARISON_COLUMNS`: each method by each judge beside jpeg and jpegli.
+    """Return rows of `COMPARISON_COLUMNS`: each method by each judge beside each of `AGAINST`.
 
-    Differences are means over the images matched in both methods, `n_against_jpegli` of them
-    for jpegli; `wins_against_jpegli` counts those on which the method is better. They are
-    None where a method meets itself, or the other is not there.
+    For each data set, and for all together as `all`, each quality, method and judge: of how
+    many photographs `n` both files have the size and finite values, the mean and the sd
+    (n - 1) of the method's value minus the other's, and the share of these photographs on
+    which the method is better.
     """
-    cells = by_cell(table)
-    rows = []
-    for (dataset, method), of_method in cells.items():
-        others = {
-            other: pairs(of_method, cells[dataset, other])
-            for other in (BASELINE, RIVAL)
-            if other != method and (dataset, other) in cells
-        }
-        rival = others.get(RIVAL)
-        of_size = matched(of_method)
-        for name in JUDGED:
-            rows.append(
-                {
-                    "dataset": dataset,
-                    "method": method,
-                    "judge": name,
-                    "n": len(of_size),
-                    "mean": mean(finite(row[name] for row in of_size)),
-                    "minus_jpeg": mean(differences(others.get(BASELINE, []), name)),
-                    "n_against_jpegli": None if rival is None else len(rival),
-                    "minus_jpegli": mean(differences(rival or [], name)),
-                    "wins_against_jpegli": None if rival is None else wins(rival, name),
-                }
-            )
-    return rows
-
-
-def by_cell(table: Iterable[Row]) -> Cells:
-    """Return the rows of each data set and method, in the table's order."""
-    cells: Cells = {}
+    photographs: dict[tuple[str, str, int], dict[str, Row]] = {}
     for row in table:
-        cells.setdefault((row["dataset"], row["method"]), []).append(row)
-    return cells
-
-
-def wins(of_pairs: Iterable[Pair], name: str) -> int:
-    """Return how often the first is better by a judge; the equal count for neither."""
-    sign = 1 if JUDGED[name].higher_is_better else -1
-    return sum(sign * row[name] > sign * other[name] for row, other in of_pairs)
+        key = (row["dataset"], row["image"], int(row["match_quality"]))
+        photographs.setdefault(key, {})[row["method"]] = row
+    cells: dict[tuple[str, int, str, int], Differences] = {}
+    for (dataset, _, quality), rows in photographs.items():
+        for method, row in rows.items():
+            for place, against in enumerate(AGAINST):
+                other = rows.get(against)
+                if method == against or not (other and both_matched(row, other)):
+                    continue
+                for of_set in (dataset, EVERY_SET):
+                    key_of = (of_set, quality, method, place)
+                    cells.setdefault(key_of, Differences(JUDGES)).add(row, other)
+    return [
+        {
+            "dataset": dataset,
+            "match_quality": quality,
+            "method": method,
+            "against": AGAINST[place],
+            "judge": name,
+            "role": JUDGES[name].role,
+            "n": len(values),
+            "difference": mean(values),
+            "sd": sd(values),
+            "won": won(values, JUDGES[name].higher_is_better),
+        }
+        for (dataset, quality, method, place), found in sorted(cells.items(), key=itemgetter(0))
+        for name, values in found.values.items()
+    ]
