@@ -110,6 +110,18 @@ def test_a_gain_that_fits_two_data_sets_asks_which(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("image", "printed"), [("", "2.30"), ("a", "1.00"), ("b", "3.00")])
+def test_a_gain_is_of_the_mean_unless_an_image_is_named(
+    tmp_path: Path, image: str, printed: str
+) -> None:
+    rows = """1,kodak,a,10,JPEG,psnr_db,27.00 1,kodak,a,10,Ours,psnr_db,28.00
+    1,kodak,b,10,JPEG,psnr_db,27.00 1,kodak,b,10,Ours,psnr_db,30.00
+    1,kodak,,10,JPEG,psnr_db,27.82 1,kodak,,10,Ours,psnr_db,30.12"""
+    named = {"image": image} if image else {}
+    one = claim("gain", table=1, measure="psnr_db", printed=printed, **named)
+    assert verdicts(audit_paper(write(tmp_path, one, rows))) == [CONSISTENT]
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

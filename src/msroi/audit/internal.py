@@ -552,6 +552,8 @@ def fitting(paper: Paper, table: str, measure: str, where: Mapping[str, str]) ->
 def the_pair(paper: Paper, table: str, measure: str, where: Mapping[str, str]) -> Pair:
     """Return the one pair that fits; `AbsentError` if none does, or more than one."""
     found = fitting(paper, table, measure, where)
+    if not where.get("image"):  # what is said of no image is said of the mean, if there is one
+        found = [pair for pair in found if not pair[0].image] or found
     given = ", ".join(f"{part} {wanted}" for part, wanted in where.items() if wanted)
     if not found:
         raise AbsentError(

@@ -1,16 +1,15 @@
 """The audit as a page, and as the lines that end it in a terminal.
 
-Both lead with the worst: ten lines, then a line a claim with its counts and its worst row. The
-rows themselves are folded, and a section says once where its evidence comes from.
+Both lead with the worst: ten lines, then a line a claim with its counts and its worst row. Doubtful
+rows are folded, all rows are in `audit.csv`, and a section says once where its evidence comes from.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
 
 from msroi.audit.check import CANNOT_TELL, CONSISTENT, FAMILIES, KINDS, REGISTRY, Finding, kind
-from msroi.audit.entries import Entry, table_row
+from msroi.audit.entries import Entry
 from msroi.audit.published import Printed
 from msroi.markdown import markdown_table
 
@@ -61,12 +60,7 @@ def section(paper: str, numbered: Numbered, figures: Mapping[int, str]) -> list[
     lines += ["### Doubtful numbers\n"] if doubtful else []
     for id_, group in groupby(doubtful, key=lambda item: item[1].claim.id):
         lines += folded(id_, list(group), figures)
-    lines += [
-        f"<details><summary>All {len(entries)} checks</summary>\n",
-        all_checks(entries),
-        "</details>\n",
-    ]
-    return lines
+    return [*lines, f"All {len(entries)} checks are rows of `audit.csv`.\n"]
 
 
 def leading(entries: Sequence[Entry]) -> list[str]:
@@ -168,19 +162,6 @@ def folded(id_: str, numbered: Numbered, figures: Mapping[int, str]) -> list[str
         if number in figures:
             lines.append(f"\n  ![{finding.place}](figures/{figures[number]})\n")
     return [*lines, "\n</details>\n"]
-
-
-def all_checks(found: Sequence[Entry]) -> str:
-    """Return every finding as a Markdown table."""
-    rows = [table_row(entry) for entry in found]
-    head = ("claim", "place", "published", "found", "range", "verdict")
-    return markdown_table(head, ([row[name] for name in head] for row in map(ranged, rows)))
-
-
-def ranged(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of `COLUMNS` with `low` and `high` as one text, empty if there are none."""
-    low, high = row["low"], row["high"]
-    return {**row, "range": "" if low == high == "" else f"{low} to {high}"}
 
 
 def count_table(found: Sequence[Entry]) -> str:
