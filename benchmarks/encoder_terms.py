@@ -23,14 +23,14 @@ from msroi.experiment import params
 from msroi.experiment.params import Trellis
 from msroi.files import write_csv
 from msroi.images import Pixels
-from msroi.measures import distortion, perceptual
+from msroi.measures import distortion, perceptual, ssimulacra2
 
 TABLE = Path("results/bench/encoder_terms.csv")
 QUALITIES = (15, 50, 85)
 CROP = (300, 400)  # height, width
 NAMES = ("astronaut", "coffee", "chelsea", "rocket", "retina", "hubble_deep_field")
 MEASURES: dict[str, Callable[[Pixels, Pixels], float]] = {
-    "ssimulacra2": perceptual.ssimulacra2,
+    "ssimulacra2": lambda image, file: ssimulacra2.against(image)(file),
     "psnr_hvs_m_db": perceptual.psnr_hvs_m_db,
     "psnr_rgb_db": distortion.psnr_rgb_db,
 }

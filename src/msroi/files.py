@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,20 +18,27 @@ Row = Mapping[str, Any]  # of a table, by column
 
 # control characters, halves of characters (bytes that are not UTF-8) and line breaks
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+OWN_WRITING = stat.S_IWUSR
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, mode: int | None = None) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well.
 
     On an exception the temporary file is removed and `path` is left as it was. The
     temporary name keeps the suffix, since image writers choose the format by it, and is
-    short where `path`'s is as long as the file system allows.
+    short where `path`'s is as long as the file system allows. With a `mode` the temporary
+    file is there from the start, with these permissions less those that the umask takes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{os.getpid()}-{digest(path.name)}{path.suffix}")
     try:
+        if mode is not None:
+            partial.unlink(missing_ok=True)  # of a run that was killed
+            os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode | OWN_WRITING))
         yield partial
+        if mode is not None and not mode & OWN_WRITING:
+            partial.chmod(partial.stat().st_mode & ~OWN_WRITING)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -386,9 +386,13 @@ def test_interrupt(capsys, monkeypatch):
             "msroi: no*.png fits no image; check the pattern.",
         ),
         (
-            "compress sub/photo.jpg photo.png sub/photo.png",
-            "msroi: sub/photo.jpg and sub/photo.png would both be written to "
-            "sub/photo.msroi.jpg; rename one.",
+            "compress sub/photo.jpg there/photo.jpg --out out",
+            "msroi: sub/photo.jpg and there/photo.jpg would both be written to out/photo.jpg; "
+            "add --keep-folders, or rename one.",
+        ),
+        (
+            "compress sub/photo.jpg --keep-folders",
+            "msroi: --keep-folders needs a folder to keep them in: add --out DIR.",
         ),
         (
             "compress sub/old.msroi.jpg",
@@ -447,11 +451,6 @@ def test_interrupt(capsys, monkeypatch):
             "see `msroi metrics --help`.",
         ),
         (
-            "compress photo.png sub/photo.jpg --out out --method jpeg",
-            "msroi: photo.png and sub/photo.jpg would both be written to out/photo.jpg; "
-            "rename one.",
-        ),
-        (
             "compress sub/photo.jpg --out sub --method jpeg",
             "msroi: sub/photo.jpg, a result for sub/photo.jpg, would overwrite one of the images; "
             "choose another --out folder.",
@@ -468,7 +467,7 @@ def test_interrupt(capsys, monkeypatch):
         ),
         (
             "compress photo.png --out photo.png --method jpeg",
-            "msroi: [Errno 17] File exists: 'photo.png'.",
+            "msroi: --out photo.png: photo.png is a file; name a folder.",
         ),
         (
             "compress photo.png --out out --experiment demo",
@@ -625,3 +624,65 @@ def test_a_closed_pipe_is_no_defect(photo):
             command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
         )
     assert (done.returncode, done.stderr) == (1, "")
+
+
+# what stdout and stderr can't take ends nothing
+
+
+def streamed(*photos, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **variables):
+    command = [sys.executable, "-m", "msroi", "compress", *map(str, photos), "--out", "out"]
+    return subprocess.run(
+        [*command, "--method", "jpeg"],
+        stdout=stdout,
+        stderr=stderr,
+        env=os.environ | variables,
+        check=False,
+    )
+
+
+def test_a_name_that_stdout_has_no_character_for(photo):
+    done = streamed(*photo, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert done.returncode == 0
+    assert rb"\u017b\xf3\u0142w {1} \u5199\u771f %s.bmp: out/" in done.stdout
+    assert len(list(Path("out").iterdir())) == 2
+
+
+def test_a_full_stdout(photo):
+    with Path("/dev/full").open("w") as full:
+        done = streamed(*photo, stdout=full)
+    sentence = b"msroi: stdout can't be written (No space left on device).\n"
+    assert (done.returncode, done.stderr) == (1, sentence)
+    assert len(list(Path("out").iterdir())) == 2
+
+
+def test_a_reader_that_has_seen_enough(photo):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as stdout:
+        done = streamed(*photo, stdout=stdout)
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert len(list(Path("out").iterdir())) == 2
+
+
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_a_closed_stdout_or_stderr(photo, closed):
+    Path("broken.png").write_bytes(photo[0].read_bytes()[:900])
+    shell = f'exec "$@" {closed}>&-'
+    command = [sys.executable, "-m", "msroi", "compress", "broken.png", *map(str, photo)]
+    done = subprocess.run(
+        ["sh", "-c", shell, "sh", *command, "--out", "out", "--method", "jpeg"],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert len(list(Path("out").iterdir())) == 2
+    said = {"1": (0, 2), "2": (3, 0)}[closed]
+    assert (done.stdout.count(b"\n"), done.stderr.count(b"\n")) == said
+
+
+def test_a_full_stderr(photo):
+    Path("broken.png").write_bytes(photo[0].read_bytes()[:900])
+    with Path("/dev/full").open("w") as full:
+        done = streamed("broken.png", *photo, stderr=full)
+    assert (done.returncode, done.stdout.count(b"\n")) == (2, 3)
+    assert len(list(Path("out").iterdir())) == 2

@@ -11,6 +11,7 @@ from hostile import EITHER, LEFT_OUT, PROCESSED, fits
 from hostile.limited import MOST_BYTES, MOST_SECONDS, run
 from hostile.photo import Photo
 from hostile.photos import PHOTOS, fuzzed, names, sizes
+from hostile.situations import SITUATIONS
 from PIL import Image
 
 from msroi import images
@@ -62,9 +63,14 @@ def everything(folder: Path) -> dict[str, tuple[int, int]]:
 def wrong(photo: Photo, command: str, path: Path, status: int, err: str) -> str:
     """Say how an outcome is not the documented one; nothing if it is."""
     sentence = err.removeprefix("msroi: ").removesuffix("\n")
-    expected = photo.expected(command)
-    if status == 0 and not err and expected in (PROCESSED, EITHER):
-        return ""
+    expected, lines = photo.expected(command), err.splitlines()
+    left_out = photo.left_out or ("…" if expected == EITHER else "")
+    said = [fits(f"msroi: FILE: left out {left_out}.", line, path) for line in lines]
+    told = command == "compress" and left_out
+    processed = status == 0 and expected in (PROCESSED, EITHER)
+    if processed and all(said) and (told or not lines):
+        silent = command == "compress" and photo.left_out and not lines
+        return f"{photo.case}: {photo.left_out} left out silently" if silent else ""
     refused = "…." if expected == EITHER else expected
     if status == 2 and "\n" not in sentence and fits(refused, sentence, path):
         return ""
@@ -197,6 +203,12 @@ def test_stage_prepare(folder, monkeypatch):
     after = everything(folder)
     inside = str(layout.index.parent.resolve())
     assert {path for path in after.keys() - before.keys() if not path.startswith(inside)} == set()
+
+
+@pytest.mark.parametrize("situation", SITUATIONS, ids=[one.case for one in SITUATIONS])
+def test_every_situation_has_its_test(situation):
+    file, _, name = situation.test.partition("::")
+    assert f"\ndef {name}(" in (Path(__file__).parent / file).read_text(encoding="utf-8")
 
 
 LARGEST = {

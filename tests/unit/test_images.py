@@ -1,3 +1,4 @@
+import errno
 import stat
 import struct
 import threading
@@ -147,15 +148,25 @@ def test_big_endian_16_bit_tiff_is_the_same(tmp_path):
     )
 
 
-@pytest.mark.parametrize("full", [1, 255])
-def test_float_grey_is_taken_as_unit_or_8_bit_by_its_largest_value(save, full):
-    shown = save(Image.fromarray(UNIT * np.float32(full)), "x.tif")
+def test_float_grey_is_taken_as_from_0_to_1(save):
+    shown = save(Image.fromarray(UNIT), "x.tif")
     np.testing.assert_array_equal(shown[..., 1], np.rint(UNIT * 255))
+
+
+@pytest.mark.parametrize("odd", [255, 1.5, -0.1, np.inf, -np.inf])
+def test_floats_beyond_0_to_1_are_refused(tmp_path, odd):
+    """Nothing says what is white."""
+    broken = UNIT.copy()
+    broken[31, 3] = odd
+    Image.fromarray(broken).save(tmp_path / "x.tif")
+    assert refusal(tmp_path / "x.tif") == (
+        "FILE holds floating-point samples beyond 0 to 1; save it anew with 8 or 16 bits a sample."
+    )
 
 
 def test_float_values_that_are_no_numbers_are_black(save):
     broken = UNIT.copy()
-    broken[31, :3] = [np.nan, np.inf, -np.inf]
+    broken[31, :3] = np.nan
     shown = save(Image.fromarray(broken), "x.tif")[..., 0]
     assert shown[31, :3].tolist() == [0, 0, 0]
     np.testing.assert_array_equal(shown[:31], np.rint(UNIT[:31] * 255))
@@ -264,14 +275,42 @@ def test_an_absurdly_large_header(tmp_path, side):
 def test_a_loop_of_links(tmp_path):
     path = tmp_path / "x.png"
     path.symlink_to(path)
-    sentence = "FILE can't be read as an image: Too many levels of symbolic links; "
-    assert refusal(path) == f"{sentence}{images.SAVE}."
+    sentence = "FILE can't be read: it is a link that leads back to itself; name the file itself."
+    assert refusal(path) == sentence
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            PermissionError(errno.EACCES, "Permission denied"),
+            "FILE can't be read: permission denied; get the right to read it.",
+        ),
+        (
+            OSError(errno.EIO, "Input/output error"),
+            "FILE can't be read: Input/output error; check the disk that it is on.",
+        ),
+        (
+            MemoryError(),
+            "FILE needs more memory than there is; scale it down, or let fewer photos share it "
+            "(--jobs).",
+        ),
+    ],
+)
+def test_what_is_no_fault_of_the_image(tmp_path, monkeypatch, error, sentence):
+    """The remedy is not to save it anew."""
+
+    def refused(*_, **__):
+        raise error
+
+    Image.fromarray(NOISE).save(tmp_path / "x.png")
+    monkeypatch.setattr(Image, "open", refused)
+    assert refusal(tmp_path / "x.png") == sentence
 
 
 def test_a_file_as_a_folder(tmp_path):
     (tmp_path / "x").write_text("hello")
-    sentence = "FILE can't be read as an image: Not a directory; "
-    assert refusal(tmp_path / "x" / "y.png") == f"{sentence}{images.SAVE}."
+    assert refusal(tmp_path / "x" / "y.png") == "FILE is not there; check its name."
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "gif", "webp"])

@@ -18,6 +18,7 @@ PHOTO = {
 }
 ALONE = PHOTO | {"gain_db": None}
 COPY = PHOTO | {"outcome": "copied", "bytes": 20_000, "original_bytes": 20_000}
+HARDLY = COPY | {"bytes": 27_500, "original_bytes": 27_500}
 LEFT = COPY | {"image": "a.png", "outcome": "left", "bytes": None, "output": None}
 
 
@@ -30,6 +31,7 @@ LEFT = COPY | {"image": "a.png", "outcome": "left", "bytes": None, "output": Non
         (ALONE | {"ssim_luma": 0.9512}, ["27,359", "26.1 %", "SSIM 0.9512"]),
         (ALONE | {"original_bytes": 20_000}, ["27,359", "136.8 %"]),  # with --allow-larger
         (COPY, ["photo.msroi.jpg", "copy", "27,359", "20,000"]),
+        (HARDLY, ["photo.msroi.jpg", "copy", "27,359", "only 0.5 % less", "27,500", "no gain"]),
         (LEFT, ["nothing written", "27,359", "20,000", "--allow-larger"]),
     ],
 )

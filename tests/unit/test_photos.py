@@ -1,5 +1,6 @@
 """The methods on own photos: sizes, and what each writes; their names are `test_photo_files`'."""
 
+import errno
 import io
 import re
 import time
@@ -14,7 +15,7 @@ from stand_in import carry
 from msroi.encoders import jpeg, search
 from msroi.encoders.methods import METHODS, encoder
 from msroi.errors import ImageError, MissingError, ParameterError
-from msroi.images import read_grey, read_rgb
+from msroi.images import NO_MEMORY, read_grey, read_rgb
 from msroi.measures import distortion
 from msroi.photos import batch, packaged
 from msroi.photos.goals import PSNR, MatchQuality, TargetBytes, TargetMeasure
@@ -96,6 +97,7 @@ def test_jpeg_of_a_quality_is_pillows(photo, tmp_path, quality):
         "gain_measure": "psnr_rgb_db",
         "gain_db": None,  # it is plain JPEG
         "encoder": f"pillow {jpeg.encoder_version()}",
+        "left_out": [],
     }
 
 
@@ -171,6 +173,47 @@ def test_one_that_fails_does_not_stop_the_others(photo, tmp_path):
     assert written == ["Straße am Fluß.jpg", "other.jpg"]
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), f"{NO_MEMORY}."),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory"), f"{NO_MEMORY}."),
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "is not written: OUT: the disk is full; free some space, then run the same command "
+            "again.",
+        ),
+    ],
+)
+def test_what_the_system_refuses_one_photo_does_not_stop_the_others(
+    photo, tmp_path, monkeypatch, error, said
+):
+    other = tmp_path / "other.png"
+    other.write_bytes(photo.read_bytes())
+    write = Path.write_bytes
+
+    def refused(path, data):
+        if not asked:
+            asked.append(path)
+            raise error
+        write(path, data)
+
+    asked = []
+    monkeypatch.setattr(Path, "write_bytes", refused)
+    out = tmp_path / "out"
+    first, second = compress([photo, other], out, "jpeg", MatchQuality(50))
+    assert str(first) == f"{photo} {said.replace('OUT', str(out))}"
+    assert [path.name for path in out.iterdir()] == ["other.jpg"]
+    assert second["output"] == str(out / "other.jpg")
+
+
+def test_two_photos_of_one_name_have_a_result_each(photo, tmp_path):
+    Image.fromarray(read_rgb(photo)).save(photo.with_suffix(".jpg"))
+    results = compress([photo, photo.with_suffix(".jpg")], None, "jpeg", MatchQuality(50))
+    written = [Path(result["output"]).name for result in results]
+    assert written == ["Straße am Fluß.png.msroi.jpg", "Straße am Fluß.jpg.msroi.jpg"]
+
+
 # never larger than the photo
 
 
@@ -207,6 +250,41 @@ def test_of_another_format_nothing_larger_is_written(tmp_path):
     assert result["encoded_bytes"] >= result["original_bytes"] == len(before)
     result = plain(icon, tmp_path / "out", MatchQuality(90))
     assert (tmp_path / "out/icon.jpg").stat().st_size == result["encoded_bytes"]
+
+
+def test_a_small_gain_is_no_gain(photo, tmp_path):
+    """A JPEG of quality 50 would lose a generation for less than 5 %."""
+    once = tmp_path / "once.jpg"
+    once.write_bytes(pillow(read_rgb(photo), 50))
+    size = once.stat().st_size
+    for quality, outcome in ((48, "copied"), (20, "compressed")):
+        result = plain(once, tmp_path / "out", MatchQuality(quality), allow_larger=False)
+        saved = 1 - result["encoded_bytes"] / size
+        assert result["outcome"] == outcome
+        assert (0 < saved < 0.05) == (outcome == "copied")
+    # unless it is too large for what was asked
+    target = TargetBytes(round(0.98 * size))
+    result = plain(once, tmp_path / "out", target, allow_larger=False)
+    assert result["outcome"] == "compressed"
+    assert result["bytes"] <= 0.98 * size < size
+
+
+@pytest.mark.parametrize(
+    ("sizes", "enough"),
+    [
+        ((1000, 950, 950), True),
+        ((1000, 951, 951), False),
+        ((1000, 1000, 1000), False),
+        ((1000, 1200, 1200), False),
+        # a video of a million bytes beside the pixels
+        ((1_001_000, 1_000_950, 950), True),
+        ((1_001_000, 1_000_960, 960), False),
+        # what was kept is more than the photo had in all
+        ((1000, 1100, 90), False),
+    ],
+)
+def test_the_gain_is_that_of_the_pixels(sizes, enough):
+    assert batch.gains_enough(*sizes) == enough
 
 
 def test_what_is_smaller_is_written(photo, tmp_path):
@@ -306,7 +384,7 @@ def test_target_bytes_counts_metadata(tagged, tmp_path, target):
     assert reopened(result).info["icc_profile"] == SRGB
 
 
-def test_metadata_too_large_for_a_jpeg_are_left_out(photo, tmp_path, capsys):
+def test_metadata_too_large_for_a_jpeg_are_left_out(photo, tmp_path):
     path = tmp_path / "large.png"
     exif = Image.Exif()
     exif[ExifTags.Base.ImageDescription] = 70_000 * "x"
@@ -316,12 +394,8 @@ def test_metadata_too_large_for_a_jpeg_are_left_out(photo, tmp_path, capsys):
     written = reopened(result)
     assert written.info["dpi"] == (72, 72)
     assert not written.getexif()
-    said = capsys.readouterr().err
-    assert re.fullmatch(
-        rf"msroi: {re.escape(str(path))}: left out EXIF of 700\d\d bytes, "
-        r"more than a JPEG can hold\.\n",
-        said,
-    )
+    (left,) = result["left_out"]
+    assert re.fullmatch(r"EXIF of 700\d\d bytes, more than a JPEG can hold", left)
 
 
 # with a model

@@ -10,9 +10,8 @@ import pytest
 from PIL import Image
 
 from msroi.cli import main, parser
-from msroi.cli.system_errors import REMEDIES, sentence
 from msroi.files import written_whole
-from msroi.photos import batch
+from msroi.system_errors import REMEDIES, sentence
 
 AGAIN = ", then run the same command again."
 
@@ -70,12 +69,12 @@ def test_a_full_disk_names_the_folder_of_the_results(
     def full(*_: object) -> None:
         raise refused(errno.ENOSPC)
 
-    monkeypatch.setattr(batch, "write_bytes", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     (tmp_path / "out").mkdir()
     status = main.main(
         ["compress", "photo.png", "--out", "out", "--method", "jpeg", "--allow-larger"]
     )
-    expected = f"msroi: out: the disk is full; free some space{AGAIN}\n"
+    expected = f"msroi: photo.png is not written: out: the disk is full; free some space{AGAIN}\n"
     assert (status, capsys.readouterr().err) == (2, expected)
 
 

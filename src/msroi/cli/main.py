@@ -7,7 +7,6 @@ by the command that needs them, so that `--help` answers at once (`parser` has t
 import argparse
 import json
 import math
-import os
 import sys
 import webbrowser
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from msroi.cli import parser, system_errors
+from msroi import system_errors
+from msroi.cli import parser, streams
 from msroi.errors import ParameterError, UserError
 from msroi.files import printable
 
@@ -99,7 +99,9 @@ def run_compress(arguments: argparse.Namespace) -> int:
         arguments.target_psnr,
         arguments.target_ssim,
     )
-    writing = batch.Writing(arguments.out, arguments.force, arguments.allow_larger)
+    writing = batch.Writing(
+        arguments.out, arguments.force, arguments.allow_larger, arguments.keep_folders
+    )
     results = batch.compress_all(
         arguments.images, arguments.method, goal, arguments.experiment, writing, arguments.jobs
     )
@@ -116,7 +118,7 @@ def run_explain(arguments: argparse.Namespace) -> int:
     """Write the page of each of one's own photos."""
     from msroi.photos import batch
 
-    writing = batch.Writing(arguments.out, arguments.force)
+    writing = batch.Writing(arguments.out, arguments.force, keep_folders=arguments.keep_folders)
     results = batch.explain_all(
         arguments.images, arguments.match_quality, arguments.experiment, writing
     )
@@ -219,6 +221,9 @@ def show(
                 failed += 1
                 continue
             done.append(result)
+            for what in result.get("left_out", ()):
+                sentence = f"{result['image']}: left out {what}."
+                print(f"msroi: {printable(sentence)}", file=sys.stderr)
             finite = {key: None if value == math.inf else value for key, value in result.items()}
             shown = {k: printable(v) if isinstance(v, str) else v for k, v in result.items()}
             print(json.dumps(finite) if as_json else text(shown), flush=True)
@@ -253,16 +258,33 @@ def folders_written(arguments: argparse.Namespace) -> list[Path]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return 0, 1 if an audit finds something, or 2 after a user's mistake."""
+    """Run a command.
+
+    Returns
+    -------
+    int
+        0; 1 if an audit finds something, or what was done could not be said on stdout; 2 after
+        a user's mistake, or if one of several photos could not be done; 130 if interrupted.
+    """
+    with streams.unfailing() as (out, err):
+        status = run(argv)
+        out.flush()
+        if out.failure is None:
+            return status
+        # whoever reads a pipe, such as `head`, has seen enough
+        if not isinstance(out.failure, BrokenPipeError):
+            print(f"msroi: stdout can't be written ({out.failure.strerror}).", file=err)
+        return status or 1
+
+
+def run(argv: Sequence[str] | None) -> int:
+    """Run a command, what goes wrong being said on stderr; return the exit status."""
     arguments = parser.build_parser().parse_args(argv)
     try:
         return COMMANDS[arguments.command](arguments)
     except UserError as error:
         print(f"msroi: {printable(str(error))}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever reads stdout, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:  # a folder that can't be written, a full disk
         refused = system_errors.sentence(error, folders_written(arguments))
         if refused is None:

@@ -79,8 +79,8 @@ COMPRESS_HELP = """\
 Compress your own photos: the bytes go where people look.
 
 photo.jpg becomes photo.msroi.jpg beside it, a standard JPEG as large as plain
-JPEG of quality 50. No result is larger than its photo: where compressing saves
-nothing, a JPEG is copied, and for a photo of another format nothing is written."""
+JPEG of quality 50. Where that saves less than 5 %, it is no gain: a JPEG is
+copied, and for a photo of another format nothing is written."""
 
 DECIMAL = re.compile(r"[0-9]+([.][0-9]*)?|[.][0-9]+")
 
@@ -259,7 +259,16 @@ def add_results_options(to: "argparse._ActionsContainer", what: str, suffix: str
         type=Path,
         help=f"write DIR/photo.{suffix} (default: photo.msroi.{suffix} beside the photo)",
     )
-    to.add_argument("--force", action="store_true", help=f"overwrite {what} that are there")
+    to.add_argument(
+        "--keep-folders",
+        action="store_true",
+        help=f"with --out: write DIR/sub/photo.{suffix} for sub/photo",
+    )
+    to.add_argument(
+        "--force",
+        action="store_true",
+        help=f"overwrite {what} that are there; a photo never",
+    )
 
 
 def add_json_option(command: Parser) -> None:
@@ -330,7 +339,7 @@ def add_compress(command: Parser) -> None:
     results.add_argument(
         "--allow-larger",
         action="store_true",
-        help="write a result even if it is no smaller than the photo",
+        help="write a result even if it is no gain, or larger than the photo",
     )
     add_json_option(command)
 

@@ -72,7 +72,7 @@ def compress(
     Warns
     -----
     UserWarning
-        If the source has metadata that a JPEG can't hold, which are left out.
+        If something of the source is left out, such as metadata that a JPEG can't hold.
 
     Examples
     --------
@@ -107,7 +107,7 @@ def compress(
     opened = _of_pixels(image) if isinstance(image, np.ndarray) else _of_file(Path(image))
     weights = None if saliency is None else _checked_map(saliency, opened)
     if weights is None and model is not None and needs_map:
-        weights = model.saliency(opened.pixels)
+        weights = opened.as_stored(model.saliency(opened.upright()))
     described = packaged.experiment() if model is None else model.experiment
     encode = encoder(method, described.compress).prepare(opened.pixels, weights)
     data, _ = photo.compressed(opened, encode, goal)
@@ -117,7 +117,7 @@ def compress(
 def _of_file(path: Path) -> Photo:
     opened = photo.opened(path)
     for what in opened.left_out:
-        message = f"{path}: left out {what}, more than a JPEG can hold."
+        message = f"{path}: left out {what}."
         warnings.warn(message, stacklevel=3)  # the caller of `compress`
     return opened
 
@@ -133,11 +133,11 @@ def _of_pixels(image: NDArray[np.generic]) -> Photo:
 
 
 def _checked_map(saliency: NDArray[np.floating], of: Photo) -> NDArray[np.float32]:
-    size = of.pixels.shape[:2]
+    size = of.upright().shape[:2]
     if saliency.shape != size:
         raise ImageError(f"The saliency map is {saliency.shape}, but the photo is {size}.")
     if not (saliency.min() >= 0 and saliency.max() <= 1):  # NaN is neither
         raise ImageError(
             f"A saliency map lies in [0, 1], got {saliency.min():g} to {saliency.max():g}."
         )
-    return np.asarray(saliency, np.float32)
+    return of.as_stored(np.asarray(saliency, np.float32))

@@ -5,6 +5,7 @@ those that the package carries (`packaged`), which serve in any folder.
 """
 
 import errno
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,19 +16,26 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from msroi import system_errors
 from msroi.encoders.methods import METHODS, encoder
-from msroi.errors import ImageError
-from msroi.files import printable, write_bytes, write_text
-from msroi.images import read_grey, read_rgb, to_8_bit, write_image
+from msroi.errors import ImageError, ParameterError
+from msroi.images import NO_MEMORY, read_grey, read_rgb, save_image, to_8_bit
 from msroi.photos import packaged, paths
 from msroi.photos.goals import Goal
+from msroi.photos.paths import Naming
 from msroi.photos.photo import compressed, gain_db, opened
+from msroi.photos.results import Results
 
 if TYPE_CHECKING:
     from msroi.photos.model import Model
 
+OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"  # as JAX says it
+
 # of one photo; or why there is none
 Result = dict[str, Any] | ImageError
+
+# less saved of a photo's pixels is no gain: each compression loses a little
+SMALLEST_GAIN_PCT = 5.0
 
 # what has become of a photo: the method's file, a copy of the original, or no file
 COMPRESSED, COPIED, LEFT = "compressed", "copied", "left"
@@ -57,12 +65,22 @@ def each(
             return one(image)
         except ImageError as error:
             return error
+        except MemoryError:
+            return ImageError(f"{image} {NO_MEMORY}.")
         except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:
+            if error.errno == errno.ENAMETOOLONG:
+                return ImageError(f"{image} has too long a name for its results; shorten it.")
+            refused = system_errors.sentence(error)
+            if refused is None:
                 raise
-            return ImageError(f"{image} has too long a name for its results; shorten it.")
+            return ImageError(f"{image} is not written: {refused}")
+        except RuntimeError as error:  # as JAX says it
+            if OUT_OF_MEMORY not in str(error):
+                raise
+            return ImageError(f"{image} {NO_MEMORY}.")
 
-    hidden = None if len(images) > 1 else True  # None: where stderr is no terminal
+    # None: where stderr is no terminal; a closed one is None itself
+    hidden = None if len(images) > 1 and sys.stderr is not None else True
     with (
         tqdm(total=len(images), desc=what, unit="image", disable=hidden) as bar,
         pooled(jobs) as go,
@@ -92,22 +110,20 @@ def heatmaps(images: Sequence[Path], out: Path, experiment: str | None) -> Itera
     """Write `<image>.saliency.png` and `<image>.overlay.png` for each image."""
     from msroi.plots import overlay
 
-    names = {
-        image: [paths.in_folder(out, image, suffix) for suffix in (".saliency.png", ".overlay.png")]
-        for image in paths.image_files(images)
-    }
-    paths.insist_on_names_of_their_own(names)
+    naming = Naming((".saliency.png", ".overlay.png"), out)
+    results = Results(paths.image_files(images, out), naming, force=True)
     model = load_model(experiment)
 
     def heatmap_one(image: Path) -> dict[str, Any]:
         pixels = read_rgb(image)
         saliency = model.saliency(pixels)
-        map_path, overlay_path = names[image]
-        write_image(map_path, to_8_bit(saliency))
-        write_image(overlay_path, overlay(pixels, saliency))
+        for number, shown in enumerate((to_8_bit(saliency), overlay(pixels, saliency))):
+            with results.written(image, number) as partial:
+                save_image(partial, shown)
+        map_path, overlay_path = results.names[image]
         return {"image": str(image), "saliency": str(map_path), "overlay": str(overlay_path)}
 
-    yield from each(list(names), "heatmap", heatmap_one)
+    yield from each(list(results.names), "heatmap", heatmap_one)
 
 
 @dataclass(frozen=True)
@@ -121,34 +137,30 @@ class Writing:
     force
         Overwrite results that are there.
     allow_larger
-        Write a result even if it is no smaller than its photo.
+        Write a result even if it is hardly smaller than its photo, or larger.
+    keep_folders
+        Below `out`, keep the folders of a photo's path.
     """
 
     out: Path | None = None
     force: bool = False
     allow_larger: bool = False
+    keep_folders: bool = False
 
-    def names(
+    def results(
         self, images: Sequence[Path], beside: str = paths.RESULT, suffix: str = ".jpg"
-    ) -> dict[Path, Path]:
+    ) -> Results:
         """Name each image's result: by how the names end beside the images, and in a folder.
 
         Raises
         ------
         ParameterError
-            If a result would overwrite an image or another result, or, without `force`, is
-            there already; or the images are nothing but results.
+            As `Results` and `paths.image_files` do.
         """
-        names = {
-            image: paths.beside(image, beside)
-            if self.out is None
-            else paths.in_folder(self.out, image, suffix)
-            for image in paths.without_results(images)
-        }
-        paths.insist_on_names_of_their_own({image: [to] for image, to in names.items()})
-        if not self.force:
-            paths.insist_on_new_files(names.values())
-        return names
+        if self.keep_folders and self.out is None:
+            raise ParameterError("--keep-folders needs a folder to keep them in: add --out DIR.")
+        naming = Naming((beside if self.out is None else suffix,), self.out, self.keep_folders)
+        return Results(paths.image_files(images, self.out), naming, force=self.force)
 
 
 def compress_all(
@@ -183,23 +195,25 @@ def compress_all(
         with it, and nothing was written: it can't be read, is too large for JPEG, or can't
         reach the goal.
     """
-    names = writing.names(paths.image_files(images))
+    results = writing.results(images)
     made_by = encoder(method, packaged.parameters(experiment).compress)
     model = load_model(experiment) if METHODS[method].needs_map else None
 
     def compress_one(image: Path) -> dict[str, Any]:
         photo = opened(image)
-        tell(image, photo.left_out)
-        saliency = None if model is None else model.saliency(photo.pixels)
+        saliency = None if model is None else photo.as_stored(model.saliency(photo.upright()))
         data, found = compressed(photo, made_by.prepare(photo.pixels, saliency), goal)
         original_bytes = image.stat().st_size
-        output: Path | None = names[image]
-        if len(data) < original_bytes or writing.allow_larger:
+        worth = gains_enough(original_bytes, len(data), len(found.data)) or writing.allow_larger
+        output: Path | None = results.names[image][0]
+        if worth or goal.demands(original_bytes, len(data)):
             outcome, size_bytes = COMPRESSED, len(data)
-            write_bytes(names[image], data)
+            with results.written(image) as partial:
+                partial.write_bytes(data)
         elif photo.is_jpeg:
             outcome, size_bytes = COPIED, original_bytes
-            write_bytes(names[image], image.read_bytes())
+            with results.written(image) as partial:
+                shutil.copyfile(image, partial)
         else:
             outcome, size_bytes, output = LEFT, None, None
         target = found.target_bytes
@@ -220,9 +234,24 @@ def compress_all(
             "gain_measure": "psnr_rgb_db" if saliency is None else "wpsnr_rgb_db",
             "gain_db": gain and round(gain, 4),
             "encoder": made_by.version,
+            "left_out": list(photo.left_out),
         }
 
-    yield from each(list(names), "compress", compress_one, jobs)
+    yield from each(list(results.names), "compress", compress_one, jobs)
+
+
+def gains_enough(original_bytes: int, encoded_bytes: int, pixels_bytes: int) -> bool:
+    """Tell whether compressing a photo once more is worth what it loses.
+
+    Parameters
+    ----------
+    original_bytes, encoded_bytes
+        Of the photo's file, and of the new one with all that it keeps.
+    pixels_bytes
+        Of the new one without: a long video kept beside a photo hides no gain.
+    """
+    before_bytes = original_bytes - (encoded_bytes - pixels_bytes)
+    return 100 * (before_bytes - pixels_bytes) >= SMALLEST_GAIN_PCT * before_bytes > 0
 
 
 def explain_all(
@@ -240,7 +269,7 @@ def explain_all(
     from msroi.photos.explain import explained
     from msroi.report.page import render
 
-    names = writing.names(paths.image_files(images), paths.PAGE, ".html")
+    results = writing.results(images, paths.PAGE, ".html")
     params = packaged.parameters(experiment).compress
     model = load_model(experiment)
 
@@ -250,17 +279,11 @@ def explain_all(
             page = explained(image.name, pixels, model.saliency(pixels), params, quality)
         except ImageError as error:  # too small to be measured
             raise ImageError(f"{image}: {error}") from None
-        write_text(names[image], render(page))
-        return {"image": str(image), "page": str(names[image])}
+        with results.written(image) as partial:
+            partial.write_text(render(page), encoding="utf-8")
+        return {"image": str(image), "page": str(results.names[image][0])}
 
-    yield from each(list(names), "explain", explain_one)
-
-
-def tell(image: Path, left_out: Sequence[str]) -> None:
-    """Say on stderr which metadata of an image a JPEG can't hold."""
-    for what in left_out:
-        sentence = f"msroi: {image}: left out {what}, more than a JPEG can hold."
-        tqdm.write(printable(sentence), file=sys.stderr)
+    yield from each(list(results.names), "explain", explain_one)
 
 
 def measured(reference: Path, distorted: Path, saliency: Path | None) -> dict[str, Any]:

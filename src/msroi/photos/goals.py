@@ -61,6 +61,9 @@ class Goal(Protocol):
             If no quality reaches the goal.
         """
 
+    def demands(self, original_bytes: int, encoded_bytes: int) -> bool:
+        """Tell whether a photo of such a size misses the goal that a file of another reaches."""
+
 
 @dataclass(frozen=True)
 class MatchQuality:
@@ -76,6 +79,10 @@ class MatchQuality:
         reference = jpeg.encode(image, self.quality)
         match = search.match_size(encode, len(reference), start=self.quality)
         return Found(match.quality, match.data, len(finished(reference)))
+
+    def demands(self, original_bytes: int, encoded_bytes: int) -> bool:
+        """Demand nothing: a photo that is hardly larger will do."""
+        return False
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,10 @@ class TargetBytes:
                 f"the lowest quality needs {needed}{of_these}."
             )
         return Found(match.quality, match.data, self.size_bytes)
+
+    def demands(self, original_bytes: int, encoded_bytes: int) -> bool:
+        """Demand a new file of a photo that is too large."""
+        return encoded_bytes <= self.size_bytes < original_bytes
 
 
 @dataclass(frozen=True)
@@ -163,6 +174,10 @@ class TargetMeasure:
                 f"the highest quality gives {text.format(reached.value)}."
             )
         return Found(reached.quality, reached.data, None, {self.measure.name: reached.value})
+
+    def demands(self, original_bytes: int, encoded_bytes: int) -> bool:
+        """Demand nothing: the photo itself is the best."""
+        return False
 
 
 DEFAULT_QUALITY = 50

@@ -15,16 +15,25 @@ COMPARED = "against plain JPEG of the same size"
 def line(result: Result) -> str:
     """Say what has become of a photo, and what that saved and gained."""
     image, output = result["image"], result["output"]
-    original, encoded = (f"{result[key]:,}" for key in ("original_bytes", "encoded_bytes"))
-    no_less = f"it would have {encoded} bytes, no less than its {original}"
+    encoded = f"{result['encoded_bytes']:,}"
     if result["outcome"] == LEFT:
-        return f"{image}: nothing written: as a JPEG {no_less} (--allow-larger writes it)"
+        why = f"as a JPEG {no_gain(result)}"
+        return f"{image}: nothing written: {why} (--allow-larger writes it)"
     if result["outcome"] == COPIED:
-        return f"{image}: {output}, a copy: compressed {no_less}"
+        return f"{image}: {output}, a copy: compressed {no_gain(result)}"
     share = percent(result["encoded_bytes"], result["original_bytes"])
     return f"{image}: {output}, {encoded} bytes, {share} of the original{reached(result)}" + (
         "" if result["gain_db"] is None else gained(result["gain_measure"], result["gain_db"])
     )
+
+
+def no_gain(result: Result) -> str:
+    """Say why a photo was left as it is."""
+    original, encoded = result["original_bytes"], result["encoded_bytes"]
+    if encoded >= original:
+        return f"it would have {encoded:,} bytes, no less than its {original:,}"
+    saved = percent(original - encoded, original)
+    return f"it would have {encoded:,} bytes, only {saved} less than its {original:,}: no gain"
 
 
 def percent(part: int, whole: int) -> str:

@@ -5,17 +5,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from msroi.encoders import jpeg, search
 from msroi.errors import ImageError
-from msroi.images import Pixels, Saliency, open_image, to_rgb
+from msroi.images import JPEG_FORMATS, Pixels, Saliency, is_grey, open_source, to_rgb
 from msroi.measures import distortion
 from msroi.photos import metadata
 from msroi.photos.goals import Found, Goal
 from msroi.photos.metadata import Metadata
 
 JPEG_MAX_SIDE = 65500  # libjpeg's JPEG_MAX_DIMENSION
-JPEG_FORMATS = ("JPEG", "MPO")  # Pillow's names; MPO is several JPEGs in one file
 NOTHING = Metadata()
 # plain JPEG is of the same size within this, or it is not compared with
 SAME_SIZE_PCT = 0.5
@@ -30,13 +32,19 @@ class Photo:
     name
         For errors.
     pixels
-        `(H, W, 3) uint8` sRGB, upright, at most 65500 a side.
+        `(H, W, 3) uint8` sRGB, at most 65500 a side; upright, unless `orientation` says how they
+        get so.
     is_jpeg
         Whether the file itself is a JPEG.
     metadata
         What a JPEG of it keeps.
     left_out
         What it can't keep, in words.
+    orientation
+        Other than 1 for pixels that stay as they are stored, since further pictures (a gain map)
+        lie behind them that fit them: EXIF's, 2 to 8.
+    is_grey
+        Whether the file holds no colours.
     """
 
     name: str
@@ -44,14 +52,56 @@ class Photo:
     is_jpeg: bool = False
     metadata: Metadata = NOTHING
     left_out: tuple[str, ...] = ()
+    orientation: int = 1
+    is_grey: bool = False
+
+    def upright(self) -> Pixels:
+        """Return the pixels as a viewer shows them."""
+        return turned(self.pixels, self.orientation)
+
+    def as_stored(self, saliency: Saliency) -> Saliency:
+        """Turn a map of the upright photo to the pixels as they are stored."""
+        return turned(saliency, BACK.get(self.orientation, self.orientation))
+
+
+Array = TypeVar("Array", Pixels, Saliency)
+# by EXIF's orientation: whether rows and columns change places, then which sides are mirrored
+TURNS = {
+    1: (False, ()),
+    2: (False, (1,)),
+    3: (False, (0, 1)),
+    4: (False, (0,)),
+    5: (True, ()),
+    6: (True, (1,)),
+    7: (True, (0, 1)),
+    8: (True, (0,)),
+}
+BACK = {6: 8, 8: 6}  # every other turn is its own reverse
+
+
+def turned(stored: Array, orientation: int) -> Array:
+    """Turn an array `(H, W, …)` as an orientation of EXIF asks."""
+    transposed, mirrored = TURNS[orientation]
+    shown = np.swapaxes(stored, 0, 1) if transposed else stored
+    return np.ascontiguousarray(np.flip(shown, mirrored))
 
 
 def opened(path: Path) -> Photo:
     """Open a photo; `ImageError` if it can't be read or is too large for JPEG."""
-    image = open_image(path)
+    source = open_source(path, stored_with_pictures=True)
+    image = source.image
     insist_on_jpeg_size(str(path), *image.size)
-    kept, left_out = metadata.fitting(metadata.of(image))
-    return Photo(str(path), to_rgb(image), image.format in JPEG_FORMATS, kept, tuple(left_out))
+    stored = source.has_further_pictures
+    kept, left_out = metadata.of(source, turned=not stored)
+    return Photo(
+        str(path),
+        to_rgb(image),
+        image.format in JPEG_FORMATS,
+        kept,
+        tuple(left_out),
+        source.orientation if stored else 1,
+        is_grey(image),
+    )
 
 
 def insist_on_jpeg_size(name: str, width: int, height: int) -> None:

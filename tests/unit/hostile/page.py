@@ -10,6 +10,7 @@ from hostile.downloads import DOWNLOADS, MANIFESTS
 from hostile.parameters import PARAMETERS
 from hostile.photo import Photo
 from hostile.photos import PHOTOS, fuzzed
+from hostile.situations import SITUATIONS
 from msroi.stages.report import markdown
 
 COMMANDS = ("compress", "heatmap", "metrics", "prepare")
@@ -26,6 +27,8 @@ def of_photo(photo: Photo) -> str:
         for command in COMMANDS
         if photo.expected(command) != photo.outcome
     ]
+    if photo.left_out:
+        others.append(f"compress: “FILE: left out {photo.left_out}.”")
     return "; ".join([outcome(photo.outcome), *others])
 
 
@@ -49,6 +52,17 @@ def tables() -> dict[str, str]:
     bits = [(photo.case, of_photo(photo)) for photo in fuzzed(range(1))]
     return {
         "photos": table([*((photo.case, of_photo(photo)) for photo in PHOTOS), *bits], "file"),
+        "situations": markdown(
+            ("situation", "outcome", "test"),
+            [
+                {
+                    "situation": escaped(one.case),
+                    "outcome": escaped(one.outcome),
+                    "test": f"`{one.test}`",
+                }
+                for one in SITUATIONS
+            ],
+        ),
         "archives": table(
             ((a.case, outcome(a.outcome)) for a in (*ARCHIVES, *fuzzed_archives(range(1)))),
             "archive",

@@ -12,6 +12,7 @@ UNKNOWN = f"FILE can't be read as an image: its format is not known, or it is da
 DAMAGED = f"FILE can't be read as an image: …; {SAVE}."
 TOO_LARGE = "FILE has more than 56,000,000 pixels, the most that are read; scale it down."
 BOMB = "FILE has … pixels in … bytes, as no photo of that size has; scale it down."
+LOOP = "FILE can't be read: it is a link that leads back to itself; name the file itself."
 NO_PLAIN = "FILE is no plain file; name an image file."
 ABSENT = "FILE is not there; check its name."
 SMALL = "FILE: The image has … pixels; SSIM and MS-SSIM need at least 11 a side."
@@ -22,6 +23,9 @@ LONG_STORED = (
 )
 NO_SUFFIX = "FILE has no suffix of an image format, such as .jpg or .png."
 WIDE = "FILE has 65501x1 pixels; a JPEG has at most 65500 a side."
+
+BEYOND = "FILE holds floating-point samples beyond 0 to 1; save it anew with 8 or 16 bits a sample."
+FRAMES = "all frames but the first"
 
 WHITE, RED, BLACK = (255, 255, 255), (255, 0, 0), (0, 0, 0)
 Put = Callable[[Path], object]
@@ -47,6 +51,7 @@ class Photo:
     metrics: str = ""
     prepare: str = ""
     dangerous: bool = False
+    left_out: str = ""
 
     def expected(self, command: str) -> str:
         """Return the outcome of one command."""

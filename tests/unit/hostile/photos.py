@@ -33,12 +33,15 @@ from hostile.bytes_of import (
 )
 from hostile.photo import (
     ABSENT,
+    BEYOND,
     BLACK,
     BOMB,
     CONTROL,
     DAMAGED,
+    FRAMES,
     LONG_NAME,
     LONG_STORED,
+    LOOP,
     NO_PLAIN,
     NO_SUFFIX,
     RED,
@@ -185,12 +188,6 @@ def colours() -> list[Photo]:
             lambda: png(WIDTH, HEIGHT, (b"\0" + wide) * HEIGHT, bits=16),
             ORANGE,
         ),
-        (
-            "float TIFF of infinities",
-            "inf.tif",
-            partial(saved, Image.fromarray(unlimited), "TIFF"),
-            BLACK,
-        ),
         ("1 bit PNG", "bit.png", partial(saved, Image.new("1", (WIDTH, HEIGHT), 1), "PNG"), WHITE),
         (
             "palette with transparency",
@@ -206,7 +203,19 @@ def colours() -> list[Photo]:
         ("MPO of several pictures", "pictures.jpg", partial(frames, "MPO"), ORANGE),
         ("PNG named .jpg", "png.jpg", partial(saved, solid(), "PNG"), ORANGE),
     ]
-    return [Photo(case, f, holds(make), colour=show or ()) for case, f, make, show in rows]
+    infinite = partial(saved, Image.fromarray(unlimited), "TIFF")
+    return [
+        Photo("float TIFF of infinities", "inf.tif", holds(infinite), BEYOND),
+        *(
+            Photo(case, f, holds(make), colour=show or (), left_out=FRAMES if many(f) else "")
+            for case, f, make, show in rows
+        ),
+    ]
+
+
+def many(file: str) -> bool:
+    """Tell the files of several frames that no JPEG holds."""
+    return file.startswith(("anim", "pages"))
 
 
 def sizes() -> list[Photo]:
@@ -247,9 +256,19 @@ def metadata() -> list[Photo]:
     ]
     return [
         *turned,
-        Photo("EXIF of rubbish", "exif.jpg", jpeg(exif=exif(b"rubbish" * 9))),
+        Photo(
+            "EXIF of rubbish",
+            "exif.jpg",
+            jpeg(exif=exif(b"rubbish" * 9)),
+            left_out="EXIF, which is damaged",
+        ),
         Photo("EXIF that leads back to itself", "loop.jpg", jpeg(exif=exif(loop))),
-        Photo("broken ICC profile", "icc.jpg", jpeg(icc_profile=b"broken" * 40)),
+        Photo(
+            "broken ICC profile",
+            "icc.jpg",
+            jpeg(icc_profile=b"broken" * 40),
+            left_out="the colour profile, which is none of these pixels",
+        ),
         Photo("ICC profile of zeros that claims RGB", "icc0.jpg", jpeg(icc_profile=claims)),
         Photo("ICC profile of 3 MB", "icc3.jpg", jpeg(icc_profile=claims * 14_000)),
     ]
@@ -300,7 +319,7 @@ def no_plain_files() -> list[Photo]:
             "a link to itself",
             "itself.png",
             link("itself.png"),
-            DAMAGED,
+            LOOP,
             prepare=LEFT_OUT,
         ),
         Photo("a link to /dev/zero", "zero.png", link("/dev/zero"), NO_PLAIN, prepare=LEFT_OUT),
@@ -368,8 +387,17 @@ def damaged() -> list[Photo]:
         ("PNG with unknown chunks", "odd.png", lambda: png_with(b"oDDs", bytes(99)), PROCESSED),
     ]
     odd = {"nopalette.png": BLACK}
+    left_out = {"zip.jpg": "… bytes behind the picture, which are no known picture or video"}
     return [
-        Photo(case, f, holds(make), out, colour=odd.get(f, ORANGE)) for case, f, make, out in rows
+        Photo(
+            case,
+            f,
+            holds(make),
+            out,
+            colour=odd.get(f, ORANGE),
+            left_out=left_out.get(f, ""),
+        )
+        for case, f, make, out in rows
     ]
 
 

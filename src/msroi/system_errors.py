@@ -13,11 +13,21 @@ REMEDIES = {
     errno.EACCES: "permission denied; get the right to use it or choose another folder",
     errno.EPERM: "permission denied; get the right to use it or choose another folder",
 }
+# the same of what is read
+REMEDIES_OF_READING = {
+    errno.EACCES: "permission denied; get the right to read it",
+    errno.EPERM: "permission denied; get the right to read it",
+    errno.ELOOP: "it is a link that leads back to itself; name the file itself",
+    errno.ENAMETOOLONG: "its name is too long; check it",
+    errno.EMFILE: "too many files are open; close some",
+    errno.ENFILE: "too many files are open; close some",
+}
+OTHER_OF_READING = "{}; check the disk that it is on"
 # how NumPy says that a disk is full, without an error number
 CUT_SHORT = re.compile(r"[0-9]+ requested and [0-9]+ written")
 
 
-def sentence(error: OSError, folders: Sequence[Path]) -> str | None:
+def sentence(error: OSError, folders: Sequence[Path] = ()) -> str | None:
     """Say what was refused, where, and what to do.
 
     Parameters
@@ -49,3 +59,11 @@ def _final(path: Path) -> Path:
 def _fullest(folders: Sequence[Path]) -> Path:
     there = [folder for folder in folders if folder.exists()]
     return min(there, key=lambda folder: shutil.disk_usage(folder).free, default=Path())
+
+
+def unreadable(error: OSError) -> str | None:
+    """Say why the system did not let a file be read, and what to do; None if that is not why."""
+    if error.errno is None:
+        return None
+    reason = (error.strerror or "").rstrip(".")
+    return REMEDIES_OF_READING.get(error.errno) or OTHER_OF_READING.format(reason)

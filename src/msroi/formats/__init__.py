@@ -1,0 +1,1 @@
+"""What files of photographs hold beside their pixels."""
