@@ -43,12 +43,12 @@ class Seeded:
 
 def image(table: int, name: str, method: str, measure: str) -> Place:
     dataset = {1: "salicon", 2: "general-100"}[table]
-    return Place(str(table), dataset, name, 50, method, measure)
+    return Place(str(table), dataset, name, "50", method, measure)
 
 
 def mean(table: int, quality: int, method: str, measure: str) -> Place:
     dataset = {3: "salicon", 4: "general-100"}[table]
-    return Place(str(table), dataset, "", quality, method, measure)
+    return Place(str(table), dataset, "", str(quality), method, measure)
 
 
 def to(place: Place, text: str) -> Callable[[Numbers], Mapping[Place, str]]:

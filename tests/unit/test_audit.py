@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from seeded import KINDS, Seeded
 
+from msroi.audit import arithmetic, photographs
 from msroi.audit import check as audit_check
 from msroi.audit.check import CONSISTENT, INCONSISTENT, REGISTRY, Run
+from msroi.audit.entries import Entry
 from msroi.audit.published import Paper, read_paper
 from msroi.audit.replication import NEAR_BYTES_PCT, NEAR_DB
 from msroi.experiment.layout import Layout
 from msroi.files import read_csv, read_json
 from msroi.stages import audit
-from msroi.stages.audit import Entry
 
 pytestmark = pytest.mark.numerics
 
@@ -94,7 +95,10 @@ def test_at_least_60_checks_of_three_families_run(found: list[Entry]) -> None:
     families = Counter(entry.family for entry in found)
     assert families.keys() == set(audit_check.FAMILIES)
     assert families.total() >= 60
-    assert {entry.claim.check for entry in found} == set(REGISTRY)
+    # those of arithmetic and of photographs have papers of their own in their tests
+    apart = (arithmetic.__name__, photographs.__name__)
+    others = {n for n, c in REGISTRY.items() if c.function.__module__ not in apart}
+    assert {entry.claim.check for entry in found} == others
 
 
 def test_all_cells_of_mse_and_psnr_pass(found: list[Entry]) -> None:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
+from msroi.audit import arithmetic, internal, photographs, readings, replication, statistical
 from msroi.audit import check as audit_check
-from msroi.audit import internal, readings, replication, statistical
 from msroi.audit.check import CANNOT_TELL, CONSISTENT, INCONSISTENT, NOT_REPRODUCED, Finding, Run
 from msroi.audit.published import Claim, Paper, Place, Printed, Sample
 from msroi.errors import ParameterError
@@ -28,7 +28,7 @@ def paper(numbers: dict[Place, str], images: int = 200, of: int = 20000) -> Pape
 
 
 def at(measure: str, method: str = "jpeg", image: str = "", quality: int = 50) -> Place:
-    return Place("1", "set", image, quality, method, measure)
+    return Place("1", "set", image, str(quality), method, measure)
 
 
 def found(numbers: dict[Place, str], name: str, run: Run = NOTHING, **kw: Any) -> list[Finding]:
@@ -97,7 +97,7 @@ def test_any_mse_and_its_psnr_pass_when_both_are_rounded(mse: float) -> None:
 @given(a=st.floats(20, 40), gain=st.floats(-2, 2))
 def test_any_gain_passes_when_all_three_are_rounded(a: float, gain: float) -> None:
     numbers = {at("psnr_db"): f"{a:.3f}", at("psnr_db", "msroi"): f"{a + gain:.3f}"}
-    said = {"table": "1", "match_quality": 50, "measure": "psnr_db"}
+    said = {"table": "1", "setting": "50", "measure": "psnr_db"}
     assert verdict(numbers, "gain", **said, printed=f"{gain:.2f}") == CONSISTENT
     assert verdict(numbers, "gain", **said, printed=f"{gain + 0.02:.2f}") == INCONSISTENT
 
@@ -294,7 +294,7 @@ def test_every_check_states_what_it_assumes_and_where_it_belongs() -> None:
         assert check.family in audit_check.FAMILIES
         assert len(check.assumes) > 10, name
         assert check.function.__doc__, name
-    modules = (internal, statistical, replication)
+    modules = (internal, arithmetic, statistical, replication, photographs)
     assert {c.function.__module__ for c in audit_check.REGISTRY.values()} == {
         m.__name__ for m in modules
     }

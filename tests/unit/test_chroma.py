@@ -69,23 +69,23 @@ def test_what_is_asked_for_is_what_the_file_has():
         assert opened(plain(chroma=setting).prepare(photo, None)(50)).layer[0][1] == factor
 
 
-@pytest.mark.parametrize("setting", ["half", "full", "auto"])
-def test_grey_has_one_component_and_the_same_luma(setting):
+def test_grey_has_one_component_and_the_same_luma():
     grey = skimage.data.camera()[:61, :75]
     image = np.repeat(grey[..., None], 3, axis=2)
-    file = opened(plain(chroma=setting).prepare(image, None)(80))
+    file = opened(plain(chroma="auto").prepare(image, None)(80))
     assert (file.mode, file.layers, file.size) == ("L", 1, (75, 61))
     assert file.info["progressive"] == 1
+    assert opened(plain(chroma="half").prepare(image, None)(80)).layers == 3
     coloured = image.copy()
     coloured[0, 0] = (0, 1, 0)  # one pixel of another colour, and it is no longer grey
-    assert opened(plain(chroma=setting).prepare(coloured, None)(80)).layers == 3
+    assert opened(plain(chroma="auto").prepare(coloured, None)(80)).layers == 3
     assert chroma.is_grey(image)
     assert not chroma.is_grey(coloured)
 
 
 def test_greys_pixels_are_those_of_its_luma():
     grey = skimage.data.camera()[:64, :80]
-    data = plain().prepare(np.repeat(grey[..., None], 3, axis=2), None)(90)
+    data = plain(chroma="auto").prepare(np.repeat(grey[..., None], 3, axis=2), None)(90)
     decoded = np.asarray(Image.open(io.BytesIO(data))).astype(float)
     assert np.sqrt(np.mean((decoded - grey) ** 2)) < 5
 

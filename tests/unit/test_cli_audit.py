@@ -42,6 +42,8 @@ def stage(monkeypatch: pytest.MonkeyPatch, project: Callable[[], Project]) -> li
         write_json(folder / "summary.json", {"p": {"checks": 1, "internal": {"consistent": 1}}})
 
     monkeypatch.setattr(audit, "run", run_stage)
+    made.layout.index.parent.mkdir(parents=True, exist_ok=True)
+    made.layout.index.touch()
     return rows
 
 
@@ -64,6 +66,8 @@ def test_strict_fails_where_a_number_is_doubtful(
     capsys: pytest.CaptureFixture[str], stage: list[dict[str, str]]
 ) -> None:
     assert run(capsys, "audit", "--experiment", "tiny", "--strict")[0] == 0
+    stage.append(ROW | {"verdict": "cannot tell"})
+    assert run(capsys, "audit", "--experiment", "tiny", "--strict")[0] == 0
     stage.append(ROW | {"verdict": "inconsistent"})
     assert run(capsys, "audit", "--experiment", "tiny", "--strict")[0] == 1
 
@@ -72,7 +76,7 @@ def test_an_audit_of_nothing_is_one_sentence(capsys: pytest.CaptureFixture[str])
     assert run(capsys, "audit") == (
         2,
         "",
-        "msroi audit: the following arguments are required: --experiment; "
+        "msroi audit: one of the arguments PATH --experiment --new is required; "
         "see `msroi audit --help`.\n",
     )
 

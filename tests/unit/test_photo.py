@@ -1,12 +1,14 @@
 """One photo: how it is opened, and what its file gains over plain JPEG."""
 
+import io
 import re
 
 import numpy as np
 import pytest
 import skimage.data
-from PIL import Image
+from PIL import Image, ImageCms
 
+from msroi import compress
 from msroi.encoders import jpeg, search
 from msroi.errors import ImageError
 from msroi.measures import distortion
@@ -79,3 +81,18 @@ def test_no_gain_of_what_is_perfect():
     data = jpeg.encode(flat, 50)
     assert distortion.psnr_rgb_db(flat, jpeg.decode(data)) == np.inf
     assert gain_db(flat, data, None) is None
+
+
+@pytest.mark.numerics
+def test_a_profile_of_rgb_keeps_three_components(tmp_path):
+    """A picture without colours has one component, unless its colour profile asks for three."""
+    path = tmp_path / "grey.png"
+    grey = np.repeat(skimage.data.camera()[:64, :64, None], 3, axis=2)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    modes = []
+    for kept in (b"", profile):
+        Image.fromarray(grey).save(path, icc_profile=kept or None)
+        file = Image.open(io.BytesIO(compress(path, method="trellis", match_quality=50)))
+        assert file.info.get("icc_profile", b"") == kept
+        modes.append(file.mode)
+    assert modes == ["L", "RGB"]

@@ -111,9 +111,9 @@ def test_every_quote_is_in_the_text_and_short() -> None:
 
 def test_every_row_of_the_tables_is_in_the_text() -> None:
     text = the_text()
-    rows: dict[tuple[str, str, int, str], list[str]] = {}
+    rows: dict[tuple[str, str, str, str], list[str]] = {}
     for at, number in published.read_paper(PAPER).numbers.items():
-        rows.setdefault((at.table, at.image, at.match_quality, at.method), []).append(number)
+        rows.setdefault((at.table, at.image, at.setting, at.method), []).append(number)
     names = {"jpeg": "JPEG", "msroi": "MS-ROI"}
     for (table, _, quality, method), numbers in rows.items():
         quality_ = f" ({quality})" if table in "34" and method == "jpeg" else ""
@@ -132,7 +132,10 @@ def test_every_number_of_the_claims_is_in_the_text() -> None:
 # wrong folders
 
 
-HEAD = "title: T\nauthors: A\nyear: 1\nlicence: L\nmade_up: true\nsamples: {}\n"
+HEAD = (
+    "title: T\nauthors: A\nyear: 1\nlicence: L\nmade_up: true\n"
+    "methods: {baseline: jpeg, proposed: msroi}\ndata_sets: {s: {}}\ntables: {1: {}}\n"
+)
 HEADER = ",".join(published.TABLE_COLUMNS) + "\n"
 
 
@@ -146,16 +149,24 @@ def folder(tmp_path: Path, paper: str, tables: str) -> Path:
 @pytest.mark.parametrize(
     ("paper", "tables", "said"),
     [
-        ("title: T\n", HEADER, "paper.yaml must have exactly the keys authors, claims, licence,"),
+        ("title: T\n", HEADER, "line 1: the paper must have the keys title, auth"),
         (HEAD + "claims: [{id: a}]\n", HEADER, "each claim must have check, id, place, quote"),
-        (HEAD + "claims: []\n", HEADER + "1,s,,x,jpeg,ssim,0.9\n", "line 2: match_quality must be"),
+        (
+            HEAD + "claims: []\n",
+            HEADER + "1,s,,x,jpg,ssim,0.9\n",
+            "line 2: there is no method 'jpg'",
+        ),
         (HEAD + "claims: []\n", HEADER + "1,s,,50,jpeg,ssim\n", "line 2: expected table,dataset,"),
         (
             HEAD + "claims: []\n",
             HEADER + "1,s,,50,jpeg,ssim,0.9\n" * 2,
-            "line 3: Table 1, jpeg (50), ssim is given twice.",
+            "line 3: Table 1, jpeg (50), ssim is given twice (first in line 2).",
         ),
-        (HEAD + "claims: []\n", HEADER + "1,s,,50,jpeg,ssim,high\n", "'high' is not a number as"),
+        (
+            HEAD + "claims: []\n",
+            HEADER + "1,s,,50,jpeg,ssim,high\n",
+            "line 2: 'high' is not a number",
+        ),
     ],
 )
 def test_a_wrong_folder_is_one_sentence(tmp_path: Path, paper: str, tables: str, said: str) -> None:

@@ -33,6 +33,7 @@ COMPLETION = UNIT + "test_completion.py::test_a_script_is_one_of_its_shell"
 BY_DVC = RUNS + "test_a_changed_alpha_reruns_anova_and_report_by_dvc"
 TRIED = RUNS + "test_an_experiment_can_be_tried_and_compared"
 GENERATED = UNIT + "test_generated.py::test_committed_tables_are_current"
+TEMPLATE = UNIT + "test_audit_paper.py::test_a_template_is_written_once_and_has_two_planted_errors"
 AUDITED = UNIT + "test_cli_audit.py::test_an_audit_reports_and_does_not_fail"
 
 HARDWARE = "not run: needs a GPU"
@@ -72,9 +73,16 @@ ELSEWHERE = {
     "dvc exp apply": "not run: `dvc exp run` leaves the same in the working folder",
     "msroi verify": UNIT + "test_cli_audit.py::test_a_clone_knows_that_its_own_results_are_whole",
     "msroi audit --experiment demo": AUDITED,
+    "msroi audit --new my-paper": TEMPLATE,
+    "msroi audit data/published/jiang-2021": UNIT
+    + "test_audit_photographs.py::test_without_photographs_all_51_can_not_be_told",
+    "msroi audit data/published/jiang-2021 --photographs testsets": UNIT
+    + "test_audit_photographs.py::"
+    "test_the_42_plain_jpeg_numbers_of_jiang_reproduce_and_9_psnr_b_of_two_compressions_do_not",
+    "msroi audit my-paper": TEMPLATE,
+    "msroi audit my-paper --strict": TEMPLATE,
+    "msroi audit my-paper --out my-paper/audit": TEMPLATE,
     "msroi audit --experiment paper-cpu": AUDITED,
-    "msroi audit --experiment paper-cpu --strict": UNIT
-    + "test_cli_audit.py::test_strict_fails_where_a_number_is_doubtful",
     "msroi completion bash": COMPLETION,
     "msroi completion --help": COMPLETION,
     "msroi stage prepare --experiment x": UNIT + "test_hostile_parameters.py",

@@ -2,13 +2,16 @@
 
 A check is a function `(paper, run, **arguments) -> findings`, registered under its name with
 the family it belongs to and what it assumes. The arguments are those of the claim in
-`data/published/<paper>/paper.yaml`, so that another paper needs no other code.
+a paper's `paper.yaml`, so that another paper needs no other code.
 """
 
+import difflib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 from msroi.audit.published import Claim, Paper, Place
 from msroi.errors import ParameterError
@@ -17,16 +20,17 @@ from msroi.files import Row
 
 CONSISTENT = "consistent"
 INCONSISTENT = "inconsistent"
+UNUSUAL = "unusual"
 NOT_REPRODUCED = "not reproduced"
 CANNOT_TELL = "cannot tell"
 EXPLAINED = "explained by "
 # the kinds of verdicts, from the worst to the best
-KINDS = (INCONSISTENT, NOT_REPRODUCED, CANNOT_TELL, "explained", CONSISTENT)
+KINDS = (INCONSISTENT, UNUSUAL, NOT_REPRODUCED, CANNOT_TELL, "explained", CONSISTENT)
 
 INTERNAL, STATISTICAL, REPLICATION = FAMILIES = ("internal", "statistical", "replication")
 
 # the files that checks look at, made by `snakemake <file>` where a stage makes them
-PAPER = "data/published/{paper}/tables.csv and paper.yaml"
+PAPER = "{folder}/tables.csv and paper.yaml"
 CONVENTIONS = "results/{experiment}/conventions/per_image.csv"
 SPREAD = "results/{experiment}/heatmaps/spread.csv"
 INDEX = "data/{experiment}/prepare/index.csv"
@@ -59,6 +63,8 @@ class Run:
         The largest size error of a match.
     resamples, seed
         Of every bootstrap.
+    photographs
+        A folder with the paper's photographs, a folder a data set; None if there is none.
     """
 
     experiment: str
@@ -71,6 +77,7 @@ class Run:
     tolerance_pct: float
     resamples: int
     seed: int
+    photographs: Path | None = None
 
     @cached_property
     def matched(self) -> Mapping[tuple[str, str, str, int], Sequence[Row]]:
@@ -101,7 +108,7 @@ class Finding:
     low, high
         What the published number would have to lie within; None where there is no such range.
     verdict
-        One of `consistent`, `inconsistent`, `not reproduced`, `cannot tell`, or
+        One of `consistent`, `inconsistent`, `unusual`, `not reproduced`, `cannot tell`, or
         `explained by …`.
     evidence
         Why, in a sentence with the numbers, their source and n.
@@ -126,39 +133,48 @@ class Finding:
 
 
 Function = Callable[..., Iterable[Finding]]
+NO_RUN = "no run was given to compare with"
 
 
 @dataclass(frozen=True)
 class Check:
     """A registered check: its family, and what must hold for its verdict to mean something.
 
-    `source` is the file that the evidence comes from.
+    `source` is the file that the evidence comes from, `wants` what it looks for in the tables.
     """
 
     name: str
     family: str
     assumes: str
     source: str
+    wants: str
     function: Function
 
-    def made_by(self, paper: str, experiment: str) -> str:
+    def made_by(self, folder: str, experiment: str) -> str:
         """Return the file that the evidence comes from, and the command that makes it."""
-        file = self.source.format(paper=paper, experiment=experiment)
-        return file if self.source == PAPER else f"{file}, made by `snakemake {file}`"
+        file = self.source.format(folder=folder, experiment=experiment)
+        made = self.source != PAPER and "/" in file
+        return f"{file}, made by `snakemake {file}`" if made else file
 
 
 REGISTRY: dict[str, Check] = {}
 
 
-def check(family: str, assumes: str, source: str | None = None) -> Callable[[Function], Function]:
+def check(
+    family: str, assumes: str, source: str | None = None, wants: str = "printed numbers"
+) -> Callable[[Function], Function]:
     """Register a function under its name; the source of the evidence is the family's usual one."""
 
     def register(function: Function) -> Function:
         name = function.__name__
-        REGISTRY[name] = Check(name, family, assumes, source or USUAL[family], function)
+        REGISTRY[name] = Check(name, family, assumes, source or USUAL[family], wants, function)
         return function
 
     return register
+
+
+class AbsentError(LookupError):
+    """A check does not find what a claim speaks of, or more than one of it; says which."""
 
 
 def findings(paper: Paper, run: Run, claim: Claim) -> Iterator[Finding]:
@@ -167,28 +183,76 @@ def findings(paper: Paper, run: Run, claim: Claim) -> Iterator[Finding]:
     Raises
     ------
     ParameterError
-        If there is no such check, or its arguments are not those of the claim.
+        If there is no such check, its arguments are not those of the claim, or it finds nothing
+        to look at.
     """
-    where = f"data/published/{paper.name}/paper.yaml: claim {claim.id}"
+    line = f", line {claim.line}" if claim.line else ""
+    where = f"{paper.path}{line}: claim {claim.id}"
     if claim.check not in REGISTRY:
+        near = difflib.get_close_matches(claim.check, REGISTRY, n=1, cutoff=0.7)
+        hint = f"did you mean {near[0]}? T" if near else "t"
         raise ParameterError(
-            f"{where}: there is no check {claim.check!r}; there are: {', '.join(sorted(REGISTRY))}."
+            f"{where}: there is no check {claim.check!r}; {hint}here are: "
+            f"{', '.join(sorted(REGISTRY))}."
         )
-    function = REGISTRY[claim.check].function
-    arguments = {key.replace("except", "exceptions"): v for key, v in claim.arguments.items()}
+    one = REGISTRY[claim.check]
+    where = f"{where}: check {one.name}"
+    arguments = typed(where, one.function, claim.arguments)
     try:
-        inspect.signature(function).bind(paper, run, **arguments)
+        inspect.signature(one.function).bind(paper, run, **arguments)
     except TypeError as error:
-        raise ParameterError(f"{where}: check {claim.check}: {error}.") from None
+        raise ParameterError(f"{where}: {error}.") from None
+    nothing = True
     try:
-        yield from function(paper, run, **arguments)
+        for finding in one.function(paper, run, **arguments):
+            nothing = False
+            yield finding
     except KeyError as error:
+        raise ParameterError(f"{where}: tables.csv has no number for {error.args[0]}.") from None
+    except (AbsentError, ParameterError) as error:
+        raise ParameterError(f"{where}: {error}") from None
+    if nothing:
+        given = ", ".join(f"{key} {value}" for key, value in arguments.items())
+        methods = f"baseline {paper.baseline}, proposed {', '.join(paper.proposed)}"
         raise ParameterError(
-            f"{where}: check {claim.check}: tables.csv has no number for {error.args[0]}."
-        ) from None
+            f"{where}: found nothing to look at; it looks for {one.wants} "
+            f"({given or 'no arguments'}; {methods})."
+        )
 
 
-def nothing_measured(run: Run, place: Place, published: str) -> Finding:
+def typed(where: str, function: Function, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a claim's arguments as the check takes them.
+
+    Raises
+    ------
+    ParameterError
+        If one is of another type; the message says what to write.
+    """
+    parameters = inspect.signature(function).parameters
+    found = {}
+    for key, value in given.items():
+        name = key.replace("except", "exceptions")
+        wanted = parameters[name].annotation if name in parameters else None
+        text = str(value)
+        if wanted is bool and not isinstance(value, bool):
+            if text.lower() not in ("true", "false"):
+                raise ParameterError(f"{where}: {key} must be true or false, got {value!r}.")
+            value = text.lower() == "true"
+        elif wanted is int and not isinstance(value, int):
+            if not text.isdecimal():
+                raise ParameterError(f"{where}: {key} must be a whole number, got {value!r}.")
+            value = int(text)
+        elif wanted is str and not isinstance(value, str):
+            if isinstance(value, list | dict):
+                raise ParameterError(f"{where}: {key} must be one text, got {value!r}.")
+            value = text
+        elif wanted == Sequence[str] and isinstance(value, str):
+            value = [value] if value else []
+        found[name] = value
+    return found
+
+
+def nothing_measured(paper: Paper, run: Run, place: Place, published: str) -> Finding:
     """Say that this run has no photographs for a place."""
     return Finding(
         place=str(place),
@@ -198,8 +262,10 @@ def nothing_measured(run: Run, place: Place, published: str) -> Finding:
         high=None,
         verdict=CANNOT_TELL,
         evidence=f"experiment {run.experiment} has no test set in place of {place.dataset} with "
-        f"both methods at quality {place.match_quality}",
-        cells=place.both(),
+        f"both methods at quality {place.setting}"
+        if run.experiment
+        else NO_RUN,
+        cells=paper.both(place),
     )
 
 
@@ -214,6 +280,21 @@ def kind(verdict: str) -> str:
     return "explained" if verdict.startswith(EXPLAINED) else verdict
 
 
-def verdict_of(*, consistent: bool) -> str:
+def verdict_of(*, consistent: bool, otherwise: str = INCONSISTENT) -> str:
     """Return the verdict of a check that can only agree or not."""
-    return CONSISTENT if consistent else INCONSISTENT
+    return CONSISTENT if consistent else otherwise
+
+
+# a run that has measured nothing: for a paper's tables alone
+NO_RESULTS = Run(
+    experiment="",
+    sets={},
+    conventions=[],
+    spread=[],
+    images={},
+    classes={},
+    jpeg_sources={},
+    tolerance_pct=0.0,
+    resamples=0,
+    seed=0,
+)

@@ -9,7 +9,7 @@ from msroi.audit.check import KINDS
 from msroi.plots import save_figure
 
 BINS = 30
-OF_KINDS = ("tab:red", "tab:orange", "0.7", "tab:blue", "tab:green")
+OF_KINDS = ("tab:red", "tab:purple", "tab:orange", "0.7", "tab:blue", "tab:green")
 COLOURS = dict(zip(KINDS[::-1], OF_KINDS[::-1], strict=True))
 
 

@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from msroi.audit.check import CONFIDENCE, Run
-from msroi.audit.published import Place, Sample
+from msroi.audit.published import Paper, Place, Sample
 from msroi.experiment.comparison import AS_RUN
 from msroi.files import Row
 
@@ -61,28 +60,33 @@ class Range(NamedTuple):
     n: int
 
 
-def rows(run: Run, place: Place, protocol: str) -> Sequence[Row]:
+def rows(paper: Paper, run: Run, place: Place, protocol: str) -> Sequence[Row]:
     """Return the rows of a place's set, method and quality whose size matched, in their order."""
-    key = (run.sets.get(place.dataset, ""), protocol, place.method, place.match_quality)
+    if not place.setting.isdecimal():
+        return []
+    method = paper.in_run.get(place.method, place.method)
+    key = (run.sets.get(place.dataset, ""), protocol, method, int(place.setting))
     return run.matched.get(key, [])
 
 
-def by_image(run: Run, place: Place, reading: Reading) -> dict[str, float]:
+def by_image(paper: Paper, run: Run, place: Place, reading: Reading) -> dict[str, float]:
     """Return a reading's finite values by image."""
-    found = {row["image"]: row[reading.meaning] for row in rows(run, place, reading.protocol)}
+    found = {
+        row["image"]: row[reading.meaning] for row in rows(paper, run, place, reading.protocol)
+    }
     return {image: value for image, value in found.items() if math.isfinite(value)}
 
 
-def gain_by_image(run: Run, place: Place, reading: Reading) -> dict[str, float]:
-    """Return the method's value minus JPEG's by image, where both have matched the size."""
-    baseline, method = (by_image(run, at, reading) for at in place.both())
+def gain_by_image(paper: Paper, run: Run, place: Place, reading: Reading) -> dict[str, float]:
+    """Return the method's value minus the baseline's by image, where both have matched the size."""
+    baseline, method = (by_image(paper, run, at, reading) for at in paper.both(place))
     return {image: method[image] - baseline[image] for image in method if image in baseline}
 
 
-def both_arms(run: Run, place: Place, meaning: str) -> tuple[Values, Values]:
-    """Return the values `(n,)` of JPEG and of the method as run, on images that both matched."""
+def both_arms(paper: Paper, run: Run, place: Place, meaning: str) -> tuple[Values, Values]:
+    """Return the values `(n,)` of baseline and method as run, on images that both matched."""
     reading = Reading(AS_RUN, meaning, place.measure)
-    baseline, method = (by_image(run, at, reading) for at in place.both())
+    baseline, method = (by_image(paper, run, at, reading) for at in paper.both(place))
     images = [image for image in baseline if image in method]
     first, second = (
         np.array([arm[image] for image in images], np.float64) for arm in (baseline, method)
@@ -90,24 +94,24 @@ def both_arms(run: Run, place: Place, meaning: str) -> tuple[Values, Values]:
     return first, second
 
 
-Measured = Callable[[Run, Place, Reading], dict[str, float]]  # `by_image` or `gain_by_image`
+Measured = Callable[[Paper, Run, Place, Reading], dict[str, float]]  # `by_image` or `gain_by_image`
 
 
 def range_of(
-    run: Run, place: Place, reading: Reading, sample: Sample, measured: Measured
+    paper: Paper, run: Run, place: Place, reading: Reading, sample: Sample, measured: Measured
 ) -> Range | None:
     """Return where a reading expects a printed mean, or None of fewer than `FEWEST` images.
 
     Other protocols are measured on some of the photographs only: how far each moves its value
     on these is added to the mean of all photographs as they were run.
     """
-    as_run = measured(run, place, reading._replace(protocol=AS_RUN))
+    as_run = measured(paper, run, place, reading._replace(protocol=AS_RUN))
     if len(as_run) < FEWEST:
         return None
     range_ = expected(np.array(list(as_run.values())), sample)
     if reading.protocol == AS_RUN:
         return range_
-    moved = measured(run, place, reading)
+    moved = measured(paper, run, place, reading)
     shifts = np.array([moved[image] - as_run[image] for image in moved if image in as_run])
     if len(shifts) < FEWEST:
         return None
@@ -122,6 +126,8 @@ def range_of(
 @cache
 def reach_of(n: int) -> float:
     """Return how many standard errors the interval of a mean of `n` values reaches each way."""
+    from scipy import stats  # slow to import, and few claims need it
+
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
 
 
@@ -130,7 +136,7 @@ def readings(run: Run, measure: str) -> list[Reading]:
     return [
         Reading(protocol, meaning, measure)
         for protocol in run.protocols
-        for meaning in MEANINGS[measure]
+        for meaning in MEANINGS.get(measure, {})
     ]
 
 
@@ -141,7 +147,8 @@ def expected(found: Values, sample: Sample) -> Range:
     variance of the difference of their means is sd² (1 / n - 1 / N + 1 / m - 1 / N).
     """
     n = len(found)
-    left = 1 / n + 1 / sample.images - 2 / max(sample.of, n)
+    images, of = sample.images or n, sample.of or sample.images or n
+    left = 1 / n + 1 / images - 2 / max(of, n)
     mean = float(found.mean())
     reach = reach_of(n) * float(found.std(ddof=1)) * math.sqrt(max(left, 0.0))
     return Range(mean, mean - reach, mean + reach, n)

@@ -10,11 +10,9 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from scipy import stats
 
 from msroi.audit.check import (
     CANNOT_TELL,
-    CONFIDENCE,
     CONSISTENT,
     EXPLAINED,
     INCONSISTENT,
@@ -27,7 +25,7 @@ from msroi.audit.check import (
     check,
     nothing_measured,
 )
-from msroi.audit.published import METHOD, Paper, Place, Printed, difference
+from msroi.audit.published import Paper, Place, Printed, Sample, difference
 from msroi.audit.readings import (
     FEWEST,
     MEANINGS,
@@ -39,10 +37,11 @@ from msroi.audit.readings import (
     expected,
     gain_by_image,
     range_of,
+    reach_of,
     readings,
     rows,
 )
-from msroi.experiment.comparison import AS_RUN, BASELINE
+from msroi.experiment.comparison import AS_RUN
 from msroi.files import Row
 
 SAMPLING = (
@@ -69,14 +68,14 @@ def set_gain(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
 def read(paper: Paper, run: Run, place: Place, printed: Printed, measured: Measured) -> Finding:
     """Judge a printed mean, or gain, by all readings of it."""
     of_gain = measured is gain_by_image
-    sample = paper.samples[place.dataset]
+    sample = paper.sample(place.dataset, "images", "of")
     ranges = {
         reading: range_
         for reading in readings(run, place.measure)
-        if (range_ := range_of(run, place, reading, sample, measured)) is not None
+        if (range_ := range_of(paper, run, place, reading, sample, measured)) is not None
     }
     if not ranges:
-        return nothing_measured(run, place, printed)
+        return nothing_measured(paper, run, place, printed)
     own = next(iter(ranges))
     verdict, why = judged(printed, ranges, of_gain=of_gain)
     return Finding(
@@ -87,8 +86,8 @@ def read(paper: Paper, run: Run, place: Place, printed: Printed, measured: Measu
         high=ranges[own].high,
         verdict=verdict,
         evidence=why,
-        cells=place.both() if of_gain else (place,),
-        values=tuple(measured(run, place, own).values()),
+        cells=paper.both(place) if of_gain else (place,),
+        values=tuple(measured(paper, run, place, own).values()),
         axis=("gain, " if of_gain else "") + str(own),
     )
 
@@ -156,13 +155,13 @@ def exchanged(printed: Printed, ranges: Mapping[Reading, Range]) -> tuple[str, R
 def better_replicated(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
     """MS-ROI is better than JPEG of the same size also in this run."""
     for place, baseline, method in paper.pairs(table):
-        arms = both_arms(run, place, next(iter(MEANINGS[place.measure])))
+        arms = both_arms(paper, run, place, next(iter(MEANINGS.get(place.measure, {"": ""}))))
         if len(arms[0]) < FEWEST:
-            yield nothing_measured(run, place, "better")
+            yield nothing_measured(paper, run, place, "better")
             continue
         gains = arms[1] - arms[0]
         n = len(gains)
-        reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * gains.std(ddof=1) / np.sqrt(n))
+        reach = float(reach_of(n) * gains.std(ddof=1) / np.sqrt(n))
         mean = float(gains.mean())
         claimed = 1 if difference(baseline, method) > 0 else -1
         low, high = sorted((claimed * (mean - reach), claimed * (mean + reach)))
@@ -175,7 +174,7 @@ def better_replicated(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
             verdict=CONSISTENT if low > 0 else NOT_REPRODUCED if high < 0 else CANNOT_TELL,
             evidence=f"mean gain {mean:+.4f} ({mean - reach:+.4f} to {mean + reach:+.4f}), better "
             f"on {int((gains > 0).sum())} of {n} photographs",
-            cells=place.both(),
+            cells=paper.both(place),
         )
 
 
@@ -186,8 +185,8 @@ def one_protocol(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
     for method in dict.fromkeys(place.method for place in numbers):
         column = {place: text for place, text in numbers.items() if place.method == method}
         first = next(iter(column))
-        if not rows(run, first, AS_RUN):
-            yield nothing_measured(run, first, method)
+        if not rows(paper, run, first, AS_RUN):
+            yield nothing_measured(paper, run, first, method)
             continue
         whole = whole_readings(run, {place.measure for place in column})
         fits = {
@@ -215,7 +214,9 @@ def one_protocol(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
 
 def whole_readings(run: Run, measures: set[str]) -> list[tuple[Reading, ...]]:
     """Return every protocol with every meaning of each measure, this project's own first."""
-    meanings = [[(name, meaning) for meaning in MEANINGS[name]] for name in sorted(measures)]
+    meanings = [
+        [(name, meaning) for meaning in MEANINGS.get(name, {})] for name in sorted(measures)
+    ]
     return [
         tuple(Reading(protocol, meaning, name) for name, meaning in combined)
         for protocol in run.protocols
@@ -228,25 +229,27 @@ def fits_at(
 ) -> bool:
     """Tell whether a reading of all measures fits one printed mean."""
     (reading,) = (of for of in whole if of.measure == place.measure)
-    range_ = range_of(run, place, reading, paper.samples[place.dataset], by_image)
+    range_ = range_of(
+        paper, run, place, reading, paper.sample(place.dataset, "images", "of"), by_image
+    )
     return range_ is not None and covers(range_, printed)
 
 
 @check(REPLICATION, "the paper's average is over its images of the sets that are named")
 def quality_final(
-    paper: Paper, run: Run, match_quality: int, printed: str, datasets: Sequence[str]
+    paper: Paper, run: Run, setting: str, printed: str, datasets: Sequence[str]
 ) -> Iterator[Finding]:
     """The mean quality of the second pass is about the printed one."""
-    places = [Place("", name, "", match_quality, METHOD, "q_final") for name in datasets]
-    found = np.array([row["q_final"] for at in places for row in rows(run, at, AS_RUN)])
+    places = [Place("", name, "", setting, paper.proposed[0], "q_final") for name in datasets]
+    found = np.array([row["q_final"] for at in places for row in rows(paper, run, at, AS_RUN)])
     if len(found) < FEWEST:
-        yield nothing_measured(run, places[0], printed)
+        yield nothing_measured(paper, run, places[0], printed)
         return
-    images = sum(paper.samples[name].images for name in datasets)
-    of = sum(paper.samples[name].of for name in datasets)
-    range_ = expected(found, type(paper.samples[datasets[0]])(images, of))
+    images = sum(paper.sample(name, "images", "of").images for name in datasets)
+    of = sum(paper.sample(name, "images", "of").of for name in datasets)
+    range_ = expected(found, Sample(images, of))
     yield Finding(
-        place=f"text, Q_final for quality {match_quality}",
+        place=f"text, Q_final for quality {setting}",
         published=printed,
         found=range_.mean,
         low=range_.low,
@@ -275,19 +278,21 @@ def image_identified(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
     On an identified photograph the printed gain is compared with this run's.
     """
     images = dict.fromkeys(
-        place.other(method=BASELINE, measure="") for place in paper.of_table(table)
+        place.other(method=paper.baseline, measure="") for place in paper.of_table(table)
     )
     for image in images:
         numbers = {
             name: paper.numbers[image.other(measure=name)]
             for name in ("psnr_db", "ssim", "ms_ssim", "bytes")
+            if name in ("psnr_db", "bytes") or image.other(measure=name) in paper.numbers
         }
         cells = tuple(image.other(measure=name) for name in numbers)
-        candidates = rows(run, image, AS_RUN)
+        candidates = rows(paper, run, image, AS_RUN)
         match = identify(candidates, numbers)
         said = ", ".join(f"{name} {text}" for name, text in numbers.items())
         if match is None:
-            complete = len(candidates) >= paper.samples[image.dataset].of
+            of = paper.sample(image.dataset, "of").of
+            complete = bool(candidates) and len(candidates) >= of
             yield Finding(
                 place=str(image.other(measure="all measures")),
                 published=said,
@@ -296,7 +301,8 @@ def image_identified(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
                 high=None,
                 verdict=NOT_REPRODUCED if complete else CANNOT_TELL,
                 evidence=f"none of this run's {len(candidates)} photographs in place of "
-                f"{image.dataset} has these numbers; there are {paper.samples[image.dataset].of}",
+                f"{image.dataset} has these numbers; there are {of}"
+                f"{nearest(candidates, numbers)}",
                 cells=cells,
             )
             continue
@@ -318,6 +324,26 @@ def identify(candidates: Sequence[Row], numbers: dict[str, Printed]) -> tuple[Ro
     return None if row is None or meaning is None else (row, meaning)
 
 
+def nearest(candidates: Sequence[Row], numbers: dict[str, Printed]) -> str:
+    """Say which photograph comes nearest in size and PSNR, and how near."""
+
+    def away(row: Row, meaning: str) -> tuple[float, float]:
+        pct = abs(row["bytes"] / numbers["bytes"].value - 1) * 100
+        return pct, abs(row[meaning] - numbers["psnr_db"].value)
+
+    tried = [(row, meaning) for row in candidates for meaning in MEANINGS["psnr_db"]]
+    if not tried:
+        return ""
+    row, meaning = min(
+        tried, key=lambda one: max(away(*one)[0] / NEAR_BYTES_PCT, away(*one)[1] / NEAR_DB)
+    )
+    pct, db = away(row, meaning)
+    return (
+        f"; the nearest, {row['image']}, is {pct:.2f} % in size and {db:.3f} dB "
+        f"({MEANINGS['psnr_db'][meaning]}) away"
+    )
+
+
 def identification(
     image: Place,
     numbers: dict[str, Printed],
@@ -327,10 +353,16 @@ def identification(
     cells: tuple[Place, ...],
 ) -> Finding:
     """Say which photograph it is and which conventions give its printed numbers."""
-    ssim = min(MEANINGS["ssim"], key=lambda name: abs(row[name] - numbers["ssim"].value))
-    fits = abs(row[ssim] - numbers["ssim"].value) <= NEAR_SSIM
+    own_ssim = next(iter(MEANINGS["ssim"]))
+    printed = numbers.get("ssim")
+    ssim = (
+        min(MEANINGS["ssim"], key=lambda name: abs(row[name] - printed.value))
+        if printed
+        else own_ssim
+    )
+    fits = printed is None or abs(row[ssim] - printed.value) <= NEAR_SSIM
     names = MEANINGS["psnr_db"][meaning], MEANINGS["ssim"][ssim]
-    own = meaning == next(iter(MEANINGS["psnr_db"])) and ssim == next(iter(MEANINGS["ssim"]))
+    own = meaning == next(iter(MEANINGS["psnr_db"])) and ssim == own_ssim
     explained = CONSISTENT if own else f"{EXPLAINED}{', '.join(names)}"
     return Finding(
         place=str(image.other(measure="all measures")),
@@ -348,11 +380,11 @@ def identification(
 
 def gain_on(paper: Paper, run: Run, image: Place, row: Row, meaning: str) -> Iterator[Finding]:
     """Compare the printed gain on an identified photograph with this run's."""
-    at = image.other(measure="psnr_db", method=METHOD)
+    at = image.other(measure="psnr_db", method=paper.proposed[0])
     printed = Printed(
-        str(paper.numbers[at].decimal - paper.numbers[at.other(method=BASELINE)].decimal)
+        str(paper.numbers[at].decimal - paper.numbers[at.other(method=paper.baseline)].decimal)
     )
-    for other in rows(run, at, AS_RUN):
+    for other in rows(paper, run, at, AS_RUN):
         if other["image"] == row["image"]:
             found = other[meaning] - row[meaning]
             yield Finding(
@@ -366,7 +398,7 @@ def gain_on(paper: Paper, run: Run, image: Place, row: Row, meaning: str) -> Ite
                 else NOT_REPRODUCED,
                 evidence=f"photograph {other['image']}: {other[meaning]:.3f} - "
                 f"{row[meaning]:.3f} dB with {other['bytes']:.0f} against {row['bytes']:.0f} bytes",
-                cells=at.both(),
+                cells=paper.both(at),
             )
 
 

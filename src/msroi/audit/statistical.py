@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from msroi.audit.check import (
     CANNOT_TELL,
@@ -76,6 +75,8 @@ def largest_sd(difference: float, n: int, alpha: float) -> float:
 
     With n images a group F = n d² / (2 sd²), on 1 and 2 n - 2 degrees of freedom.
     """
+    from scipy import stats  # slow to import, and few claims need it
+
     critical = float(stats.f.isf(alpha, 1, 2 * n - 2))
     return abs(difference) * math.sqrt(n / (2 * critical))
 
@@ -89,15 +90,17 @@ def f_power(noncentrality: float, freedom: int, alpha: float) -> float:
     """Return the power of an F test on 1 and `freedom` degrees of freedom."""
     if noncentrality == 0:  # SciPy's noncentral F gives nonsense there
         return alpha
+    from scipy import stats  # slow to import, and few claims need it
+
     return float(stats.ncf.sf(stats.f.isf(alpha, 1, freedom), 1, freedom, noncentrality))
 
 
-def smallest_spread(run: Run, place: Place) -> Spread | None:
+def smallest_spread(paper: Paper, run: Run, place: Place) -> Spread | None:
     """Return the spread of the meaning that varies least, or None where nothing is measured."""
     spreads = [
         Spread(name, *arms)
-        for meaning, name in MEANINGS[place.measure].items()
-        if len((arms := both_arms(run, place, meaning))[0]) >= 3
+        for meaning, name in MEANINGS.get(place.measure, {}).items()
+        if len((arms := both_arms(paper, run, place, meaning))[0]) >= 3
     ]
     return min(spreads, key=lambda spread: spread.sd, default=None)
 
@@ -110,9 +113,9 @@ def each_mean(
 ) -> Iterator[Finding]:
     """Yield a finding for each pair of means, or that nothing is measured."""
     for place, baseline, method in paper.pairs(table):
-        spread = smallest_spread(run, place)
+        spread = smallest_spread(paper, run, place)
         if spread is None:
-            yield nothing_measured(run, place, published)
+            yield nothing_measured(paper, run, place, published)
         else:
             yield judge(place, difference(baseline, method), spread)
 
@@ -136,7 +139,7 @@ def sd_judge(paper: Paper, run: Run, alpha: str, tests: int) -> Judge:
     """Return the judge of the largest sd."""
 
     def judge(place: Place, gain: float, spread: Spread) -> Finding:
-        n = paper.samples[place.dataset].images
+        n = paper.sample(place.dataset, "images").images
         largest = largest_sd(gain, n, Printed(alpha).value / tests)
         low, high = spread.interval(run)
         verdict = CONSISTENT if high <= largest else INCONSISTENT if low > largest else CANNOT_TELL
@@ -150,7 +153,7 @@ def sd_judge(paper: Paper, run: Run, alpha: str, tests: int) -> Judge:
             evidence=f"a difference of {gain:+g} with n = {n} needs a pooled sd of at most "
             f"{largest:.4g}; measured {spread.sd:.4g} ({low:.4g} to {high:.4g}, n = {spread.n}, "
             f"{spread.meaning})",
-            cells=place.both(),
+            cells=paper.both(place),
             values=tuple(spread.resampled(run)),
             axis=f"pooled sd, {spread.meaning}",
         )
@@ -164,7 +167,7 @@ def anova_power(paper: Paper, run: Run, table: str, alpha: str, power: str) -> I
     wanted = Printed(power).value
 
     def judge(place: Place, gain: float, spread: Spread) -> Finding:
-        n = paper.samples[place.dataset].images
+        n = paper.sample(place.dataset, "images").images
         low, found, high = (
             power_of(gain, sd, n, Printed(alpha).value)
             for sd in (spread.interval(run)[1], spread.sd, spread.interval(run)[0])
@@ -179,7 +182,7 @@ def anova_power(paper: Paper, run: Run, table: str, alpha: str, power: str) -> I
             verdict=verdict,
             evidence=f"power {found:.3f} ({low:.3f} to {high:.3f}) for {gain:+g} with n = {n} and "
             f"a pooled sd of {spread.sd:.4g} ({spread.meaning}); {wanted:g} is usual",
-            cells=place.both(),
+            cells=paper.both(place),
         )
 
     yield from each_mean(paper, run, table, f"p < {alpha}", judge)
@@ -195,7 +198,7 @@ def paired_images_needed(
     """How many images a paired test would have needed for the printed difference."""
 
     def judge(place: Place, gain: float, spread: Spread) -> Finding:
-        n = paper.samples[place.dataset].images
+        n = paper.sample(place.dataset, "images").images
         sd = float((spread.method - spread.baseline).std(ddof=1))
         needed = images_needed(abs(gain) / sd, Printed(alpha).value, Printed(power).value)
         return Finding(
@@ -207,7 +210,7 @@ def paired_images_needed(
             verdict=verdict_of(consistent=needed <= n),
             evidence=f"a paired t test finds {gain:+g} with power {power} on {needed} images where "
             f"differences have the sd {sd:.4g} measured here (n = {spread.n}, {spread.meaning})",
-            cells=place.both(),
+            cells=paper.both(place),
         )
 
     yield from each_mean(paper, run, table, "one-way, not paired", judge)

@@ -143,16 +143,53 @@ def run_metrics(arguments: argparse.Namespace) -> int:
 
 
 def run_audit(arguments: argparse.Namespace) -> int:
-    """Audit published numbers; 1 if `--strict` is given and one is not consistent, else 0."""
+    """Audit published numbers; 1 if `--strict` is given and one is in doubt, else 0."""
+    for option in ("out", "photographs"):
+        if getattr(arguments, option) and not arguments.path:
+            raise ParameterError(f"--{option} goes with a PATH; an experiment has its own folder.")
+    if arguments.experiment:
+        return audit_experiment(arguments.experiment, strict=arguments.strict)
+    from msroi.audit import folder, page
+
+    if arguments.new:
+        folder.write_template(arguments.new)
+        print(f"{arguments.new}: paper.yaml and tables.csv, an example with two planted errors")
+        return 0
+    found = folder.audit_paper(arguments.path, arguments.photographs)
+    print(printable_lines(page.lines_of(found)), end="")
+    if arguments.out:
+        folder.write_audit(arguments.out, found, f"msroi audit {arguments.path}")
+        print(f"all of it: {arguments.out}/audit.md, audit.csv")
+    return 1 if arguments.strict and any(entry.fails for entry in found) else 0
+
+
+def audit_experiment(name: str, *, strict: bool) -> int:
+    """Audit the papers of an experiment, as far as its results are here."""
     from msroi.experiment import params
     from msroi.experiment.layout import Layout
+    from msroi.files import read_csv, read_json
     from msroi.stages import audit
 
-    layout = Layout(arguments.experiment)
-    audit.run(params.load(arguments.experiment), layout)
-    doubtful = audit.doubtful(layout)
-    print(audit.summary_text(layout), end="")
-    return 1 if arguments.strict and doubtful else 0
+    layout, experiment = Layout(name), params.load(name)
+    if layout.index.is_file():
+        audit.run(experiment, layout)
+        rows = read_csv(layout.audit / "audit.csv")
+        summary = read_json(layout.audit / "summary.json")
+        where = f"all of it: {layout.audit}/audit.md, audit.csv"
+    else:  # a clone has the committed results, but not the index of the photographs
+        rows = [audit.table_row(entry) for entry in audit.audited(experiment, layout)]
+        summary = audit.summarise(rows)
+        where = (
+            f"{layout.index} is not here, so formats of sources are unknown and nothing is "
+            f"written; the audit as committed: {layout.audit}/audit.md"
+        )
+    print(audit.summary_text(summary, where), end="")
+    return 1 if strict and audit.failing(rows) else 0
+
+
+def printable_lines(text: str) -> str:
+    """Return text in which lines end, and nothing else steers a terminal."""
+    return "".join(f"{printable(line)}\n" for line in text.splitlines())
 
 
 def run_verify(arguments: argparse.Namespace) -> int:

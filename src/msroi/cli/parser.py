@@ -112,7 +112,7 @@ def build_parser() -> Parser:
     add_heatmap(add_command(commands, HEATMAP, PURPOSES[HEATMAP], EXAMPLES[HEATMAP]))
     add_explain(add_command(commands, EXPLAIN, PURPOSES[EXPLAIN], EXAMPLES[EXPLAIN]))
     add_metrics(add_command(commands, METRICS, PURPOSES[METRICS], EXAMPLES[METRICS]))
-    add_audit(add_command(commands, AUDIT, PURPOSES[AUDIT], "msroi audit --experiment demo"))
+    add_audit(add_command(commands, AUDIT, PURPOSES[AUDIT], "msroi audit my-paper"))
     verify = add_command(commands, VERIFY, PURPOSES[VERIFY], "msroi verify")
     verify.add_argument(
         "--experiment", metavar="NAME", help="only this one (default: all that are recorded)"
@@ -208,16 +208,35 @@ def add_chunk_options(command: Parser) -> None:
 
 def add_audit(command: Parser) -> None:
     """Add what `audit` takes: whose numbers, and whether doubt is a failure."""
-    command.add_argument(
+    whose = command.add_mutually_exclusive_group(required=True)
+    whose.add_argument(
+        "path",
+        metavar="PATH",
+        nargs="?",
+        type=Path,
+        help="a folder with a paper's numbers, paper.yaml and tables.csv; needs no experiment",
+    )
+    whose.add_argument(
         "--experiment",
         metavar="NAME",
-        required=True,
         help="the experiment whose results published numbers are compared with",
+    )
+    whose.add_argument(
+        "--new", metavar="PATH", type=Path, help="write an example with comments to begin with"
     )
     command.add_argument(
         "--strict",
         action="store_true",
-        help="exit status 1 if a published number is not consistent",
+        help="exit status 1 if a number is inconsistent, unusual or not reproduced",
+    )
+    command.add_argument(
+        "--photographs",
+        metavar="DIR",
+        type=Path,
+        help="with PATH: folder with the paper's photographs, a folder a data set",
+    )
+    command.add_argument(
+        "--out", metavar="DIR", type=Path, help="with PATH: folder for audit.md and audit.csv"
     )
 
 

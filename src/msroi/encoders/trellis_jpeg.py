@@ -41,7 +41,7 @@ class TrellisJpeg:
         size = image.shape[:2]
         factor = chroma.factor(image, self.params.chroma)
         planes = coefficients.components(image, factor)
-        if chroma.is_grey(image):
+        if self.params.chroma == "auto" and chroma.is_grey(image):
             planes = planes[:1]
         blocks = [coefficients.transformed(plane) for plane in planes]
         shapes = [plane.shape for plane in planes]

@@ -109,7 +109,8 @@ def compress(
     if weights is None and model is not None and needs_map:
         weights = opened.as_stored(model.saliency(opened.upright()))
     described = packaged.experiment() if model is None else model.experiment
-    encode = encoder(method, described.compress).prepare(opened.pixels, weights)
+    params = photo.settings(opened, described.compress)
+    encode = encoder(method, params).prepare(opened.pixels, weights)
     data, _ = photo.compressed(opened, encode, goal)
     return data
 

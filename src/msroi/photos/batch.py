@@ -23,7 +23,7 @@ from msroi.images import NO_MEMORY, read_grey, read_rgb, save_image, to_8_bit
 from msroi.photos import packaged, paths
 from msroi.photos.goals import Goal
 from msroi.photos.paths import Naming
-from msroi.photos.photo import compressed, gain_db, opened
+from msroi.photos.photo import compressed, gain_db, opened, settings
 from msroi.photos.results import Results
 
 if TYPE_CHECKING:
@@ -196,12 +196,13 @@ def compress_all(
         reach the goal.
     """
     results = writing.results(images)
-    made_by = encoder(method, packaged.parameters(experiment).compress)
+    params = packaged.parameters(experiment).compress
     model = load_model(experiment) if METHODS[method].needs_map else None
 
     def compress_one(image: Path) -> dict[str, Any]:
         photo = opened(image)
         saliency = None if model is None else photo.as_stored(model.saliency(photo.upright()))
+        made_by = encoder(method, settings(photo, params))
         data, found = compressed(photo, made_by.prepare(photo.pixels, saliency), goal)
         original_bytes = image.stat().st_size
         worth = gains_enough(original_bytes, len(data), len(found.data)) or writing.allow_larger

@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from msroi.encoders import jpeg, search
+from msroi.encoders import chroma, jpeg, search
 from msroi.errors import ImageError
-from msroi.images import JPEG_FORMATS, Pixels, Saliency, is_grey, open_source, to_rgb
+from msroi.experiment.params import Compress
+from msroi.images import JPEG_FORMATS, Pixels, Saliency, open_source, to_rgb
 from msroi.measures import distortion
 from msroi.photos import metadata
 from msroi.photos.goals import Found, Goal
@@ -43,8 +44,6 @@ class Photo:
     orientation
         Other than 1 for pixels that stay as they are stored, since further pictures (a gain map)
         lie behind them that fit them: EXIF's, 2 to 8.
-    is_grey
-        Whether the file holds no colours.
     """
 
     name: str
@@ -53,7 +52,6 @@ class Photo:
     metadata: Metadata = NOTHING
     left_out: tuple[str, ...] = ()
     orientation: int = 1
-    is_grey: bool = False
 
     def upright(self) -> Pixels:
         """Return the pixels as a viewer shows them."""
@@ -100,8 +98,18 @@ def opened(path: Path) -> Photo:
         kept,
         tuple(left_out),
         source.orientation if stored else 1,
-        is_grey(image),
     )
+
+
+def settings(photo: Photo, params: Compress) -> Compress:
+    """Return the encoders' parameters for a photo.
+
+    A file of one component can't have a colour profile of RGB. So a photo without colours that
+    has one keeps three components, and its profile.
+    """
+    if photo.metadata.icc_profile and chroma.is_grey(photo.pixels):
+        return replace(params, trellis=replace(params.trellis, chroma="half"))
+    return params
 
 
 def insist_on_jpeg_size(name: str, width: int, height: int) -> None:

@@ -15,9 +15,9 @@ from msroi.files import Row
 from msroi.measures.distortion import HEADLINE, METRICS
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name: nothing is fetched
-GREY, SKY, VERMILION, BLUE, GREEN, ORANGE = (
+GREY, SKY, VERMILION, BLUE, GREEN, ORANGE, PURPLE = (
     *("#8c8c8c", "#56b4e9", "#d55e00"),
-    *("#0072b2", "#009e73", "#e69f00"),
+    *("#0072b2", "#009e73", "#e69f00", "#cc79a7"),
 )  # of what is no method: Okabe and Ito's, as the methods' are
 TITLES = {name: METRICS[name].title for name in HEADLINE}
 PANEL_PX = {"width": 280, "height": 220}
@@ -275,7 +275,7 @@ def verdicts(findings: Iterable[Row]) -> Chart:
                     "sort": KINDS[::-1],
                     "scale": {
                         "domain": KINDS[::-1],
-                        "range": [GREEN, SKY, GREY, ORANGE, VERMILION],
+                        "range": [GREEN, SKY, GREY, ORANGE, PURPLE, VERMILION],
                     },
                 },
                 "tooltip": tooltip("family", "verdict", "numbers"),
