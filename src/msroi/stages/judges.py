@@ -6,7 +6,7 @@ size matched within the tolerance enter means, differences and wins.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from operator import itemgetter
 from typing import Any
@@ -31,6 +31,7 @@ from msroi.experiment.params import Experiment
 from msroi.experiment.selection import Photograph, first_by_name
 from msroi.files import Row, csv_rows, write_csv, write_json
 from msroi.images import Pixels, read_grey, read_rgb
+from msroi.measures.measure import Measure
 from msroi.measures.perceptual import JUDGES, judging
 
 # what other methods are compared with, and the set of all photographs
@@ -145,7 +146,7 @@ def summarise(table: Iterable[Row]) -> dict[str, Any]:
     return {"roles": {name: one.role for name, one in JUDGES.items()}, "sets": sets}
 
 
-def compare(table: Iterable[Row]) -> list[dict[str, Any]]:
+def compare(table: Iterable[Row], judges: Mapping[str, Measure] = JUDGES) -> list[dict[str, Any]]:
     """Return rows of `COMPARISON_COLUMNS`: each method by each judge beside each of `AGAINST`.
 
     For each data set, and for all together as `all`, each quality, method and judge: of how
@@ -166,7 +167,7 @@ def compare(table: Iterable[Row]) -> list[dict[str, Any]]:
                     continue
                 for of_set in (dataset, EVERY_SET):
                     key_of = (of_set, quality, method, place)
-                    cells.setdefault(key_of, Differences(JUDGES)).add(row, other)
+                    cells.setdefault(key_of, Differences(judges)).add(row, other)
     return [
         {
             "dataset": dataset,
@@ -174,11 +175,11 @@ def compare(table: Iterable[Row]) -> list[dict[str, Any]]:
             "method": method,
             "against": AGAINST[place],
             "judge": name,
-            "role": JUDGES[name].role,
+            "role": judges[name].role,
             "n": len(values),
             "difference": mean(values),
             "sd": sd(values),
-            "won": won(values, JUDGES[name].higher_is_better),
+            "won": won(values, judges[name].higher_is_better),
         }
         for (dataset, quality, method, place), found in sorted(cells.items(), key=itemgetter(0))
         for name, values in found.values.items()
