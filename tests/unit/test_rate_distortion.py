@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage.data
+import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from msroi import images
-from msroi.encoders import jpeg, methods
+from msroi.encoders import context, jpeg, methods
 from msroi.encoders.peers import PEERS
 from msroi.errors import ImageError, MissingError
 from msroi.experiment import params, prepared_images
@@ -274,7 +275,7 @@ def experiment(monkeypatch):
         demo,
         name="tiny",
         compress=dataclasses.replace(demo.compress, methods=("jpeg", "msroi", "mozjpeg")),
-        rate_distortion=params.RateDistortion(QUALITIES, 2),
+        rate_distortion=params.RateDistortion(QUALITIES, 2, ()),
     )
 
 
@@ -403,7 +404,7 @@ def test_plain_jpeg_alone_has_no_rates(experiment, layout):
 
 
 def test_0_images_are_all(experiment, layout):
-    everything = params.RateDistortion((10, 20, 50, 90), 0)
+    everything = params.RateDistortion((10, 20, 50, 90), 0, ())
     rate_distortion.run(dataclasses.replace(experiment, rate_distortion=everything), layout)
     places = {(row["dataset"], row["image"]) for row in written(layout, "curves.csv")}
     assert places == {("set", "a"), ("set", "b"), ("set", "c"), ("other", "cat")}
@@ -461,3 +462,41 @@ def test_the_plot_is_the_same_bytes_every_time(tmp_path):
         width, height = image.size
     assert 800 < width < 1400
     assert 700 < height < 1100
+
+
+# --- formats other than JPEG
+
+
+@pytest.mark.parametrize("name", context.FORMATS)
+def test_a_format_of_the_context_is_what_it_says_and_better_at_higher_quality(name):
+    image = PHOTOS["astronaut"][:90, 100:191]
+    encode = context.FORMATS[name].prepare(image)
+    files = [encode(quality) for quality in (20, 60, 90)]
+    signature = {"webp": b"WEBPVP8", "avif": b"ftypavif", "jpeg-xl": b"\xff\x0a"}[name]
+    assert all(signature in file[:16] for file in files)
+    assert encode(60) == files[1]
+    values = [distortion.psnr_rgb_db(image, context.decode(file)) for file in files]
+    assert values == sorted(values)
+    assert list(map(len, files)) == sorted(map(len, files))
+
+
+def test_the_context_has_curves_beside_the_methods(experiment, layout):
+    with_context = params.RateDistortion(QUALITIES, 1, ("webp", "jpeg-xl"))
+    rate_distortion.run(dataclasses.replace(experiment, rate_distortion=with_context), layout)
+    rows = written(layout, "curves.csv")
+    per_photograph = ["jpeg", "msroi", "mozjpeg", "webp", "jpeg-xl"]
+    assert [row["method"] for row in rows[:: len(QUALITIES)]] == per_photograph * 2
+    assert {row["method"] for row in written(layout, "bd_rate.csv")} == set(per_photograph[1:])
+
+
+def test_the_plot_says_what_is_context():
+    assert set(context.lines()) == set(context.FORMATS)
+    assert not set(context.FORMATS) & set(methods.METHODS)
+    for name, style in context.lines().items():
+        assert style["label"] == f"{context.FORMATS[name].label} (context)"
+
+
+def test_the_formats_are_those_of_the_schema():
+    schema = yaml.safe_load((ROOT / params.SCHEMA).read_text(encoding="utf-8"))
+    section = schema["properties"]["rate_distortion"]["properties"]
+    assert section["context"]["items"]["enum"] == list(context.FORMATS)

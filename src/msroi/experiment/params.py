@@ -171,6 +171,7 @@ class RateDistortion:
 
     qualities: tuple[int, ...]
     images: int
+    context: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import yaml
 
 from msroi.audit import published
 from msroi.audit.check import KINDS, kind
+from msroi.encoders.context import FORMATS
 from msroi.encoders.methods import in_gallery
 from msroi.experiment.comparison import BASELINE, with_matched
 from msroi.experiment.layout import Layout
@@ -107,7 +108,11 @@ def report_page(
     tolerance = experiment.compress.size_tolerance_pct
     judged = with_matched(rows, tolerance)
     anova = read_csv(layout.anova / "anova.csv")
-    curves = read_csv(layout.rate_distortion / "curves.csv")
+    curves = [
+        row
+        for row in read_csv(layout.rate_distortion / "curves.csv")
+        if row["method"] not in FORMATS
+    ]
     findings = [finding(row) for row in read_csv(layout.audit / "audit.csv")]
     findings.sort(key=lambda row: KINDS.index(kind(row["verdict"])))
     model = read_json(layout.model / "summary.json")
@@ -309,9 +314,11 @@ def published_tables(paper: str) -> Iterable[Table]:
 
 
 def bd_rates(layout: Layout) -> list[dict[str, str]]:
-    """Return the BD-rates, rounded as one reads them."""
+    """Return the BD-rates, rounded as one reads them; formats other than JPEG say so."""
     rows = read_csv(layout.rate_distortion / "bd_rate.csv")
     for row in rows:
+        if row["method"] in FORMATS:
+            row["method"] += " (context)"
         for name in ("bd_rate_pct", "sd"):
             row[name] = f"{float(row[name]):.1f}" if row[name] else ""
     return rows

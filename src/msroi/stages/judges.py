@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from operator import itemgetter
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -147,9 +146,7 @@ def summarise(table: Iterable[Row]) -> dict[str, Any]:
     return {"roles": {name: one.role for name, one in JUDGES.items()}, "sets": sets}
 
 
-def compare(
-    table: Iterable[Row], judges: Mapping[str, Measure] = MappingProxyType(JUDGES)
-) -> list[dict[str, Any]]:
+def compare(table: Iterable[Row], judges: Mapping[str, Measure] = JUDGES) -> list[dict[str, Any]]:
     """Return rows of `COMPARISON_COLUMNS`: each method by each judge beside each of `AGAINST`.
 
     For each data set, and for all together as `all`, each quality, method and judge: of how

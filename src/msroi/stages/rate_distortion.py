@@ -2,7 +2,8 @@
 
 Each method encodes at the same numbers on its own quality scale; no size is matched. The
 curves say how many bits a method saves at equal quality (BD-rate) and what it gains at equal
-size (the plot), both against plain JPEG and image by image before anything is averaged.
+size (the plot), both against plain JPEG and image by image before anything is averaged. Formats
+other than JPEG are there for context.
 """
 
 import textwrap
@@ -18,13 +19,13 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from msroi.encoders import jpeg, methods
+from msroi.encoders import context, jpeg, methods
 from msroi.encoders.methods import encoder
 from msroi.errors import ImageError
 from msroi.experiment.chunks import WORKERS
 from msroi.experiment.comparison import BASELINE, mean, sd, significant
 from msroi.experiment.layout import Layout
-from msroi.experiment.params import Compress, Experiment
+from msroi.experiment.params import Compress, Experiment, RateDistortion
 from msroi.experiment.prepared_images import test_images
 from msroi.experiment.selection import Photograph, first_by_name
 from msroi.files import Row, write_csv, write_json
@@ -65,7 +66,10 @@ def run(experiment: Experiment, layout: Layout) -> None:
         saliency = read_grey(layout.heatmap("saliency", dataset, image))
         place = {"experiment": experiment.name, "dataset": dataset, "image": image}
         try:
-            found = list(points(pixels, saliency, experiment.compress, params.qualities))
+            found = [
+                *points(pixels, saliency, experiment.compress, params.qualities),
+                *context_points(pixels, saliency, params),
+            ]
         except ImageError as error:
             raise ImageError(f"{original}: {error}") from None
         return [place | point for point in found]
@@ -107,17 +111,33 @@ def points(
         encode = encoder(method, params).prepare(image, saliency)
         for quality in qualities:
             data = encode(quality)
-            decoded = jpeg.decode(data)
-            yield {
-                "method": method,
-                "quality": quality,
-                "bytes": len(data),
-                "bpp": significant(8 * len(data) / saliency.size),
-                **{
-                    name: significant(METRICS[name].function(image, decoded, saliency))
-                    for name in HEADLINE
-                },
-            }
+            place = {"method": method, "quality": quality}
+            yield place | measured(image, saliency, data, jpeg.decode(data))
+
+
+def context_points(
+    image: Pixels, saliency: NDArray[np.float32], params: RateDistortion
+) -> Iterator[dict[str, Any]]:
+    """Yield what `points` does, of the formats other than JPEG; `method` is the format's name."""
+    for name in params.context:
+        encode = context.FORMATS[name].prepare(image)
+        for quality in params.qualities:
+            data = encode(quality)
+            place = {"method": name, "quality": quality}
+            yield place | measured(image, saliency, data, context.decode(data))
+
+
+def measured(
+    image: Pixels, saliency: NDArray[np.float32], data: bytes, decoded: Pixels
+) -> dict[str, Any]:
+    """Return size and measures of a file of an image, as the tables have them."""
+    return {
+        "bytes": len(data),
+        "bpp": significant(8 * len(data) / saliency.size),
+        **{
+            name: significant(METRICS[name].function(image, decoded, saliency)) for name in HEADLINE
+        },
+    }
 
 
 def bd_rates(table: Iterable[Row]) -> list[dict[str, Any]]:
@@ -242,7 +262,8 @@ def plot_gains(
     path
         Of the PNG file.
     """
-    styles = methods.lines()
+    methods_styles = {name: {"label": name} | one for name, one in methods.lines().items()}
+    styles = methods_styles | context.lines()
     figure = Figure(figsize=(1 + 4.2 * len(counts), 2.4 * len(HEADLINE)), layout="constrained")
     grid = figure.subplots(len(HEADLINE), len(counts), sharex=True, sharey="row", squeeze=False)
     for row, measure in zip(grid, HEADLINE, strict=True):
@@ -251,7 +272,7 @@ def plot_gains(
             axes.axhline(0, color="0.35", linewidth=1, label=BASELINE)
             for method, style in styles.items():
                 if (dataset, method, measure) in lines:
-                    axes.plot(SIZES_PCT, lines[dataset, method, measure], label=method, **style)
+                    axes.plot(SIZES_PCT, lines[dataset, method, measure], **style)
             axes.grid(alpha=0.3)
     for axes, (dataset, count) in zip(grid[0], counts.items(), strict=True):
         axes.set_title(f"{dataset} (mean of {count})", fontsize=10)

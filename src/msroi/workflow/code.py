@@ -28,6 +28,7 @@ DISTRIBUTIONS = {
     "PIL": ("pillow",),
     "jax": ("jax", "jaxlib"),
     "orbax": ("orbax-checkpoint",),
+    "pillow_jxl": ("pillow-jxl-plugin",),
     "skimage": ("scikit-image",),
     "vl_convert": ("vl-convert-python",),
     "yaml": ("pyyaml",),
