@@ -48,14 +48,14 @@ EXTRA = by_column(
             column="butteraugli_3norm",
             label="Butteraugli, 3-norm",
             role=TUNED,
-            function=lambda *images: butteraugli(*images)[0],
+            function=lambda image, file, _: butteraugli(image, file)[0],
         ),
         replace(
             JUDGES["lpips"],
             column="butteraugli_max",
             label="Butteraugli, maximum",
             role=BLIND,
-            function=lambda *images: butteraugli(*images)[1],
+            function=lambda image, file, _: butteraugli(image, file)[1],
         ),
     )
 )
@@ -134,7 +134,10 @@ def rows(shares: bool, qualities: Sequence[int], photograph: Path) -> list[dict[
                 }
             )
     values = judges.judged(image, saliency, files)
-    more = [{name: one.function(image, file) for name, one in extra().items()} for file in files]
+    more = [
+        {name: one.function(image, file, saliency) for name, one in extra().items()}
+        for file in files
+    ]
     return [row | value | of for row, value, of in zip(found, values, more, strict=True)]
 
 

@@ -50,13 +50,14 @@ def image_table(
     ]
 
 
-def mean_table(summary: Mapping[str, Any], qualities: Sequence[int]) -> list[Row]:
+def mean_table(summary: Mapping[str, Any]) -> list[Row]:
     """Return Table 3 or 4: the means of one set by quality and method.
 
     `summary` is one set's part of metrics/summary.json.
     """
     rows: list[Row] = []
-    for quality in qualities:
+    qualities = {int(name.removeprefix("q")) for cells in summary.values() for name in cells}
+    for quality in sorted(qualities):
         for method, by_quality in summary.items():
             cell = by_quality[f"q{quality}"]
             mean, sd = cell["mean"], cell["sd"]
@@ -111,9 +112,8 @@ def image_tables(
 
 def mean_tables(experiment: Experiment, summary: Mapping[str, Any]) -> Tables:
     """Return Tables 3 and 4; `summary` is metrics/summary.json."""
-    qualities = experiment.compress.match_qualities
     return {
-        f"table{number}": (MEAN_COLUMNS, mean_table(summary[name], qualities))
+        f"table{number}": (MEAN_COLUMNS, mean_table(summary[name]))
         for number, name in ((3, experiment.report.salient_set), (4, experiment.report.texture_set))
     }
 

@@ -14,7 +14,16 @@ from collections.abc import Iterable, Sequence
 
 from msroi.experiment import params
 from msroi.experiment.layout import Layout
-from msroi.verify.finding import CHAIN, DIFFERS, HASH, INTACT, MISSING, RECOMPUTED, Checked
+from msroi.verify.finding import (
+    CHAIN,
+    DIFFERS,
+    HASH,
+    INTACT,
+    MISSING,
+    OUTDATED,
+    RECOMPUTED,
+    Checked,
+)
 from msroi.verify.hashes import against_lock, read_lock
 from msroi.verify.recompute import recomputed
 
@@ -63,7 +72,7 @@ def experiments_with_results() -> list[str]:
 def summary_text(checked: Sequence[Checked]) -> str:
     """Return counts by kind and state, what is not intact, and one sentence as the verdict."""
     counts = Counter((one.kind, one.state) for one in checked)
-    states = (INTACT, MISSING, DIFFERS)
+    states = (INTACT, MISSING, OUTDATED, DIFFERS)
     lines = [
         f"{'check':<12}" + "".join(f"{state:>9}" for state in states),
         *(
@@ -94,6 +103,8 @@ def verdict(checked: Sequence[Checked]) -> str:
     failed = failures(checked)
     if failed:
         return f"{names}: {len(failed)} of {len(checked)} checks failed."
-    absent = sum(one.allowed for one in checked)
+    absent = sum(one.state == MISSING for one in checked)
     rest = f"; {absent} outputs that git does not hold are missing" if absent else ""
+    old = sum(one.state == OUTDATED for one in checked)
+    rest += f"; {old} of other parameters are outdated" if old else ""
     return f"{names}: all that git holds is intact, and every number follows from its table{rest}."

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 
 HASH, CHAIN, RECOMPUTED = "hash", "chain", "recomputed"
-INTACT, MISSING, DIFFERS = "intact", "missing", "differs"
+INTACT, MISSING, OUTDATED, DIFFERS = "intact", "missing", "outdated", "differs"
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check found; `allowed` is what is missing and need not be here.
+    """What a check found; `allowed` is what is missing or outdated and no failure.
 
-    That is what only DVC's cache holds, and all outputs of an experiment that was never
-    recorded.
+    That is what only DVC's cache holds, all outputs of an experiment that was never recorded,
+    and tables of other parameters that today's code can't read.
     """
 
     experiment: str
@@ -30,6 +30,12 @@ def intact(experiment: str, kind: str, path: str) -> Checked:
 def differs(experiment: str, kind: str, path: str, detail: str) -> Checked:
     """Return that a file is not what it should be."""
     return Checked(experiment, kind, path, DIFFERS, False, detail)
+
+
+def outdated(experiment: str, kind: str, path: str) -> Checked:
+    """Return that a file was made with other parameters, and what makes it anew."""
+    detail = "made with other parameters by older code; `dvc repro` makes it anew"
+    return Checked(experiment, kind, path, OUTDATED, True, detail)
 
 
 def missing(experiment: str, kind: str, path: str, *, of_git: bool = True) -> Checked:

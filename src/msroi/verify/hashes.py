@@ -19,10 +19,11 @@ from msroi.workflow.pipeline import ADOPT, LOCK, Stage
 
 @dataclass(frozen=True)
 class Locked:
-    """What a stage read and wrote when it was recorded, by path."""
+    """What a stage read and wrote when it was recorded, by path; its parameters, by file."""
 
     deps: Mapping[str, Version]
     outs: Mapping[str, Version]
+    params: Mapping[str, Mapping[str, Any]]
 
 
 def read_lock() -> dict[str, Locked]:
@@ -36,7 +37,11 @@ def read_lock() -> dict[str, Locked]:
     values = params.read_yaml(LOCK)
     try:
         return {
-            address: Locked(_versions(entry.get("deps", [])), _versions(entry.get("outs", [])))
+            address: Locked(
+                _versions(entry.get("deps", [])),
+                _versions(entry.get("outs", [])),
+                dict(entry.get("params", {})),
+            )
             for address, entry in values["stages"].items()
         }
     except (AttributeError, LookupError, TypeError) as error:
@@ -114,6 +119,22 @@ def chain(experiment: str, lock: Mapping[str, Locked]) -> Iterator[Checked]:
                 yield differs(experiment, CHAIN, path, detail)
             elif readers:
                 yield intact(experiment, CHAIN, path)
+
+
+def outdated_outputs(experiment: str) -> frozenset[str]:
+    """Return the outputs of stages that were recorded with other parameters than today's."""
+    try:
+        lock = read_lock() if LOCK.is_file() else {}
+    except ParameterError:
+        return frozenset()  # `against_lock` says so
+    of_experiment = [one for name, one in lock.items() if name.endswith(f"@{experiment}")]
+    return frozenset(
+        path
+        for one in of_experiment
+        for file, sections in one.params.items()
+        if any(params.read_yaml(Path(file)).get(name) != value for name, value in sections.items())
+        for path in one.outs
+    )
 
 
 def _versions(entries: Iterable[Mapping[str, Any]]) -> dict[str, Version]:

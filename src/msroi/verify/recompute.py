@@ -17,7 +17,8 @@ from msroi.experiment.params import Experiment
 from msroi.files import Row
 from msroi.measures import distortion, saliency_quality, spread
 from msroi.stages import anova, audit, conventions, judges, metrics, rate_distortion, report
-from msroi.verify.finding import RECOMPUTED, Checked, differs, missing, named
+from msroi.verify.finding import RECOMPUTED, Checked, differs, missing, named, outdated
+from msroi.verify.hashes import outdated_outputs
 from msroi.verify.tables import (
     ROUNDED,
     Summary,
@@ -82,6 +83,9 @@ def recompute(
     try:
         made = compute(experiment, layout)
     except UnreadableError as error:
+        if error.path.as_posix() in outdated_outputs(experiment.name):
+            yield outdated(experiment.name, RECOMPUTED, error.path.as_posix())
+            return
         yield differs(experiment.name, RECOMPUTED, error.path.as_posix(), str(error))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # the tables can be read but were edited so that they no longer fit together
