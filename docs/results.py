@@ -1,7 +1,7 @@
-"""Write the tables of results that stand in README.md, docs/encoder.md and docs/reliability.md.
+"""Write the tables of results that stand in README.md and docs/reliability.md.
 
-`python docs/results.py`, after the experiment `paper-cpu` or the kills have run; a test compares
-them.
+`python docs/results.py`, after the experiment `paper-cpu`, the bench by eye or the kills have
+run; a test compares them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,38 +12,32 @@ from msroi.experiment.comparison import BASELINE
 from msroi.experiment.layout import Layout
 from msroi.files import csv_rows, write_text
 from msroi.markdown import markdown_table
-from msroi.measures.distortion import HEADLINE, METRICS
 from msroi.measures.perceptual import JUDGES
 
 EXPERIMENT = Layout("paper-cpu")
+BY_EYE = Path("results/by_eye/comparison.csv")
 KILLS = Path("results/torture/kills.csv")
 QUALITIES = ("30", "50", "70")
 SETS = {"3": "3 (SALICON)", "4": "4 (General-100)"}
-PSNR, SSIM, WEIGHTED = (METRICS[name] for name in HEADLINE)
-MS_SSIM = METRICS["ms_ssim_luma"]
-METHODS_SHOWN = [one for one in METHODS.values() if one.name != BASELINE]
-# what docs/encoder.md shows: a method, what it is compared with, and the measure
-PAIRS = (
-    ("trellis", "jpeg", PSNR),
-    ("trellis", "jpeg", SSIM),
-    ("trellis", "jpeg", MS_SSIM),
-    ("roi-trellis", "jpeg", PSNR),
-    ("roi-trellis", "jpeg", SSIM),
-    ("roi-trellis", "jpeg", MS_SSIM),
-    ("roi-trellis", "jpeg", WEIGHTED),
-    ("trellis", "mozjpeg", PSNR),
-    ("roi-trellis", "mozjpeg", WEIGHTED),
-    ("roi-trellis", "trellis", WEIGHTED),
-    ("roi-trellis", "trellis", PSNR),
-)
+# of the encoders that have not changed since `paper-cpu` ran
+METHODS_SHOWN = [METHODS[name] for name in ("jpeg-opt", "msroi", "mozjpeg")]
 # the rows of the two tables of judges in README.md: methods, what they are compared with, judges
 OURS = ("trellis", "roi-trellis")
 PEERS = ("mozjpeg", "jpegli", BASELINE)
-WHOLE = ("ssimulacra2", "psnr_hvs_m_db", "ms_ssim_luma", "lpips", "gmsd")
+WHOLE = (
+    *("ssimulacra2", "butteraugli_3norm", "butteraugli_max", "psnr_rgb_db"),
+    *("psnr_hvs_m_db", "ms_ssim_luma", "lpips", "gmsd"),
+)
 SALIENT = (
     *("ssimulacra2_composite", "psnr_hvs_m_composite_db", "ms_ssim_luma_composite"),
     "lpips_salient",
 )
+# what the bench by eye has beyond the stage's judges: label, decimals, whether more is better
+EXTRA = {
+    "butteraugli_3norm": ("Butteraugli, 3-norm", 3, False),
+    "butteraugli_max": ("Butteraugli, maximum", 2, False),
+    "psnr_rgb_db": ("PSNR (dB)", 2, True),
+}
 JUDGED_AT = ("30", "50", "70", "85")
 
 
@@ -111,7 +105,7 @@ def judges(names: Sequence[str]) -> Iterator[Sequence[str]]:
     """Yield the rows of how our methods differ from others by some judges, of all photographs."""
     found = {
         tuple(row[key] for key in ("method", "against", "judge", "match_quality")): row
-        for row in csv_rows(EXPERIMENT.judges / "comparison.csv")
+        for row in csv_rows(BY_EYE)
         if row["dataset"] == "all"
     }
     yield "", "judge", "its role", *(f"Q {quality}" for quality in JUDGED_AT)
@@ -119,18 +113,23 @@ def judges(names: Sequence[str]) -> Iterator[Sequence[str]]:
         for against in PEERS:
             pair = f"`{method}` − {METHODS[against].label}"
             for name in names:
-                judge = JUDGES[name]
                 cells = [found[method, against, name, quality] for quality in JUDGED_AT]
+                label, digits, higher = EXTRA.get(name) or of_judge(name)
                 yield (
                     f"{pair} (n = {cells[0]['n']})" if name == names[0] else "",
-                    judge.title.removesuffix(" of the composite")
-                    + ("" if judge.higher_is_better else ", less is better"),
-                    judge.role,
+                    label + ("" if higher else ", less is better"),
+                    cells[0]["role"],
                     *(
-                        f"{signed(cell['difference'], judge.gain_digits)}; {float(cell['won']):.0%}"
+                        f"{signed(cell['difference'], digits)}; {float(cell['won']):.0%}"
                         for cell in cells
                     ),
                 )
+
+
+def of_judge(name: str) -> tuple[str, int, bool]:
+    """Return the label of a judge, its decimals, and whether more is better."""
+    judge = JUDGES[name]
+    return judge.title.removesuffix(" of the composite"), judge.gain_digits, judge.higher_is_better
 
 
 def whole() -> Iterator[Sequence[str]]:
@@ -141,20 +140,6 @@ def whole() -> Iterator[Sequence[str]]:
 def salient() -> Iterator[Sequence[str]]:
     """Yield the rows of the judges of the most salient fifth."""
     yield from judges(SALIENT)
-
-
-def encoder() -> Iterator[Sequence[str]]:
-    """Yield the rows of how our encoders differ from others."""
-    yield "", "measure", *QUALITIES
-    before = None
-    for method, against, measure in PAIRS:
-        pair = f"`{method}` − `{against}`"
-        yield (
-            "" if pair == before else pair,
-            measure.axis,
-            *differences(method, against, measure.column, measure.gain_digits),
-        )
-        before = pair
 
 
 def kills() -> Iterator[Sequence[str]]:
@@ -183,7 +168,6 @@ TABLES: dict[str, tuple[Path, Callable[[], Iterator[Sequence[str]]]]] = {
     "gains": (Path("README.md"), gains),
     "judges": (Path("README.md"), whole),
     "salient": (Path("README.md"), salient),
-    "encoder": (Path("docs/encoder.md"), encoder),
     "kills": (Path("docs/reliability.md"), kills),
 }
 
