@@ -9,7 +9,7 @@ from encoder_cases import SIZES, photo_of
 from PIL import Image
 from scipy.fft import dctn
 
-from msroi.encoders import coefficients, trellis
+from msroi.encoders import coefficients, jpeg
 
 RNG = np.random.default_rng(0)
 
@@ -36,9 +36,7 @@ def test_coefficients_are_scipys_and_come_back():
     plane = RNG.uniform(0, 255, (24, 40)).astype(np.float32)
     got = coefficients.transformed(plane)
     block = plane[8:16, 32:40] - 128  # the tenth of five a row
-    np.testing.assert_allclose(
-        got[:, 9], dctn(block, norm="ortho").ravel()[trellis.ZIGZAG], atol=1e-3
-    )
+    np.testing.assert_allclose(got[:, 9], dctn(block, norm="ortho").ravel()[jpeg.ZIGZAG], atol=1e-3)
     np.testing.assert_allclose(coefficients.restored(got, plane.shape), plane, atol=1e-3)
     assert (got**2).sum() == pytest.approx(((plane - 128) ** 2).sum(), rel=1e-5)
 
@@ -84,7 +82,7 @@ def test_halving_undoes_enlarging():
 def test_energy_of_waves_through_the_enlargement():
     """Cosines along one axis, far from edges, measured: the formula holds to rounding."""
     energy = np.empty(64)
-    energy[trellis.ZIGZAG] = coefficients.enlargement_energy()
+    energy[jpeg.ZIGZAG] = coefficients.enlargement_energy()
     assert energy[0] == pytest.approx(4)
     place = np.arange(800) + 0.5
     for frequency in range(8):

@@ -68,7 +68,7 @@ def test_the_program_offers_a_new_encoder():
     commands = next(action for action in build_parser()._actions if action.dest == "command")
     command = commands.choices["compress"]
     assert command.parse_args(["photo.png", "--method", "toy"]).method == "toy"
-    assert "toy          a toy for a test" in command.format_help()
+    assert "toy           a toy for a test" in command.format_help()
 
 
 @pytest.mark.usefixtures("toy")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from msroi.encoders import huffman, trellis
+from msroi.encoders import huffman, jpeg
 
 
 def tables_of(data):
@@ -41,7 +41,7 @@ def test_code_lengths_are_those_libjpeg_writes(name, quality, tmp_path):
     )
     path = tmp_path / "grey.jpg"
     path.write_bytes(buffer.getvalue())
-    levels = jpeglib.read_dct(str(path)).Y.reshape(-1, 64)[:, trellis.ZIGZAG].T
+    levels = jpeglib.read_dct(str(path)).Y.reshape(-1, 64)[:, jpeg.ZIGZAG].T
     counts = huffman.ac_counts(levels)
     lengths = huffman.code_lengths(counts.ravel()).reshape(counts.shape)
     expected = np.zeros((16, 11), int)

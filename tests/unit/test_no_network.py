@@ -57,7 +57,9 @@ def tiny(tmp_path, monkeypatch):
     values["heatmap"] |= {"input_px": 32, "passes": 2}
     values["compress"] |= {"methods": ["jpeg", "msroi", "roi-trellis"], "match_qualities": [50]}
     values["rate_distortion"] |= {"qualities": [20, 40, 50, 70], "images": 1}
-    values["conventions"]["images"] = 2
+    values["conventions"] |= {"images": 2, "match_qualities": [50]}
+    values["anova"]["match_qualities"] = [50]
+    values["judges"]["match_qualities"] = [50]
     values["audit"] |= {"papers": ["made-up-example"], "resamples": 100}
     values["report"]["images"] = 2
     Path("config").mkdir()

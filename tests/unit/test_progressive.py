@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from encoder_cases import CHROMA, PHOTOS, SIZES, opened, photo_of, plain, squared_error
 
-from msroi.encoders import coefficients, jpeg, libjpeg, trellis
+from msroi.encoders import coefficients, jpeg, libjpeg
 
 pytestmark = pytest.mark.numerics
 
@@ -30,8 +30,8 @@ def test_levels_and_tables_in_the_file_are_the_chosen_ones(
     planes = (file.Y, file.Cb, file.Cr)
     for plane, number, one in zip(planes, file.quant_tbl_no, components, strict=True):
         assert plane.shape == (one.shape[0] // 8, one.shape[1] // 8, 8, 8)
-        np.testing.assert_array_equal(plane.reshape(-1, 64)[:, trellis.ZIGZAG].T, one.levels)
-        np.testing.assert_array_equal(file.qt[number].ravel()[trellis.ZIGZAG], one.table)
+        np.testing.assert_array_equal(plane.reshape(-1, 64)[:, jpeg.ZIGZAG].T, one.levels)
+        np.testing.assert_array_equal(file.qt[number].ravel()[jpeg.ZIGZAG], one.table)
     assert len(file.qt) == len({tuple(one.table) for one in components})
 
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from msroi.encoders import steps, trellis
+from msroi.encoders import jpeg, steps
 
 # docs/encoder.md's table, typed a second time
 LUMA = {1.0: (1.16, 0.42, -0.34, -0.133), 0.2: (1.39, 0.056, -0.35, -0.164)}
@@ -25,7 +25,7 @@ def test_steps_are_the_formulas(scale):
     quality = 50 / (scale / 0.6) if scale > 0.6 else 100 - scale / 0.6 * 50
     luma, chroma = steps.steps_of(quality)
     for place in range(64):
-        v, u = divmod(int(trellis.ZIGZAG[place]), 8)
+        v, u = divmod(int(jpeg.ZIGZAG[place]), 8)
         assert luma[place] == pytest.approx(16 * scale * restated(v, u, *LUMA[scale]), rel=1e-5)
         expected = 16 * scale * 1.2 * min(1, scale**-0.5) * restated(v, u, *CHROMA)
         assert chroma[place] == pytest.approx(expected, rel=1e-5)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from msroi.encoders import huffman, trellis
+from msroi.encoders import huffman, jpeg, trellis
 
 pytestmark = pytest.mark.numerics
 
@@ -28,9 +28,9 @@ def cost(levels, coefficients, steps, weights, rates):
 
 def test_zigzag_is_that_of_the_standard():
     expected = [0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48]
-    assert trellis.ZIGZAG[:22].tolist() == expected
-    assert trellis.ZIGZAG[-4:].tolist() == [47, 55, 62, 63]
-    assert sorted(trellis.ZIGZAG) == list(range(64))
+    assert jpeg.ZIGZAG[:22].tolist() == expected
+    assert jpeg.ZIGZAG[-4:].tolist() == [47, 55, 62, 63]
+    assert sorted(jpeg.ZIGZAG) == list(range(64))
 
 
 @pytest.mark.parametrize("places", [(1, 2, 3, 4, 5), (1, 18, 35, 36, 63), (2, 20, 40, 50, 62)])

@@ -60,7 +60,7 @@ def test_the_tables_lie_between_annex_k_and_flat_ones(step):
         assert max(of) - min(of) <= 1
         assert ((table >= 1) & (table <= 255)).all()
     for of, annex_k in zip(made(0), (jpeg.LUMA_TABLE, jpeg.CHROMA_TABLE), strict=True):
-        zigzag = annex_k.ravel()[trellis.ZIGZAG]
+        zigzag = annex_k.ravel()[jpeg.ZIGZAG]
         scale = step / np.exp(np.log(zigzag[:10]).mean())
         exact = np.clip(zigzag * scale, 1, 255)
         assert (np.abs(of - exact) <= 0.75).all()
@@ -99,7 +99,7 @@ def test_an_error_of_chroma_costs_what_the_objective_says(plane, frequency):
     """A wave in one chroma plane of a grey file, as Pillow's decoder shows it."""
     rows, columns, step = 8, 12, 240
     cost = (coefficients.CB_COST, coefficients.CR_COST)[plane - 1]
-    place = list(trellis.ZIGZAG).index(8 * frequency[0] + frequency[1])
+    place = list(jpeg.ZIGZAG).index(8 * frequency[0] + frequency[1])
     y, x = np.mgrid[:rows, :columns]
     shapes = [(16 * rows, 16 * columns), *[(8 * rows, 8 * columns)] * 2]
     levels = [np.zeros((64, h * w // 64), np.int16) for h, w in shapes]
@@ -213,9 +213,9 @@ def test_the_bits_are_those_of_a_real_scan(tmp_path, quality):
     price = trellis_psnr.bit_price(step, PSNR.lagrangian)
     levels = trellis.quantise([trellis.Part(luma, table, *ones)], price)[0]
     natural = np.empty((luma.shape[1], 64), np.int16)
-    natural[:, trellis.ZIGZAG] = levels.T
+    natural[:, jpeg.ZIGZAG] = levels.T
     steps = np.empty(64, np.uint16)
-    steps[trellis.ZIGZAG] = table
+    steps[jpeg.ZIGZAG] = table
     path = tmp_path / "grey.jpg"
     with libjpeg.using("6b") as (library, _):
         file = library.from_dct(natural.reshape(37, 56, 8, 8), qt=steps.reshape(1, 8, 8))

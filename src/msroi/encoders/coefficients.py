@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from msroi.encoders.trellis import ZIGZAG
+from msroi.encoders.jpeg import ZIGZAG
 from msroi.images import BLOCK_PX, Pixels
 
 Plane = NDArray[np.float32]

@@ -34,6 +34,11 @@ ANNEX_K = np.concatenate([LUMA_TABLE.ravel(), CHROMA_TABLE.ravel()])
 # every 45th entry in turn: each part of a quality step changes low and high frequencies
 PASSING_ORDER = np.arange(128) * 45 % 128
 
+# row by row index of the coefficient at each place of the zigzag (ITU-T T.81, Figure A.6)
+ZIGZAG = np.array(
+    sorted(range(64), key=lambda i: (i // 8 + i % 8, (i // 8 if (i // 8 + i % 8) % 2 else i % 8)))
+)
+
 QUALITIES = np.arange(1, 101)
 # libjpeg's jpeg_quality_scaling, in percent, for whole qualities
 SCALES_PCT = np.where(QUALITIES < 50, 5000 // QUALITIES, 200 - 2 * QUALITIES)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msroi.encoders import libjpeg
-from msroi.encoders.trellis import ZIGZAG
+from msroi.encoders.jpeg import ZIGZAG
 from msroi.images import BLOCK_PX
 
 T = TypeVar("T", bound=np.generic)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msroi.encoders import jpeg
-from msroi.encoders.trellis import ZIGZAG
+from msroi.encoders.jpeg import ZIGZAG
 
 Steps = NDArray[np.float32]
 

@@ -17,10 +17,6 @@ from numpy.typing import NDArray
 from msroi.encoders import huffman
 from msroi.xla import jax, jnp
 
-# row by row index of the coefficient at each place of the zigzag (ITU-T T.81, Figure A.6)
-ZIGZAG = np.array(
-    sorted(range(64), key=lambda i: (i // 8 + i % 8, (i // 8 if (i // 8 + i % 8) % 2 else i % 8)))
-)
 NEVER = 1e30  # a cost that no path has
 ROUNDS = 2  # a third is worth less than 0.01 dB
 PER_OCTAVE = 8  # shapes between one power of two and the next

@@ -25,7 +25,7 @@ ROUNDING = 0.5 + ROUNDING_SPREAD * ((np.arange(64) * 45 % 64 + 0.5) / 64 - 0.5)
 LOW_FREQUENCIES = 10
 # plain JPEG's, for quality 50; and how much coarser the step is here, which makes files of
 # about the same size: high frequencies have finer steps than in Annex K
-PLAIN_STEP = float(np.exp(np.log(jpeg.LUMA_TABLE.ravel()[trellis.ZIGZAG[:LOW_FREQUENCIES]]).mean()))
+PLAIN_STEP = float(np.exp(np.log(jpeg.LUMA_TABLE.ravel()[jpeg.ZIGZAG[:LOW_FREQUENCIES]]).mean()))
 COARSER = 1.2
 
 
@@ -105,7 +105,7 @@ def tables(step: float, params: TrellisPsnr) -> tuple[NDArray[np.int64], NDArray
     """
 
     def between(annex_k: NDArray[np.int64], flatness: float) -> NDArray[np.float64]:
-        zigzag = annex_k.ravel()[trellis.ZIGZAG]
+        zigzag = annex_k.ravel()[jpeg.ZIGZAG]
         mean = np.exp(np.log(zigzag[:LOW_FREQUENCIES]).mean())
         return np.asarray((zigzag / mean) ** (1 - flatness))
 
