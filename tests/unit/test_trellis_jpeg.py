@@ -21,7 +21,7 @@ from encoder_cases import (
 
 from msroi.encoders import jpeg, search, trellis_jpeg
 from msroi.encoders.peers import PEERS
-from msroi.measures import perceptual
+from msroi.measures import ssimulacra2
 
 pytestmark = pytest.mark.numerics
 
@@ -145,7 +145,7 @@ def test_it_beats_mozjpeg_to_the_eye_at_the_same_size(photo, quality):
     for encoder in (plain(), PEERS["mozjpeg"]):
         found = search.match_size(encoder.prepare(image, None), target, start=quality)
         assert abs(found.size_error_pct) <= 0.2
-        values.append(perceptual.ssimulacra2(image, jpeg.decode(found.data)))
+        values.append(ssimulacra2.against(image)(jpeg.decode(found.data)))
     assert values[0] > values[1]
 
 

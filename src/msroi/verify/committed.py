@@ -106,5 +106,5 @@ def verdict(checked: Sequence[Checked]) -> str:
     absent = sum(one.state == MISSING for one in checked)
     rest = f"; {absent} outputs that git does not hold are missing" if absent else ""
     old = sum(one.state == OUTDATED for one in checked)
-    rest += f"; {old} of other parameters are outdated" if old else ""
+    rest += f"; tables of other parameters, outdated: {old}" if old else ""
     return f"{names}: all that git holds is intact, and every number follows from its table{rest}."

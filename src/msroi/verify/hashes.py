@@ -122,7 +122,7 @@ def chain(experiment: str, lock: Mapping[str, Locked]) -> Iterator[Checked]:
 
 
 def outdated_outputs(experiment: str) -> frozenset[str]:
-    """Return the outputs of stages that were recorded with other parameters than today's."""
+    """Return outputs that are as recorded, but of stages with other parameters than today's."""
     try:
         lock = read_lock() if LOCK.is_file() else {}
     except ParameterError:
@@ -133,7 +133,8 @@ def outdated_outputs(experiment: str) -> frozenset[str]:
         for one in of_experiment
         for file, sections in one.params.items()
         if any(params.read_yaml(Path(file)).get(name) != value for name, value in sections.items())
-        for path in one.outs
+        for path, version in one.outs.items()
+        if Path(path).is_file() and version_of(Path(path)).md5 == version.md5
     )
 
 
