@@ -67,7 +67,10 @@ def test_a_full_disk(capsys: pytest.CaptureFixture[str], expected: bytes) -> Non
         filler.write_bytes(bytes(60 << 10))
         assert len(expected) > 4 << 10
         said = refused(capsys)
-        assert said == f"msroi: out: the disk is full; free some space{AGAIN}"
+        assert (
+            said
+            == f"msroi: photo.png is not written: out: the disk is full; free some space{AGAIN}"
+        )
         assert list(out.iterdir()) == [filler]
         filler.unlink()
         assert main.main(COMPRESS) == 0
@@ -90,7 +93,9 @@ def test_a_disk_that_can_only_be_read(capsys: pytest.CaptureFixture[str], expect
     with disk(Path("out"), 64 << 10):
         mount("-o", "remount,ro", "out")
         said = refused(capsys)
-        assert said.startswith("msroi: out: the file system is read-only; make it writable or ")
+        assert said.startswith(
+            "msroi: photo.png is not written: out: the file system is read-only; make it writable or "
+        )
         assert said.endswith(AGAIN)
         assert list(Path("out").iterdir()) == []
         mount("-o", "remount,rw", "out")
@@ -108,7 +113,9 @@ def test_a_folder_of_someone_else(capsys: pytest.CaptureFixture[str], expected: 
         said = refused(capsys)
     finally:
         os.seteuid(user)
-    assert said.startswith("msroi: out: permission denied; get the right to use it or ")
+    assert said.startswith(
+        "msroi: photo.png is not written: out: permission denied; get the right to use it or "
+    )
     assert said.endswith(AGAIN)
     assert list(out.iterdir()) == []
     out.chmod(0o755)
