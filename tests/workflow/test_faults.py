@@ -94,7 +94,7 @@ def test_a_disk_that_can_only_be_read(capsys: pytest.CaptureFixture[str], expect
         mount("-o", "remount,ro", "out")
         said = refused(capsys)
         assert said.startswith(
-            "msroi: photo.png is not written: out: the file system is read-only; make it writable or "
+            "msroi: photo.png is not written: out: the file system is read-only; make it writable "
         )
         assert said.endswith(AGAIN)
         assert list(Path("out").iterdir()) == []
