@@ -10,10 +10,8 @@ The maps are those of the packaged network. The stage `judges` does the same for
 
 import argparse
 import functools
-import io
 import multiprocessing
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +22,7 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
+from benchmarks import eye
 from msroi import Model
 from msroi.encoders import jpeg, search
 from msroi.encoders.methods import Encoder, encoder
@@ -31,34 +30,15 @@ from msroi.encoders.trellis_jpeg import TrellisJpeg
 from msroi.experiment import params
 from msroi.experiment.comparison import flag
 from msroi.files import write_csv
-from msroi.images import Pixels, read_rgb
+from msroi.images import Pixels, Saliency, read_rgb
 from msroi.measures.distortion import METRICS
-from msroi.measures.measure import BLIND, TUNED, Measure, by_column
+from msroi.measures.measure import BLIND, Measure
 from msroi.measures.perceptual import JUDGES
 from msroi.stages import judges
 
 FOLDER = Path("results/by_eye")
 QUALITIES = (30, 50, 70, 85)
-BUTTERAUGLI = "butteraugli_main"
-EXTRA = by_column(
-    (
-        METRICS["psnr_rgb_db"],
-        replace(
-            JUDGES["lpips"],
-            column="butteraugli_3norm",
-            label="Butteraugli, 3-norm",
-            role=TUNED,
-            function=lambda image, file, _: butteraugli(image, file)[0],
-        ),
-        replace(
-            JUDGES["lpips"],
-            column="butteraugli_max",
-            label="Butteraugli, maximum",
-            role=BLIND,
-            function=lambda image, file, _: butteraugli(image, file)[1],
-        ),
-    )
-)
+PSNR = METRICS["psnr_rgb_db"]
 SHARES = (0.0, 0.15, 0.3, 0.5, 0.7, 0.85)
 TOLERANCE_PCT = 0.5
 COMPARED = ("jpeg", "trellis-psnr", "trellis", "roi-trellis", "mozjpeg", "jpegli")
@@ -75,33 +55,25 @@ def encoders(shares: bool) -> dict[str, Encoder]:
     return {name: encoder(name, compress) for name in ("jpeg", "mozjpeg", "jpegli")} | ours
 
 
-@functools.lru_cache(2)
-def _butteraugli(reference: bytes, distorted: bytes) -> tuple[float, float]:
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / name for name in ("reference.ppm", "distorted.ppm")]
-        for path, data in zip(paths, (reference, distorted), strict=True):
-            path.write_bytes(data)
-        done = subprocess.run([BUTTERAUGLI, *paths], capture_output=True, text=True, check=True)
-    lines = done.stdout.split("\n")  # the maximum, then `3-norm: x`
-    return float(lines[1].split()[1]), float(lines[0])
-
-
-def butteraugli(reference: Pixels, distorted: Pixels) -> tuple[float, float]:
-    """Return Butteraugli's 3-norm and its maximum, less is better."""
-    return _butteraugli(*(ppm(image) for image in (reference, distorted)))
-
-
-def ppm(image: Pixels) -> bytes:
-    """Return an image as a PPM file."""
-    file = io.BytesIO()
-    Image.fromarray(image).save(file, "PPM")
-    return file.getvalue()
-
-
 def extra() -> dict[str, Measure]:
     """Return the measures beyond the judges of the lock, of what is installed."""
-    installed = shutil.which(BUTTERAUGLI) is not None
-    return {name: one for name, one in EXTRA.items() if installed or "butter" not in name}
+    found = {"psnr_rgb_db": PSNR}
+    if shutil.which(eye.BUTTERAUGLI):
+        found["butteraugli_3norm"] = eye.MEASURES["butteraugli_3norm"]
+        found["butteraugli_max"] = replace(eye.MEASURES["butteraugli_max"], role=BLIND)
+    return found
+
+
+def beyond(image: Pixels, file: Pixels, saliency: Saliency) -> dict[str, float]:
+    """Return the values of `extra` of a file."""
+    values = {"psnr_rgb_db": PSNR.function(image, file, saliency)}
+    if shutil.which(eye.BUTTERAUGLI):
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [Path(folder) / name for name in ("reference.ppm", "distorted.ppm")]
+            for path, pixels in zip(paths, (image, file), strict=True):
+                Image.fromarray(pixels).save(path)
+            values |= eye.butteraugli_of(*paths)
+    return values
 
 
 @functools.cache
@@ -134,10 +106,7 @@ def rows(shares: bool, qualities: Sequence[int], photograph: Path) -> list[dict[
                 }
             )
     values = judges.judged(image, saliency, files)
-    more = [
-        {name: one.function(image, file, saliency) for name, one in extra().items()}
-        for file in files
-    ]
+    more = [beyond(image, file, saliency) for file in files]
     return [row | value | of for row, value, of in zip(found, values, more, strict=True)]
 
 

@@ -124,10 +124,14 @@ def files(experiment: Experiment, layout: Layout, images: int | None) -> list[Fi
 
 
 def butteraugli(file: File, scratch: Path) -> dict[str, float]:
-    """Return Butteraugli's 3-norm and maximum of a file; both need the pixels as PNG."""
-    pair = as_png(file, scratch)
+    """Return Butteraugli's 3-norm and maximum of a file."""
+    return butteraugli_of(*as_png(file, scratch))
+
+
+def butteraugli_of(reference: Path, distorted: Path) -> dict[str, float]:
+    """Return Butteraugli's 3-norm and maximum of two files, PNG or PPM."""
     done = subprocess.run(
-        [BUTTERAUGLI, *map(str, pair), "--pnorm", str(NORM)],
+        [BUTTERAUGLI, str(reference), str(distorted), "--pnorm", str(NORM)],
         capture_output=True,
         text=True,
         check=True,

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msroi.encoders import libjpeg
+from msroi.encoders import jpeg, libjpeg
 from msroi.encoders.jpeg import ZIGZAG
 from msroi.images import BLOCK_PX
 
@@ -16,6 +16,11 @@ T = TypeVar("T", bound=np.generic)
 
 PACKAGES = ("msroi", "jpeglib", "mozjpeg-lossless-optimization")
 LIBRARY = "turbo210"  # writes the levels, before their entropy coding is made better
+
+# what is added to each step before it is cut to a whole number: not 1/2 for all, or entries
+# that are alike would change at once, and with them the file's size
+ROUNDING_SPREAD = 0.5
+ROUNDING = 0.5 + ROUNDING_SPREAD * ((np.arange(64) * 45 % 64 + 0.5) / 64 - 0.5)
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,11 @@ class Component:
     levels: NDArray[np.int16]
     shape: tuple[int, int]
     table: NDArray[np.int64]
+
+
+def whole(steps: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+    """Return the table of real-valued steps, `(64,)`: whole numbers from 1 to 255."""
+    return np.clip(np.floor(steps + ROUNDING), 1, jpeg.BASELINE_LARGEST).astype(np.int64)
 
 
 def version() -> str:

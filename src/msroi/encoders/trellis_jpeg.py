@@ -8,17 +8,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from msroi.encoders import chroma, coefficients, jpeg, progressive, trellis, visibility
-from msroi.encoders.progressive import Component
-from msroi.encoders.steps import Steps, steps_of
+from msroi.encoders import chroma, coefficients, progressive, trellis, visibility
+from msroi.encoders.progressive import Component, whole
+from msroi.encoders.steps import steps_of
 from msroi.encoders.trellis import Part
 from msroi.experiment.params import Trellis
 from msroi.images import Pixels, Saliency
 
-# what is added to each step before it is cut to a whole number: not 1/2 for all, or entries
-# that are alike would change at once, and with them the file's size
-ROUNDING_SPREAD = 0.5
-ROUNDING = 0.5 + ROUNDING_SPREAD * ((np.arange(64) * 45 % 64 + 0.5) / 64 - 0.5)
 KINDS = (0, 1, 1)  # of Y, Cb and Cr: luma or chroma
 
 
@@ -67,8 +63,3 @@ class TrellisJpeg:
             return progressive.written(made, size, factor)
 
         return encode
-
-
-def whole(steps: Steps) -> np.ndarray:
-    """Return the table of real-valued steps, `(64,)`: whole numbers from 1 to 255."""
-    return np.clip(np.floor(steps + ROUNDING), 1, jpeg.BASELINE_LARGEST).astype(np.int64)

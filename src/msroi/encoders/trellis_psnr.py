@@ -11,15 +11,10 @@ from numpy.typing import NDArray
 
 from msroi.encoders import coefficients, jpeg, progressive, trellis
 from msroi.encoders.coefficients import CB_COST, CR_COST, LUMA_COST
-from msroi.encoders.progressive import Component
+from msroi.encoders.progressive import Component, whole
 from msroi.experiment.params import TrellisPsnr
 from msroi.images import BLOCK_PX, Pixels, Saliency
 from msroi.measures import distortion
-
-# what is added to each entry of a table before it is cut to a whole number: not 1/2 for all,
-# or flat tables would change many entries at once, and with them the file's size
-ROUNDING_SPREAD = 0.5
-ROUNDING = 0.5 + ROUNDING_SPREAD * ((np.arange(64) * 45 % 64 + 0.5) / 64 - 0.5)
 
 # the zigzag places whose geometric mean is a table's step
 LOW_FREQUENCIES = 10
@@ -108,9 +103,6 @@ def tables(step: float, params: TrellisPsnr) -> tuple[NDArray[np.int64], NDArray
         zigzag = annex_k.ravel()[jpeg.ZIGZAG]
         mean = np.exp(np.log(zigzag[:LOW_FREQUENCIES]).mean())
         return np.asarray((zigzag / mean) ** (1 - flatness))
-
-    def whole(table: NDArray[np.float64]) -> NDArray[np.int64]:
-        return np.clip(np.floor(table + ROUNDING), 1, jpeg.BASELINE_LARGEST).astype(np.int64)
 
     luma = between(jpeg.LUMA_TABLE, params.flatness_luma)
     chroma = params.chroma_step * between(jpeg.CHROMA_TABLE, params.flatness_chroma)
