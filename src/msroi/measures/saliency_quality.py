@@ -22,7 +22,6 @@ from msroi.network.centre_prior import centre_prior
 from msroi.sources.annotations import (
     BOXED_CLASS,
     BOXES,
-    FIXATIONS,
     Box,
     Fixated,
     Points,
@@ -147,8 +146,8 @@ class Marked:
         """
         image = row["image"].rsplit("__", 1)[-1]
         if row["split"] == "test" and image in self.fixated:
-            seen = self.fixated[image]
-            if len(seen.points) and size_of(row) == seen.size:
+            seen = self.fixated[image].at(size_of(row))
+            if seen is not None and len(seen.points):
                 return by_fixations(seen), len(seen.points)
         if self.boxed(row):
             return by_box(self.boxes[image]), 1
@@ -175,7 +174,7 @@ class Marked:
 
 def read_marked(downloaded: Path) -> Marked:
     """Read what marks there are in the folder of downloaded data sets."""
-    fixated, dropped = read_fixations(downloaded / FIXATIONS)
+    fixated, dropped = read_fixations(downloaded)
     boxes, skipped = read_boxes(downloaded / BOXES)
     return Marked(fixated, boxes, {"fixations_dropped": dropped, "boxes_skipped": skipped})
 
