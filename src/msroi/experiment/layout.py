@@ -106,9 +106,13 @@ class Layout:
         """Folder of saliency maps, overlays, predictions and their spread."""
         return self.results / "heatmaps"
 
-    def heatmap(self, kind: str, dataset: str, image: str) -> Path:
-        """Return one test photograph's map, `kind` saliency (grey) or overlay (Jet)."""
-        return self.heatmaps / kind / dataset / f"{image}.png"
+    def saliency(self, name: str, dataset: str, image: str) -> Path:
+        """Return one test photograph's map of this name in `heatmap.maps`, grey."""
+        return self.heatmaps / "saliency" / name / dataset / f"{image}.png"
+
+    def overlay(self, dataset: str, image: str) -> Path:
+        """Return one test photograph under its main map, in Jet's colours."""
+        return self.heatmaps / "overlay" / dataset / f"{image}.png"
 
     # compress
     @property
