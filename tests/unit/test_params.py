@@ -74,7 +74,8 @@ def test_every_parameter_file_loads(monkeypatch, config):
 def plain(value):
     """Return a dataclass as the parameter file writes it."""
     if dataclasses.is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        rule = {"rule": name for name, kind in params.RULES.items() if isinstance(value, kind)}
+        return rule | {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return list(value) if isinstance(value, tuple) else value
@@ -146,7 +147,7 @@ def disagreement(section, kind, schema):
     return "\n".join([*lines, f"Mend {params.SCHEMA} or class {kind.__name__}."]) if lines else ""
 
 
-@pytest.mark.parametrize("section", [name for name in SECTIONS if name != "seed"])
+@pytest.mark.parametrize("section", [name for name in SECTIONS if name not in ("seed", "main_map")])
 def test_schema_and_dataclass_agree(section):
     kind, schema = SECTIONS[section], SCHEMA["properties"][section]
     assert not (text := disagreement(section, kind, schema)), text
@@ -162,6 +163,20 @@ def test_schema_and_trellis_agree(section, parameters):
     schema = SCHEMA["properties"]["compress"]["properties"][section]
     assert not (text := disagreement(section, parameters, schema)), text
     assert schema["required"] == [f.name for f in dataclasses.fields(parameters)]
+    assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(("rule", "kind"), params.RULES.items())
+def test_schema_and_rules_of_maps_agree(rule, kind):
+    of_map = SCHEMA["properties"]["heatmap"]["properties"]["maps"]["additionalProperties"]
+    assert of_map["properties"]["rule"]["enum"] == list(params.RULES)
+    (schema,) = (
+        branch["then"]
+        for branch in of_map["allOf"]
+        if branch["if"]["properties"]["rule"]["const"] == rule
+    )
+    fields = [f.name for f in dataclasses.fields(kind)]
+    assert schema["required"] == list(schema["properties"]) == ["rule", *fields]
     assert schema["additionalProperties"] is False
 
 
@@ -194,7 +209,8 @@ def test_nothing_has_a_default():
         Experiment,
         params.TestSet,
         params.Trellis,
-        *(k for k in SECTIONS.values() if k is not int),
+        *params.RULES.values(),
+        *(k for k in SECTIONS.values() if k not in (int, str)),
     ]
     for kind in kinds:
         for field in dataclasses.fields(kind):
@@ -253,8 +269,8 @@ SENTENCES = {
         "config/x.yaml: compress.match_qualities.1: 0 is less than the minimum of 1.",
     ),
     "not one of": (
-        demo(heatmap__weighting="mean"),
-        "config/x.yaml: heatmap.weighting: 'mean' is not one of ['decay', 'softmax'] "
+        demo(heatmap__maps__paper__weighting="mean"),
+        "config/x.yaml: heatmap.maps.paper.weighting: 'mean' is not one of ['decay', 'softmax'] "
         "(decay (halving with the rank) or softmax (class probabilities)).",
     ),
     "not a multiple": (
@@ -318,6 +334,34 @@ SENTENCES = {
         demo(report__texture_set="general-100"),
         "config/x.yaml: report.texture_set: 'general-100' is not one of prepare.test_sets: "
         "salient, texture.",
+    ),
+    "a rule that is none": (
+        demo(heatmap__maps__paper={"rule": "eyes"}),
+        "config/x.yaml: heatmap.maps.paper.rule: 'eyes' is not one of ['classes', 'features', "
+        "'readout'].",
+    ),
+    "a key of another rule": (
+        demo(heatmap__maps__readout={"rule": "readout", "blur": 0, "power": 1, "centre": 1}),
+        "config/x.yaml: heatmap.maps.readout: Additional properties are not allowed ('centre' "
+        "was unexpected).",
+    ),
+    "a map by the name of one that stage gaze adds": (
+        demo(heatmap__maps={"human": {"rule": "readout", "blur": 0, "power": 1}}),
+        "config/x.yaml: heatmap.maps: 'human' should not be valid under {'enum': ['human', "
+        "'centre', 'uniform', 'hard']}.",
+    ),
+    "no such main map": (
+        demo(main_map="eyes"),
+        "config/x.yaml: main_map: 'eyes' is not one of heatmap.maps: paper, readout.",
+    ),
+    "no such map to follow": (
+        demo(compress__follows={"msroi": "eyes", "roi-trellis": "readout"}),
+        "config/x.yaml: compress.follows.msroi: 'eyes' is not one of heatmap.maps: paper, readout.",
+    ),
+    "passes of a map without dropout": (
+        demo(heatmap__passes_map="readout"),
+        "config/x.yaml: heatmap.passes_map: 'readout' is a readout, which has no dropout; name a "
+        "map of the rule classes or features.",
     ),
     "no classes": (
         demo(prepare__classes={}),
