@@ -30,7 +30,7 @@ class Kept:
 def curve(devices):
     regularised = ("linear", 1, 0.3, 0.8, 0.9)
     head = ("plain", 16, "normal", 0.05, 0.1)
-    params = Train("head", 3, 8, 1e-3, *regularised, *head, "float32")
+    params = Train("vgg16", "head", 3, 8, 1e-3, *regularised, *head, "float32")
     trainer = steps.Trainer(params, np.array([4, 9, 7]), devices)
     rng = np.random.default_rng(0)
     features = rng.normal(size=(20, 2, 2, 512)).astype(np.float32)

@@ -22,7 +22,8 @@ from msroi.experiment import params
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.files import csv_rows
-from msroi.network import saliency, vgg
+from msroi.network import saliency
+from msroi.network.backbones import BACKBONES
 from msroi.sources.table import TABLE
 from msroi.stages import audit, download, prepare
 
@@ -103,17 +104,21 @@ class Strided(nn.Module):  # type: ignore[misc]  # Flax has no types here
         """Classify; return also the features of the last layer."""
         grid = nn.relu(nn.Conv(5, (8, 8), strides=8, name="trunk")(x))
         logits = nn.Dense(self.classes, use_bias=False, name="gap")(grid.mean(axis=(1, 2)))
-        return logits, {saliency.LAST_LAYER: grid}
+        return logits, {"grid": grid}
 
 
 def test_maps_come_of_another_backbone_with_the_same_names(
     demo: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of what docs/backbone.md lists, maps use four names; three serve every architecture."""
-    shared = {name: getattr(vgg, name) for name in ("merge", "normalise", "read_weights")}
-    stand_in = SimpleNamespace(network=lambda train, classes, *_: Strided(classes), **shared)
-    monkeypatch.setattr(saliency, "vgg", stand_in)
-    described = {"classes": ["left", "right"], "train": dataclasses.asdict(demo.train)}
+    """Of what docs/backbone.md lists, maps use three names."""
+    strided = SimpleNamespace(
+        LAST_LAYER="grid",
+        network=lambda train, classes, *_: Strided(classes),
+        pretrained=lambda vgg16: pretrained | statistics,
+    )
+    monkeypatch.setitem(BACKBONES, "strided", strided)
+    trained = dataclasses.replace(demo.train, backbone="strided")
+    described = {"classes": ["left", "right"], "train": dataclasses.asdict(trained)}
     gap = np.eye(5, 2, dtype=np.float32)
     file = tmp_path / "weights.safetensors"
     save_file({"gap/kernel": gap}, file, {"model": json.dumps(described)})
@@ -121,7 +126,7 @@ def test_maps_come_of_another_backbone_with_the_same_names(
     kernel[..., 0] = 1  # the first class is that of bright places
     pretrained = {"trunk/kernel": kernel, "trunk/bias": np.zeros(5, np.float32)}
     statistics = {"input/mean": np.zeros(3, np.float32), "input/std": np.ones(3, np.float32)}
-    made = saliency.MapMaker("paper", file, pretrained | statistics, demo.heatmap)
+    made = saliency.MapMaker("paper", file, {}, demo.heatmap)
     image = np.zeros((64, 96, 3), np.uint8)
     image[:32, :48] = 255
     seen = made.saliency(image)

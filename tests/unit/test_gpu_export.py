@@ -42,6 +42,7 @@ def assert_deterministic(text):
 
 def exported_step(trainable, compute):
     train = Train(
+        "vgg16",
         trainable,
         1,
         BATCH,

@@ -86,7 +86,7 @@ def test_stored_features_are_those_computed_directly(
     """Batches of 3 for 5 images: the last is padded, and no padding may stay."""
     monkeypatch.setattr(network_features, "FEATURE_BATCH", 3)
     files = [tmp_path / "deep" / name for name in ("one.npy", "two.npy")]
-    features = network_features.feature_inputs(images, (5, 32), weights, blocks, files)
+    features = network_features.feature_inputs(vgg, images, (5, 32), weights, blocks, files)
     expected = direct_features(packed, draws, weights, blocks)
     stored = np.stack([np.load(file) for file in files])
     assert stored.shape == (2, 5, *vgg.features_shape(32, blocks))
@@ -101,27 +101,27 @@ def test_stored_features_are_those_computed_directly(
 
 def test_features_are_computed_once(images, weights, tmp_path):
     file = tmp_path / "train.npy"
-    network_features.feature_inputs(images, (5, 32), weights, 1, [file])
+    network_features.feature_inputs(vgg, images, (5, 32), weights, 1, [file])
     before = file.stat().st_mtime_ns, file.read_bytes()
 
     def fail(*_):
         raise AssertionError("computed again")
 
-    again = network_features.feature_inputs(fail, (5, 32), weights, 1, [file])
+    again = network_features.feature_inputs(vgg, fail, (5, 32), weights, 1, [file])
     assert again(0, np.array([1]), 2).shape == (2, 16, 16, 64)
     assert (file.stat().st_mtime_ns, file.read_bytes()) == before
 
 
 def test_one_more_view_needs_only_its_own_features(images, weights, tmp_path):
     files = [tmp_path / "one.npy", tmp_path / "two.npy"]
-    network_features.feature_inputs(images, (5, 32), weights, 1, files[:1])
+    network_features.feature_inputs(vgg, images, (5, 32), weights, 1, files[:1])
     asked = []
 
     def counted(view, chosen, size):
         asked.append(view)
         return images(view, chosen, size)
 
-    network_features.feature_inputs(counted, (5, 32), weights, 1, files)
+    network_features.feature_inputs(vgg, counted, (5, 32), weights, 1, files)
     assert set(asked) == {1}
 
 
@@ -130,7 +130,9 @@ def test_an_interrupted_computation_leaves_nothing(weights, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        network_features.feature_inputs(interrupt, (5, 32), weights, 5, [tmp_path / "train.npy"])
+        network_features.feature_inputs(
+            vgg, interrupt, (5, 32), weights, 5, [tmp_path / "train.npy"]
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -147,7 +149,7 @@ def layout(tmp_path, monkeypatch):
 @pytest.fixture
 def key(layout, weights):
     return lambda trainable="head", side=32: network_features.frozen_key(
-        layout, trainable, weights, (side, side, 3)
+        layout, vgg, trainable, weights, (side, side, 3)
     )
 
 

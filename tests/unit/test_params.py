@@ -320,6 +320,21 @@ SENTENCES = {
         "config/x.yaml: prepare.test_sets.salient.draw: -1 is less than the minimum of 0 "
         "(how many are drawn at random with the experiment's seed; 0 takes all).",
     ),
+    "a layer of another backbone": (
+        demo(heatmap__maps__energy={"rule": "features", "layers": ["stage5"], "centre": 0}),
+        "config/x.yaml: heatmap.maps.energy.layers: 'stage5' does not go with the backbone vgg16; "
+        "expected one of conv3_3, conv4_3, conv5_3, conv6_3.",
+    ),
+    "part of a backbone that is frozen as a whole": (
+        demo(train__backbone="efficientnet-lite0", train__trainable="block5"),
+        "config/x.yaml: train.trainable: 'block5' does not go with the backbone "
+        "efficientnet-lite0; expected one of head.",
+    ),
+    "none of the convolutions that the paper adds": (
+        demo(train__filters=0),
+        "config/x.yaml: train.filters: 0 does not go with the backbone vgg16; "
+        "expected at least 1.",
+    ),
     "training set not downloaded": (
         demo(prepare__training_set="caltech-101"),
         "config/x.yaml: prepare.training_set: 'caltech-101' is not one of download.datasets: "

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.numerics
 
 DECAY = ClassMap(top_classes=5, weighting="decay", centre=0.0)
 SOFTMAX = replace(DECAY, weighting="softmax")
+LAST = vgg.LAST_LAYER
 ENERGY = FeatureMap(layers=("conv6_3",), centre=0.0)
 
 
@@ -77,17 +78,17 @@ def test_class_map_by_hand():
     features = np.array([[[1, 1], [0, 2]], [[3, 0], [2, 1]]], np.float32)
     class_weights = np.array([[1, 0], [-1, 2]], np.float32)
     probabilities = np.array([0.25, 0.75], np.float32)
-    got = saliency.network_map({"conv6_3": features}, class_weights, probabilities, DECAY)
+    got = saliency.network_map({LAST: features}, LAST, class_weights, probabilities, DECAY)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, [[0, 1 / 12], [11 / 12, 1]], atol=1e-6)
 
     # softmax: 0.75 * class 1 + 0.25 * class 0 = [[0.475, 0.75], [0.25, 0.525]]
-    got = saliency.network_map({"conv6_3": features}, class_weights, probabilities, SOFTMAX)
+    got = saliency.network_map({LAST: features}, LAST, class_weights, probabilities, SOFTMAX)
     np.testing.assert_allclose(got, [[0.45, 1], [0, 0.55]], atol=1e-6)
 
     # the leading class alone
     alone = replace(DECAY, top_classes=1)
-    got = saliency.network_map({"conv6_3": features}, class_weights, probabilities, alone)
+    got = saliency.network_map({LAST: features}, LAST, class_weights, probabilities, alone)
     np.testing.assert_allclose(got, [[0.5, 1], [0, 0.5]], atol=1e-6)
 
 
@@ -101,11 +102,11 @@ def test_class_map_by_hand():
 def test_maps_fill_0_to_1_and_ignore_the_scale_of_features(seed, top, weighting, factor):
     features, class_weights, probabilities = random_parts(seed)
     params = replace(DECAY, top_classes=top, weighting=weighting)
-    got = saliency.network_map({"conv6_3": features}, class_weights, probabilities, params)
+    got = saliency.network_map({LAST: features}, LAST, class_weights, probabilities, params)
     assert got.shape == (3, 5)
     assert (got.min(), got.max()) == (0, 1)
     larger = features * np.float32(factor)
-    again = saliency.network_map({"conv6_3": larger}, class_weights, probabilities, params)
+    again = saliency.network_map({LAST: larger}, LAST, class_weights, probabilities, params)
     np.testing.assert_allclose(again, got, atol=2e-4)
 
 
@@ -115,7 +116,7 @@ def test_constant_features_give_a_zero_map():
         features, class_weights, probabilities = random_parts(seed, filters=64)
         features[:] = features[0, 0]
         assert not saliency.network_map(
-            {"conv6_3": features}, class_weights, probabilities, DECAY
+            {LAST: features}, LAST, class_weights, probabilities, DECAY
         ).any()
 
 
@@ -123,7 +124,7 @@ def test_one_class():
     features, class_weights, _ = random_parts(0, classes=1)
     certain = np.ones(1, np.float32)
     for params in (DECAY, SOFTMAX):
-        got = saliency.network_map({"conv6_3": features}, class_weights, certain, params)
+        got = saliency.network_map({LAST: features}, LAST, class_weights, certain, params)
         activation = features @ class_weights[:, 0]
         expected = (activation - activation.min()) / np.ptp(activation)
         np.testing.assert_allclose(got, expected, atol=1e-5)
@@ -170,11 +171,13 @@ def test_8_bits_round_to_nearest():
 def test_evidence_of_features_is_their_energy_whatever_the_classes():
     features, class_weights, probabilities = random_parts(3)
     params = ENERGY
-    got = saliency.network_map({"conv6_3": features}, class_weights, probabilities, params)
+    got = saliency.network_map({LAST: features}, LAST, class_weights, probabilities, params)
     energy = np.einsum("hwk,hwk->hw", features, features)
     expected = (energy - energy.min()) / (energy.max() - energy.min())
     np.testing.assert_allclose(got, expected, atol=1e-6)
-    other = saliency.network_map({"conv6_3": features}, -class_weights, probabilities[::-1], params)
+    other = saliency.network_map(
+        {LAST: features}, LAST, -class_weights, probabilities[::-1], params
+    )
     np.testing.assert_array_equal(got, other)
 
 
@@ -185,14 +188,14 @@ def test_evidence_of_several_layers_is_the_sum_of_their_scaled_energies():
     params = replace(ENERGY, layers=("conv5_3", "conv6_3"))
     layers = {"conv5_3": fine, "conv6_3": 50 * coarse, "conv4_3": fine[::-1]}
     nothing = np.zeros((3, 1), np.float32), np.ones(1, np.float32)
-    got = saliency.network_map(layers, *nothing, params)
+    got = saliency.network_map(layers, LAST, *nothing, params)
     small = saliency.scaled(np.square(coarse, dtype=np.float64).sum(axis=2))
     large = saliency.scaled(np.square(fine, dtype=np.float64).sum(axis=2))
     total = large + resize_by_hand(small)
     np.testing.assert_allclose(got, (total - total.min()) / (total.max() - total.min()), atol=1e-6)
     # the order of the layers does not count
     turned = replace(params, layers=params.layers[::-1])
-    np.testing.assert_allclose(saliency.network_map(layers, *nothing, turned), got, atol=1e-6)
+    np.testing.assert_allclose(saliency.network_map(layers, LAST, *nothing, turned), got, atol=1e-6)
 
 
 def resize_by_hand(small):
@@ -207,9 +210,9 @@ def resize_by_hand(small):
 @pytest.mark.parametrize("power", [0.5, 1, 2])
 def test_the_centre_prior_multiplies_the_map(power):
     features, class_weights, probabilities = random_parts(4)
-    plain = saliency.network_map({"conv6_3": features}, class_weights, probabilities, DECAY)
+    plain = saliency.network_map({LAST: features}, LAST, class_weights, probabilities, DECAY)
     params = replace(DECAY, centre=power)
-    got = saliency.network_map({"conv6_3": features}, class_weights, probabilities, params)
+    got = saliency.network_map({LAST: features}, LAST, class_weights, probabilities, params)
     y, x = (np.arange(3)[:, None] - 1) / 3, (np.arange(5) - 2) / 5
     product = plain * np.exp(-8 * (y**2 + x**2)) ** power
     np.testing.assert_allclose(

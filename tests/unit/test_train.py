@@ -25,7 +25,8 @@ from msroi.stages import train
 pytestmark = pytest.mark.numerics
 
 CLASSES = ["checks", "plain", "stripes"]
-TINY = Train("head", 2, 5, 1e-3, "constant", 0, 0, 0, 0, "plain", 8, "normal", 0.05, 0.1, "float32")
+HEAD = ("plain", 8, "normal", 0.05, 0.1)
+TINY = Train("vgg16", "head", 2, 5, 1e-3, "constant", 0, 0, 0, 0, *HEAD, "float32")
 COUNTS = np.array([2, 6, 12])
 KEY = jax.random.key(0)
 
@@ -90,7 +91,7 @@ def samples(weights, tmp_path_factory):
     labels = np.array([0, 1, 2, 2, 1, 0], np.int32)
     images = image_inputs(packed, np.arange(6), None, weights)
     file = tmp_path_factory.mktemp("features") / "train.npy"
-    features = feature_inputs(images, (6, 32), weights, 5, [file])
+    features = feature_inputs(vgg, images, (6, 32), weights, 5, [file])
     return training_step.Samples(images, labels, 1), training_step.Samples(features, labels, 1)
 
 

@@ -18,9 +18,8 @@ from msroi.network import vgg
 
 pytestmark = pytest.mark.numerics
 
-TRAIN = Train(
-    "head", 1, 2, 1e-4, "constant", 0, 0, 0, 0, "plain", 6, "normal", 0.1, 0.01, "float32"
-)
+HEAD = ("plain", 6, "normal", 0.1, 0.01)
+TRAIN = Train("vgg16", "head", 1, 2, 1e-4, "constant", 0, 0, 0, 0, *HEAD, "float32")
 CLASSES = 7
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 from project import ROOT, Project, hashes, rules_run
 
 from msroi.cli import main
-from msroi.network import features
+from msroi.network import features, vgg
 
 pytestmark = pytest.mark.workflow
 
@@ -85,7 +85,7 @@ def test_features_on_a_full_disk(tmp_path: Path) -> None:
 
     with disk(tmp_path / "full", 64 << 10):
         with pytest.raises(OSError, match="No space left on device"):
-            features.compute_features(images, (100, 32), {}, 0, tmp_path / "full/features.npy")
+            features.compute_features(vgg, images, (100, 32), {}, 0, tmp_path / "full/features.npy")
         assert list((tmp_path / "full").iterdir()) == []
 
 

@@ -88,6 +88,7 @@ class Augment:
 class Train:
     """The network's head and its optimisation (paper, section 2)."""
 
+    backbone: str
     trainable: str
     epochs: int
     batch_size: int
@@ -103,6 +104,21 @@ class Train:
     init_std: float
     gap_init_std: float
     compute: str
+
+
+@dataclass(frozen=True)
+class Fits:
+    """What goes with a backbone: values of `trainable`, layers of maps, fewest `filters`."""
+
+    trainable: tuple[str, ...]
+    layers: tuple[str, ...]
+    filters: int
+
+
+BACKBONES = {
+    "vgg16": Fits(("all", "block5", "head"), ("conv3_3", "conv4_3", "conv5_3", "conv6_3"), 1),
+    "efficientnet-lite0": Fits(("head",), ("stage3", "stage5", "stage7", "top"), 0),
+}
 
 
 @dataclass(frozen=True)
@@ -372,6 +388,7 @@ def cross_check(experiment: Experiment, path: Path) -> None:
                     f"compress.match_qualities: {', '.join(map(str, compressed))}."
                 )
     check_maps(experiment, path)
+    check_backbone(experiment, path)
     if prepare.layout == "crops" and not prepare.classes:
         raise ParameterError(f"{path}: prepare.classes: with layout crops at least one is needed.")
     if prepare.layout == "crops" and prepare.crops_per_class <= prepare.validate_last:
@@ -395,6 +412,29 @@ def check_maps(experiment: Experiment, path: Path) -> None:
         raise ParameterError(
             f"{path}: heatmap.passes_map: {heatmap.passes_map!r} is a readout, which has no "
             "dropout; name a map of the rule classes or features."
+        )
+
+
+def check_backbone(experiment: Experiment, path: Path) -> None:
+    """Raise `ParameterError` if `train` or a map asks for what the backbone does not have."""
+    train = experiment.train
+    fits = BACKBONES[train.backbone]
+    asked = [("train.trainable", train.trainable, fits.trainable)] + [
+        (f"heatmap.maps.{name}.layers", layer, fits.layers)
+        for name, rule in experiment.heatmap.maps.items()
+        if isinstance(rule, FeatureMap)
+        for layer in rule.layers
+    ]
+    for key, value, known in asked:
+        if value not in known:
+            raise ParameterError(
+                f"{path}: {key}: {value!r} does not go with the backbone {train.backbone}; "
+                f"expected one of {', '.join(known)}."
+            )
+    if train.filters < fits.filters:
+        raise ParameterError(
+            f"{path}: train.filters: {train.filters} does not go with the backbone "
+            f"{train.backbone}; expected at least {fits.filters}."
         )
 
 

@@ -20,6 +20,7 @@ from msroi.files import digest, file_hash, written_whole
 from msroi.images import Pixels
 from msroi.network import vgg
 from msroi.network.augmentation import transform
+from msroi.network.backbones import Backbone
 from msroi.xla import FLAGS, jax
 
 # (view, indices of the chosen images, number of rows to return) -> inputs of the
@@ -71,6 +72,7 @@ def image_inputs(
 
 
 def feature_inputs(
+    backbone: Backbone,
     images: Inputs,
     shape: tuple[int, int],
     weights: vgg.Weights,
@@ -81,6 +83,8 @@ def feature_inputs(
 
     Parameters
     ----------
+    backbone
+        Whose blocks are frozen.
     images
         Normalised images by view.
     shape
@@ -88,18 +92,19 @@ def feature_inputs(
     weights
         The pretrained weights.
     frozen_blocks
-        How many of VGG16's blocks are applied, 1 to 5.
+        How many of the backbone's blocks are applied, at least 1.
     files
         The `.npy` scratch file of each view; those that are there are used as they are.
     """
     for view, file in enumerate(files):
         if not file.exists():
-            compute_features(partial(images, view), shape, weights, frozen_blocks, file)
+            compute_features(backbone, partial(images, view), shape, weights, frozen_blocks, file)
     stored = [np.load(file, mmap_mode="r") for file in files]
     return lambda view, chosen, size: padded(stored[view][chosen], size)
 
 
 def compute_features(
+    backbone: Backbone,
     images: Callable[[NDArray[np.intp], int], Any],
     shape: tuple[int, int],
     weights: vgg.Weights,
@@ -108,8 +113,8 @@ def compute_features(
 ) -> None:
     """Write one view's features, `(N, h, w, c) float32`; see `feature_inputs`."""
     count, side = shape
-    apply = jax.jit(vgg.frozen_part(weights, frozen_blocks))
-    features_shape = vgg.features_shape(side, frozen_blocks)
+    apply = jax.jit(backbone.frozen_part(weights, frozen_blocks))
+    features_shape = backbone.features_shape(side, frozen_blocks)
     with (
         written_whole(file) as partly,
         partly.open("wb") as out,  # not mapped into memory: a full disk would end the process
@@ -124,21 +129,28 @@ def compute_features(
             bar.update(len(chosen))
 
 
-def frozen_key(layout: Layout, trainable: str, weights: vgg.Weights, shape: tuple[int, ...]) -> str:
+def frozen_key(
+    layout: Layout,
+    backbone: Backbone,
+    trainable: str,
+    weights: vgg.Weights,
+    shape: tuple[int, ...],
+) -> str:
     """Return a key of all that features depend on but the choice of images and their view.
 
     The computation enters as XLA is given it, with XLA's flags, so that an edit that leaves
     both as they are does not throw away an hour of work. `shape` is that of an image, `(H, W, 3)`.
     """
+    frozen = backbone.FROZEN_BLOCKS[trainable]
 
     def features(weights: vgg.Weights, images: jax.Array, draws: jax.Array) -> Any:
         shown = vgg.normalise(transform(images, draws), weights)
-        return vgg.frozen_part(weights, vgg.FROZEN_BLOCKS[trainable])(shown)
+        return backbone.frozen_part(weights, frozen)(shown)
 
     images = np.zeros((FEATURE_BATCH, *shape), np.uint8)
     draws = np.zeros((FEATURE_BATCH, 4), np.float32)
     computation = jax.jit(features).lower(dict(weights), images, draws).as_text()
-    hashes = map(file_hash, (layout.vgg16, layout.packed))
+    hashes = backbone.weights_hash(layout.vgg16), file_hash(layout.packed)
     return digest(jax.__version__, jax.default_backend(), FLAGS, computation, *hashes)
 
 

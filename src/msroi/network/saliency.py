@@ -22,6 +22,7 @@ from msroi.experiment.params import ClassMap, FeatureMap, Heatmap, ReadoutMap, T
 from msroi.files import existing
 from msroi.images import Pixels, enlarged, from_8_bit, resize, to_8_bit
 from msroi.network import vgg
+from msroi.network.backbones import BACKBONES
 from msroi.network.centre_prior import centre_prior
 from msroi.network.readout import ReadoutNetwork
 from msroi.xla import jax, jnp
@@ -30,9 +31,6 @@ Map = NDArray[np.float32]
 Probabilities = NDArray[np.float32]
 # one image's features by the name of the layer, `(h, w, K)` each
 Features = Mapping[str, NDArray[np.float32]]
-
-# the layer whose features have class weights
-LAST_LAYER = "conv6_3"
 
 # Where a map varies less than this share of its values, it is rounding that varies
 CONSTANT = 1e-6
@@ -64,11 +62,12 @@ def rank_weights(probabilities: NDArray[np.float32], weighting: str) -> NDArray[
 
 def network_map(
     features: Features,
+    last_layer: str,
     class_weights: NDArray[np.float32],
     probabilities: NDArray[np.float32],
     rule: ClassMap | FeatureMap,
 ) -> Map:
-    """Make the map of a rule that reads the VGG16-GAP.
+    """Make the map of a rule that reads the trained network.
 
     The rule classes sums the class activation maps of the most probable classes (paper,
     section 1.2); features takes the energy of all features of some layers (`energy`). Either
@@ -78,6 +77,8 @@ def network_map(
     ----------
     features
         One image's features by layer, `(h, w, K) float32` each: those that the rule reads.
+    last_layer
+        The one that the class weights are given.
     class_weights
         `(K, classes) float32`, the GAP layer's weights.
     probabilities
@@ -92,7 +93,7 @@ def network_map(
     if isinstance(rule, FeatureMap):
         evidence = energy([features[layer] for layer in rule.layers])
     else:
-        evidence = of_classes(features[LAST_LAYER], class_weights, probabilities, rule)
+        evidence = of_classes(features[last_layer], class_weights, probabilities, rule)
     if rule.centre == 0:
         return scaled(evidence)
     return scaled(scaled(evidence) * centre_prior(*evidence.shape) ** rule.centre)
@@ -164,7 +165,7 @@ def of_pass(features: Features, number: int) -> Features:
 
 
 class TrainedNetwork:
-    """A trained VGG16-GAP, ready to make the saliency maps whose rule reads it."""
+    """A trained network, ready to make the saliency maps whose rule reads it."""
 
     def __init__(self, file: Path, vgg16: vgg.Weights, params: Heatmap) -> None:
         """Load the trained layers in `file` over those of the pretrained VGG16.
@@ -190,12 +191,15 @@ class TrainedNetwork:
         self.rules = {
             name: rule for name, rule in params.maps.items() if not isinstance(rule, ReadoutMap)
         }
-        network = vgg.network(train, len(self.classes))
-        dropped = vgg.network(train, len(self.classes), params.dropout)
-        self.variables = {"params": vgg.merge(network, vgg16, weights)}
+        backbone = BACKBONES[train.backbone]
+        pretrained = backbone.pretrained(vgg16)
+        network = backbone.network(train, len(self.classes))
+        dropped = backbone.network(train, len(self.classes), params.dropout)
+        self.variables = {"params": vgg.merge(network, pretrained, weights)}
         self.class_weights = np.asarray(self.variables["params"]["gap"]["kernel"])
 
-        layers = {LAST_LAYER}
+        self.last_layer = backbone.LAST_LAYER
+        layers = {self.last_layer}
         for rule in self.rules.values():
             layers.update(rule.layers if isinstance(rule, FeatureMap) else ())
 
@@ -205,11 +209,11 @@ class TrainedNetwork:
 
         def plain(pixels: jax.Array) -> Passed:
             """Return features by layer, `(1, h, w, K)` each, and probabilities `(1, classes)`."""
-            return needed(network.apply(self.variables, vgg.normalise(pixels[None], vgg16)))
+            return needed(network.apply(self.variables, vgg.normalise(pixels[None], pretrained)))
 
         def repeated(pixels: jax.Array, key: jax.Array) -> Passed:
             """Return the same for every pass, with dropout."""
-            x = vgg.normalise(jnp.repeat(pixels[None], params.passes, axis=0), vgg16)
+            x = vgg.normalise(jnp.repeat(pixels[None], params.passes, axis=0), pretrained)
             return needed(dropped.apply(self.variables, x, rngs={"dropout": key}))
 
         self._plain = jax.jit(plain)
@@ -231,10 +235,7 @@ class TrainedNetwork:
         """
         features, (probabilities,) = jax.tree.map(np.asarray, self._plain(given))
         seen = of_pass(features, 0)
-        maps = {
-            name: network_map(seen, self.class_weights, probabilities, rule)
-            for name, rule in self.rules.items()
-        }
+        maps = {name: self._map(seen, probabilities, rule) for name, rule in self.rules.items()}
         return maps, probabilities
 
     def passes(self, given: Pixels, seed: int, name: str) -> Map:
@@ -260,10 +261,13 @@ class TrainedNetwork:
         features, probabilities = jax.tree.map(np.asarray, self._repeated(given, key))
         rule = self.rules[self.params.passes_map]
         maps = [
-            network_map(of_pass(features, number), self.class_weights, shares, rule)
+            self._map(of_pass(features, number), shares, rule)
             for number, shares in enumerate(probabilities)
         ]
         return np.stack(maps)
+
+    def _map(self, features: Features, shares: Probabilities, rule: ClassMap | FeatureMap) -> Map:
+        return network_map(features, self.last_layer, self.class_weights, shares, rule)
 
 
 class MapMaker:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from msroi.experiment.params import Train
 from msroi.network import vgg
+from msroi.network.backbones import BACKBONES
 from msroi.network.devices import shardings
 from msroi.network.features import Inputs, batches, padded
 from msroi.xla import jax, jnp
@@ -114,9 +115,11 @@ class Trainer:
 
     def __init__(self, params: Train, counts: NDArray[np.intp], devices: int) -> None:
         self.batch_size = params.batch_size
-        self.first = vgg.FROZEN_BLOCKS[params.trainable]
-        self.model = vgg.network(params, len(counts), compute=params.compute)
-        self.dropped = vgg.network(params, len(counts), params.dropout, params.compute)
+        backbone = BACKBONES[params.backbone]
+        self.first = backbone.FROZEN_BLOCKS[params.trainable]
+        self.layers = backbone.trained_layers(params)
+        self.model = backbone.network(params, len(counts), compute=params.compute)
+        self.dropped = backbone.network(params, len(counts), params.dropout, params.compute)
         adam = optax.adam(learning_rate(params, int(counts.sum())))
         averages = [averaging(params.average)] if params.average else []
         self.optimizer = optax.chain(adam, *averages)
@@ -139,11 +142,10 @@ class Trainer:
         )
 
     def init(self, seed: int, pretrained: vgg.Params, train: Samples) -> vgg.Params:
-        """Start the trainable layers: pretrained where VGG16 has them, drawn where not."""
+        """Start the trainable layers: pretrained where the backbone has them, else drawn."""
         sample = train.inputs(0, np.zeros(1, np.intp), 1)
         drawn = self.model.init(jax.random.key(seed), sample, self.first)["params"]
-        names = vgg.layer_names(self.first)
-        return {name: dict(pretrained.get(name, drawn[name])) for name in names}
+        return {name: dict(pretrained.get(name, drawn[name])) for name in self.layers}
 
     def placed(self, params: vgg.Params, state: optax.OptState) -> tuple[vgg.Params, Any]:
         """Put parameters and Adam's state on every device, as the steps leave them."""

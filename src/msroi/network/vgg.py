@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 
 from msroi.errors import MissingError
 from msroi.experiment.params import Train
-from msroi.files import existing
+from msroi.files import existing, file_hash
 from msroi.xla import jax, jnp
 
 CONVOLUTIONS = (2, 2, 3, 3, 3)
@@ -29,6 +29,8 @@ PATCHES_BYTES = 4 << 20  # of patches that are multiplied at once in `kernel_gra
 
 # How many of the five blocks keep their pretrained weights, by `train.trainable`
 FROZEN_BLOCKS = {"all": 0, "block5": 4, "head": 5}
+
+LAST_LAYER = "conv6_3"  # whose features have class weights
 
 # layer -> name -> array, as Flax nests them
 Params = dict[str, dict[str, Any]]
@@ -47,6 +49,11 @@ def layer_names(first_block: int) -> list[str]:
     numbered = enumerate(counts, start=first_block + 1)
     names = [f"conv{block}_{layer}" for block, count in numbered for layer in range(1, count + 1)]
     return [*names, "gap"]
+
+
+def trained_layers(train: Train) -> list[str]:
+    """Name the layers that are trained."""
+    return layer_names(FROZEN_BLOCKS[train.trainable])
 
 
 def max_pool(x: jax.Array) -> jax.Array:
@@ -295,6 +302,16 @@ def features_shape(side: int, blocks: int) -> tuple[int, int, int]:
     return side >> blocks, side >> blocks, WIDTHS[blocks - 1]
 
 
+def pretrained(vgg16: Weights) -> Weights:
+    """Return VGG16's weights as they are given."""
+    return vgg16
+
+
+def weights_hash(vgg16: Path) -> str:
+    """Return the hash of the file of VGG16's weights."""
+    return file_hash(vgg16)
+
+
 def nested(flat: Weights) -> Params:
     """Turn `{"conv1_1/kernel": …}` into Flax's `{"conv1_1": {"kernel": …}}`.
 
@@ -340,7 +357,7 @@ def unsound(path: Path, error: Exception) -> MissingError:
     )
 
 
-def merge(model: VGG16GAP, *sources: Weights) -> Params:
+def merge(model: nn.Module, *sources: Weights) -> Params:
     """Put weights from several files together, later ones over earlier ones.
 
     Raises

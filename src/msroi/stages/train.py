@@ -23,6 +23,7 @@ from msroi.experiment.params import Experiment
 from msroi.files import digest, file_hash, read_csv, write_bytes, write_csv, write_json
 from msroi.network import vgg
 from msroi.network.augmentation import read_plan
+from msroi.network.backbones import BACKBONES
 from msroi.network.checkpoints import Checkpoints, Progress, checkpoint_folder
 from msroi.network.devices import device_count
 from msroi.network.features import (
@@ -163,9 +164,10 @@ def run(experiment: Experiment, layout: Layout, devices: int | None = None) -> N
     index = {int(row["row"]): row for row in read_csv(layout.index)}
     classes = sorted({row["class"] for row in index.values() if row["split"] == "train"})
     packed = np.load(layout.packed, mmap_mode="r")
-    weights = vgg.read_weights(layout.vgg16)
-    frozen = vgg.FROZEN_BLOCKS[params.trainable]
-    key = frozen_key(layout, params.trainable, weights, packed.shape[1:])
+    backbone = BACKBONES[params.backbone]
+    weights = backbone.pretrained(vgg.read_weights(layout.vgg16))
+    frozen = backbone.FROZEN_BLOCKS[params.trainable]
+    key = frozen_key(layout, backbone, params.trainable, weights, packed.shape[1:])
     planned, draws = read_plan(layout)
     validation = np.array([row for row, item in index.items() if item["split"] == "validate"])
     splits = {"train": (planned, draws), "validate": (validation, None)}
@@ -176,7 +178,7 @@ def run(experiment: Experiment, layout: Layout, devices: int | None = None) -> N
         inputs = image_inputs(packed, rows, draws, weights)
         if frozen:
             shape = len(rows), packed.shape[1]
-            inputs = feature_inputs(inputs, shape, weights, frozen, files[name])
+            inputs = feature_inputs(backbone, inputs, shape, weights, frozen, files[name])
         labels = [classes.index(index[int(row)]["class"]) for row in rows]
         return Samples(inputs, np.array(labels, np.int32), len(files[name]))
 
