@@ -74,7 +74,8 @@ def test_every_parameter_file_loads(monkeypatch, config):
 def plain(value):
     """Return a dataclass as the parameter file writes it."""
     if dataclasses.is_dataclass(value):
-        rule = {"rule": name for name, kind in params.RULES.items() if isinstance(value, kind)}
+        kinds = {kind: name for name, kind in params.RULES.items()}
+        rule = {"rule": kinds[type(value)]} if type(value) in kinds else {}
         return rule | {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
