@@ -386,14 +386,19 @@ def test_a_mistake_is_one_sentence_with_file_key_value_and_range(refusal, values
     assert refusal(values) == sentence
 
 
-def test_the_trap_of_yaml_1_1_is_explained(refusal):
-    """`1e-4` is text in YAML 1.1 and a number in YAML 1.2: Python and DVC would differ."""
-    text = (ROOT / "config" / "demo.yaml").read_text().replace("1.0e-4", "1e-4")
-    assert YAML(typ="safe").load(text)["train"]["learning_rate"] == 1e-4
-    assert refusal(text) == (
-        "config/x.yaml: train.learning_rate: '1e-4' is not of type 'number' (Adam's step size "
-        "(paper 1.0e-4; written with a point, as YAML 1.1 reads 1e-4 as text))."
-    )
+@pytest.mark.parametrize("written", ["2e-05", "1e-4", "1E-4", "2.5e-05", "1.e-4", "+3e-4"])
+def test_numbers_as_dvc_and_ruamel_write_them(refusal, tmp_path, written):
+    """`2e-05`, as `dvc exp run -S` writes 0.00002, is text in YAML 1.1 and a number in 1.2."""
+    text = (ROOT / "config" / "demo.yaml").read_text().replace("1.0e-4", written)
+    (tmp_path / "config" / "x.yaml").write_text(text)
+    found = params.load("x").train.learning_rate
+    assert found == YAML(typ="safe").load(text)["train"]["learning_rate"] == float(written)
+
+
+def test_what_stands_in_quotes_stays_text(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("a: '2e-05'\nb: 2e-05\nc: 2e-x\nd: 1.0e-4\n")
+    assert params.read_yaml(path) == {"a": "2e-05", "b": 2e-05, "c": "2e-x", "d": 1e-4}
 
 
 @pytest.mark.parametrize("text", ["a: [1", "a: b: c", "\tx: 1", b"seed: \xff", "a: \x07"])
