@@ -99,6 +99,34 @@ def test_nothing_is_committed_after_a_refusal_and_the_mark_goes(
     assert not Layout("demo").agreed.exists()
 
 
+def test_adopt_tells_snakemake_nothing_while_dvc_knows_a_stage_that_is_due(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copy2("dvc.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    record.agree("demo")
+    calls = []
+    said = '{"train@demo": [{"changed deps": {"params": "modified"}}], "anova@demo": []}'
+
+    def run(command: tuple[str, ...], **_: object) -> subprocess.CompletedProcess[str]:
+        calls.append(command[0])
+        return subprocess.CompletedProcess(command, 0, said, "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(RecordError) as caught:
+        record.adopt("demo")
+    assert str(caught.value) == (
+        "Snakemake was not told that demo is up to date, since to DVC these stages are due: "
+        "train@demo, anova@demo. Run `dvc repro`, which makes them and then runs adopt."
+    )
+    assert calls == ["dvc"]
+    assert not Layout("demo").agreed.exists()
+    said = "{}"
+    record.adopt("demo")
+    assert calls == ["dvc", "dvc", "snakemake"]
+    assert Layout("demo").agreed.exists()
+
+
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A repository in the working folder that has dvc.lock."""

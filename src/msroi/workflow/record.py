@@ -152,11 +152,23 @@ def restore_lock() -> None:
 def adopt(experiment: str) -> None:
     """Tell Snakemake that what DVC ran or restored is up to date, and leave the mark.
 
+    DVC is asked whether that is so: after `dvc exp apply`, or with parameters that git has
+    checked out and nobody has run, results are there that belong to others.
+
     Raises
     ------
     RecordError
-        If Snakemake fails.
+        If DVC knows a stage that is due, or a tool fails.
     """
+    stages = pipeline.read_stages().values()
+    others = [stage.address(experiment) for stage in stages if stage.name != ADOPT]
+    due = json.loads(tool("dvc", "status", "--json", *others))
+    if due:
+        Layout(experiment).agreed.unlink(missing_ok=True)
+        raise RecordError(
+            f"Snakemake was not told that {experiment} is up to date, since to DVC these stages "
+            f"are due: {', '.join(due)}. Run `dvc repro`, which makes them and then runs adopt."
+        )
     agree(experiment)
     LOCK_BEFORE.unlink(missing_ok=True)
     tool("snakemake", "--touch", "--", str(Layout(experiment).agreed))
