@@ -139,6 +139,29 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record.LOCK_BEFORE.parent.mkdir()
 
 
+def test_dvc_does_without_git_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an archive of a release, which has `.dvc` and no `.git`."""
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecordError, match="is not a git repository"):
+        record.tool("dvc", "status", "--json")
+    record.do_without_git()
+    assert record.tool("dvc", "status", "--json").strip() == "{}"
+    record.DVC_LOCAL.write_text("[core]\n    no_scm = true\n    autostage = false\n")
+    record.do_without_git()
+    assert "autostage" in record.DVC_LOCAL.read_text()
+
+
+@pytest.mark.usefixtures("repository")
+def test_in_git_dvc_is_told_nothing() -> None:
+    Path(".dvc").mkdir()
+    record.do_without_git()
+    assert not record.DVC_LOCAL.exists()
+
+
 @pytest.mark.usefixtures("repository")
 @pytest.mark.parametrize("half", ["", "wh"])
 def test_a_lock_that_a_kill_has_left_half_written_is_restored(half: str) -> None:
