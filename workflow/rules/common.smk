@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import sys
 from pathlib import Path
 
 from msroi.cli.parser import CHUNKED
@@ -10,6 +12,14 @@ from msroi.files import digest
 from msroi.workflow import code, pipeline
 from msroi.workflow.record import dvc_at_work
 
+if not Path(pipeline.STAGES).exists():
+    home = Path(workflow.basedir).resolve()
+    raise WorkflowError(
+        f"There is no {pipeline.STAGES} in {Path.cwd()}; run snakemake in the project's folder, "
+        f"or with --directory {home}."
+    )
+# also where the environment that Snakemake runs in is not activated
+shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 try:
     EXPERIMENTS = pipeline.experiments()
     STAGES = pipeline.read_stages()
