@@ -1,4 +1,4 @@
-"""Where the project lies and how Snakemake is started: odd paths, no git, no activated environment."""
+"""Where the project lies and how Snakemake is started: odd paths, no git, no environment active."""
 
 import subprocess
 import sys
