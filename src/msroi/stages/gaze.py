@@ -51,7 +51,7 @@ from msroi.sources.annotations import Fixated, read_fixations
 # what other methods are compared with
 AGAINST = ("jpeg", "mozjpeg", "jpegli", "trellis")
 # maps beside the experiment's: of the other viewers, the main map cut at its most salient fifth,
-# and two that know nothing of the photograph
+# and two that know nothing of the photograph; the schema keeps these names
 HUMAN, HARD, CENTRE, UNIFORM = "human", "hard", "centre", "uniform"
 MIDDLE = 0.5  # of a uniform map, as the two passes know levels
 CONFIDENCE = 0.95
@@ -115,7 +115,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
             for row in files[place]
         ]
         others = [read_rgb(path) for path in paths]
-        told = all_maps(maps, experiment.heatmap.main, viewers.telling)
+        told = all_maps(maps, experiment.main_map, viewers.telling)
         try:
             found = measured(reference, viewers.everyone, others)
             of_maps = list(following(experiment, reference, told, viewers.judging))
@@ -297,20 +297,22 @@ def compare(table: Iterable[Row]) -> list[dict[str, Any]]:
 def compare_maps(table: Iterable[Row], experiment: Experiment) -> list[dict[str, Any]]:
     """Return rows of `MAPS_COLUMNS`: each method by each map beside plain JPEG and other maps.
 
-    The other maps, which the same method follows, are the uniform one, the main one and the one
-    that it follows in stage compress.
+    The other maps, which the same method follows, are the uniform one, the main one and those
+    that methods follow in stage compress.
     """
     cells: dict[str, dict[tuple[str, str], list[Row]]] = {}
     for row in table:
         of_arms = cells.setdefault(row["dataset"], {})
         of_arms.setdefault((row["method"], row["map"]), []).append(row)
-    main, follows = experiment.heatmap.main, experiment.compress.follows
+    beside_each = dict.fromkeys(
+        ["", UNIFORM, experiment.main_map, *experiment.compress.follows.values()]
+    )
     return [
         {"dataset": dataset, "method": method, "map": name, "against": beside or BASELINE, **line}
         for dataset, of_arms in sorted(cells.items())
         for (method, name), rows in of_arms.items()
         if name
-        for beside in dict.fromkeys(["", UNIFORM, main, follows[method]])
+        for beside in beside_each
         if beside != name
         for line in compared(rows, of_arms[(method, beside) if beside else (BASELINE, "")])
     ]
