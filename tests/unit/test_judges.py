@@ -229,7 +229,7 @@ def test_a_photograph_that_is_too_small_is_named(layout):
     )
 
 
-@pytest.mark.parametrize("section", ["judges", "anova"])
+@pytest.mark.parametrize("section", ["judges", "gaze", "anova"])
 def test_a_quality_that_no_file_has_is_refused(tmp_path, monkeypatch, section):
     values = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
     values[section]["match_qualities"] = [50, 60]

@@ -36,6 +36,9 @@ REPORTED = {
     "results/{experiment}/heatmaps/overlay": ("heatmap", "Heatmaps"),
     "results/{experiment}/metrics/per_image.csv": ("metrics", "Measurements"),
     "results/{experiment}/judges/comparison.csv": ("judges", "Measurements"),
+    "results/{experiment}/gaze/comparison.csv": ("gaze", "Measurements"),
+    "results/{experiment}/gaze/maps.csv": ("gaze_maps", "Measurements"),
+    "results/{experiment}/gaze/bytes.csv": ("gaze_bytes", "Measurements"),
     "results/{experiment}/rate_distortion/bd_rate.csv": ("bd_rate", "Measurements"),
     "results/{experiment}/rate_distortion/rate_distortion.png": (
         "rate_distortion",
@@ -91,7 +94,7 @@ CHUNK = {
 # stages that take seconds or the network, which run where Snakemake runs
 LOCAL = ("download", "augment", "anova")
 # stages that share their work among all cores
-PARALLEL = ("train", "judges", "rate_distortion", "conventions")
+PARALLEL = ("train", "judges", "gaze", "rate_distortion", "conventions")
 
 
 wildcard_constraints:

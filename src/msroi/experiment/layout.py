@@ -136,6 +136,12 @@ class Layout:
         """Folder of the perceptual measures of some photographs, their means and summary."""
         return self.results / "judges"
 
+    # gaze
+    @property
+    def gaze(self) -> Path:
+        """Folder of what methods and maps gain where people look, and its summary."""
+        return self.results / "gaze"
+
     # rate_distortion
     @property
     def rate_distortion(self) -> Path:

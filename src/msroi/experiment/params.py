@@ -207,6 +207,19 @@ class Judges:
 
 
 @dataclass(frozen=True)
+class Gaze:
+    """Of how many photographs of a set it is measured what people see, and of which files.
+
+    Files of stage compress are those of `match_qualities`; `maps_quality` is the quality of
+    plain JPEG at whose size a method is made to follow one map after the other.
+    """
+
+    images: int
+    match_qualities: tuple[int, ...]
+    maps_quality: int
+
+
+@dataclass(frozen=True)
 class RateDistortion:
     """The points of every method's rate–distortion curve."""
 
@@ -269,6 +282,7 @@ class Experiment:
     heatmap: Heatmap
     compress: Compress
     judges: Judges
+    gaze: Gaze
     rate_distortion: RateDistortion
     conventions: Conventions
     anova: Anova
@@ -363,6 +377,7 @@ def cross_check(experiment: Experiment, path: Path) -> None:
     compressed = experiment.compress.match_qualities
     for section, qualities in (
         ("judges", experiment.judges.match_qualities),
+        ("gaze", experiment.gaze.match_qualities),
         ("anova", experiment.anova.match_qualities),
     ):
         for quality in qualities:
