@@ -74,7 +74,8 @@ def test_every_parameter_file_loads(monkeypatch, config):
 def plain(value):
     """Return a dataclass as the parameter file writes it."""
     if dataclasses.is_dataclass(value):
-        rule = {"rule": name for name, kind in params.RULES.items() if isinstance(value, kind)}
+        kinds = {kind: name for name, kind in params.RULES.items()}
+        rule = {"rule": kinds[type(value)]} if type(value) in kinds else {}
         return rule | {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
@@ -332,8 +333,7 @@ SENTENCES = {
     ),
     "none of the convolutions that the paper adds": (
         demo(train__filters=0),
-        "config/x.yaml: train.filters: 0 does not go with the backbone vgg16; "
-        "expected at least 1.",
+        "config/x.yaml: train.filters: 0 does not go with the backbone vgg16; expected at least 1.",
     ),
     "training set not downloaded": (
         demo(prepare__training_set="caltech-101"),
@@ -344,6 +344,16 @@ SENTENCES = {
         demo(prepare__test_sets__salient__dataset="salicon"),
         "config/x.yaml: prepare.test_sets.salient.dataset: 'salicon' is not one of "
         "download.datasets: skimage-photos.",
+    ),
+    "what the readout learns from not downloaded": (
+        demo(readout__weights="trained"),
+        "config/x.yaml: readout.dataset: 'osie' is not one of download.datasets: skimage-photos.",
+    ),
+    "no split": (
+        demo(prepare__test_sets__salient__split="val"),
+        "config/x.yaml: prepare.test_sets.salient.split: 'val' is not one of ['', 'train', "
+        "'validation', 'test'] (only the photographs that data/splits/<dataset>.csv has in this "
+        "split; empty takes all).",
     ),
     "unknown test set in the report": (
         demo(report__texture_set="general-100"),
@@ -400,14 +410,19 @@ def test_a_mistake_is_one_sentence_with_file_key_value_and_range(refusal, values
     assert refusal(values) == sentence
 
 
-def test_the_trap_of_yaml_1_1_is_explained(refusal):
-    """`1e-4` is text in YAML 1.1 and a number in YAML 1.2: Python and DVC would differ."""
-    text = (ROOT / "config" / "demo.yaml").read_text().replace("1.0e-4", "1e-4")
-    assert YAML(typ="safe").load(text)["train"]["learning_rate"] == 1e-4
-    assert refusal(text) == (
-        "config/x.yaml: train.learning_rate: '1e-4' is not of type 'number' (Adam's step size "
-        "(paper 1.0e-4; written with a point, as YAML 1.1 reads 1e-4 as text))."
-    )
+@pytest.mark.parametrize("written", ["2e-05", "1e-4", "1E-4", "2.5e-05", "1.e-4", "+3e-4"])
+def test_numbers_as_dvc_and_ruamel_write_them(refusal, tmp_path, written):
+    """`2e-05`, as `dvc exp run -S` writes 0.00002, is text in YAML 1.1 and a number in 1.2."""
+    text = (ROOT / "config" / "demo.yaml").read_text().replace("1.0e-4", written)
+    (tmp_path / "config" / "x.yaml").write_text(text)
+    found = params.load("x").train.learning_rate
+    assert found == YAML(typ="safe").load(text)["train"]["learning_rate"] == float(written)
+
+
+def test_what_stands_in_quotes_stays_text(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("a: '2e-05'\nb: 2e-05\nc: 2e-x\nd: 1.0e-4\n")
+    assert params.read_yaml(path) == {"a": "2e-05", "b": 2e-05, "c": "2e-x", "d": 1e-4}
 
 
 @pytest.mark.parametrize("text", ["a: [1", "a: b: c", "\tx: 1", b"seed: \xff", "a: \x07"])

@@ -100,6 +100,12 @@ class Layout:
         """Folder of the trained layers, the training history and its summary."""
         return self.results / "model"
 
+    # readout
+    @property
+    def readout(self) -> Path:
+        """Folder of the readout's weights, its training history, quality and summary."""
+        return self.results / "readout"
+
     # heatmap
     @property
     def heatmaps(self) -> Path:
@@ -135,6 +141,12 @@ class Layout:
     def judges(self) -> Path:
         """Folder of the perceptual measures of some photographs, their means and summary."""
         return self.results / "judges"
+
+    # gaze
+    @property
+    def gaze(self) -> Path:
+        """Folder of what methods and maps gain where people look, and its summary."""
+        return self.results / "gaze"
 
     # rate_distortion
     @property

@@ -53,10 +53,15 @@ class Download:
 
 @dataclass(frozen=True)
 class TestSet:
-    """Photographs to compress: `draw` of those in `dataset` that match `include` (0: all)."""
+    """Photographs to compress: `draw` of those in `dataset` that match `include` (0: all).
+
+    Only those of `split`, if it is not empty; means of `reduce` × `reduce` pixels.
+    """
 
     dataset: str
     include: tuple[str, ...]
+    split: str
+    reduce: int
     draw: int
 
 
@@ -119,6 +124,23 @@ BACKBONES = {
     "vgg16": Fits(("all", "block5", "head"), ("conv3_3", "conv4_3", "conv5_3", "conv6_3"), 1),
     "efficientnet-lite0": Fits(("head",), ("stage3", "stage5", "stage7", "top"), 0),
 }
+
+
+@dataclass(frozen=True)
+class Readout:
+    """Where people look, read from features of the pretrained network, and how it is trained."""
+
+    weights: str
+    dataset: str
+    input_px: int
+    layers: tuple[str, ...]
+    channels: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    dropout: float
+    average: float
 
 
 @dataclass(frozen=True)
@@ -223,6 +245,19 @@ class Judges:
 
 
 @dataclass(frozen=True)
+class Gaze:
+    """Of how many photographs of a set it is measured what people see, and of which files.
+
+    Files of stage compress are those of `match_qualities`; `maps_quality` is the quality of
+    plain JPEG at whose size a method is made to follow one map after the other.
+    """
+
+    images: int
+    match_qualities: tuple[int, ...]
+    maps_quality: int
+
+
+@dataclass(frozen=True)
 class RateDistortion:
     """The points of every method's rate–distortion curve."""
 
@@ -282,9 +317,11 @@ class Experiment:
     prepare: Prepare
     augment: Augment
     train: Train
+    readout: Readout
     heatmap: Heatmap
     compress: Compress
     judges: Judges
+    gaze: Gaze
     rate_distortion: RateDistortion
     conventions: Conventions
     anova: Anova
@@ -366,6 +403,7 @@ def cross_check(experiment: Experiment, path: Path) -> None:
         f"prepare.test_sets.{name}.dataset": test_set.dataset
         for name, test_set in prepare.test_sets.items()
     }
+    datasets |= _trained_on(experiment.readout)
     sets = {"report.salient_set": report.salient_set, "report.texture_set": report.texture_set}
     for names, source, known in (
         (datasets, "download.datasets", experiment.download.datasets),
@@ -379,6 +417,7 @@ def cross_check(experiment: Experiment, path: Path) -> None:
     compressed = experiment.compress.match_qualities
     for section, qualities in (
         ("judges", experiment.judges.match_qualities),
+        ("gaze", experiment.gaze.match_qualities),
         ("anova", experiment.anova.match_qualities),
     ):
         for quality in qualities:
@@ -436,6 +475,11 @@ def check_backbone(experiment: Experiment, path: Path) -> None:
             f"{path}: train.filters: {train.filters} does not go with the backbone "
             f"{train.backbone}; expected at least {fits.filters}."
         )
+
+
+def _trained_on(readout: Readout) -> dict[str, str]:
+    """Return the data set that the readout is trained on, by its parameter; none if packaged."""
+    return {"readout.dataset": readout.dataset} if readout.weights == "trained" else {}
 
 
 def check_folder_names(experiment: Experiment, path: Path) -> None:

@@ -7,7 +7,6 @@ from msroi.errors import ParameterError
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment, ReadoutMap
 from msroi.files import existing
-from msroi.measures import lpips
 from msroi.network import saliency, vgg
 from msroi.photos import packaged
 
@@ -79,17 +78,17 @@ class Model(saliency.MapMaker):
             insist_on_the_packages_trunk(self.experiment, Path(folder))
             trunk = packaged.trunk()
         else:
-            self.experiment = packaged.experiment()
             weights = packaged.carried(packaged.WEIGHTS)
+            self.experiment = packaged.experiment()
             trunk = packaged.trunk()
         super().__init__(self.experiment.main_map, weights, trunk, self.experiment.heatmap)
 
 
 def insist_on_the_packages_trunk(experiment: Experiment, folder: Path) -> None:
     """Insist that layers were trained on the VGG16 that is installed with msroi."""
-    if experiment.download.weights != lpips.WEIGHTS.name:
+    if experiment.download.weights != packaged.VGG16.name:
         raise ParameterError(
             f"The layers in {folder} were trained on {experiment.download.weights}, but msroi "
-            f"comes with {lpips.WEIGHTS.name}; use them in their project's folder, by the "
+            f"comes with {packaged.VGG16.name}; use them in their project's folder, by the "
             "experiment's name."
         )
