@@ -2,8 +2,9 @@
 
 The paper does not say over which samples its PSNR is taken, which SSIM, which chroma
 subsampling, which Huffman tables, how a size counts as equal, what its sources had been
-through, or into how many levels it cuts a map. This stage measures plain JPEG and the two-pass MS-ROI under each of these, so that
-stage audit can say which of them, if any, explains a printed number.
+through, or into how many levels it cuts a map. This stage measures plain JPEG and the
+two-pass MS-ROI under each of these, so that stage audit can say which of them, if any,
+explains a printed number.
 """
 
 from collections.abc import Callable, Iterator, Sequence
