@@ -33,7 +33,7 @@ demo: setup
 
 # the paper's experiment at full scale: MSROI_MIRROR=/path/to/files make paper-cpu
 paper-cpu: setup
-	$(CALM) $(addprefix results/paper-cpu/,report judges/summary.json rate_distortion/summary.json)
+	$(CALM) $(addprefix results/paper-cpu/,report judges/summary.json gaze/summary.json rate_distortion/summary.json)
 
 # no JAX that compiles, no program but our own
 check: setup lint

@@ -200,7 +200,7 @@ def write_maps(folder: Path, count: int) -> None:
     layout = Layout(NAME)
     ramp = np.tile(np.linspace(0, 255, WIDTH_PX).astype(np.uint8), (HEIGHT_PX, 1))
     for number in range(count):
-        write_image(folder / layout.heatmap("saliency", "small", f"{number:06d}"), ramp)
+        write_image(folder / layout.saliency("readout", "small", f"{number:06d}"), ramp)
 
 
 def write_head(path: Path, train: Mapping[str, Any]) -> None:

@@ -43,6 +43,7 @@ def parameters() -> str:
     for section, one in schema["properties"].items():
         if one["type"] == "object":
             parts += [f"## {section}\n", table(one["properties"], values, (section,))]
+            parts += by_rule(section, one["properties"], schema["$defs"])
     return "\n".join(parts)
 
 
@@ -60,6 +61,24 @@ def table(described: Mapping[str, Any], values: Mapping[str, Any], section: tupl
         rows.append([f"`{name}`", kind(one), meaning, *found])
     experiments = [f"`{name}`" for name in EXPERIMENTS]
     return markdown_table(["parameter", "kind", "meaning", *experiments], rows)
+
+
+def by_rule(
+    section: str, described: Mapping[str, Any], shared: Mapping[str, Any]
+) -> Iterable[str]:
+    """Yield the parameters of a mapping whose entries have a `rule`, a table a rule."""
+    for name, one in described.items():
+        entry = one.get("additionalProperties", False)
+        for branch in entry.get("allOf", ()) if isinstance(entry, Mapping) else ():
+            rule = branch["if"]["properties"]["rule"]["const"]
+            rows = []
+            for key, found in branch["then"]["properties"].items():
+                of_key = shared[found["$ref"].rpartition("/")[2]] if "$ref" in found else found
+                if of_key:
+                    meaning = " ".join(of_key["description"].split())
+                    rows.append([f"`{key}`", kind(of_key), meaning])
+            yield f"### {section}.{name}, rule {rule}\n"
+            yield markdown_table(["parameter", "kind", "meaning"], rows)
 
 
 def kind(one: Mapping[str, Any]) -> str:

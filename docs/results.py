@@ -1,4 +1,4 @@
-"""Write the tables of results that stand in README.md and docs/reliability.md.
+"""Write the tables of results that stand in README.md, docs/gaze.md and docs/reliability.md.
 
 `python docs/results.py`, after the experiment `paper-cpu`, the bench by eye or the kills have
 run; a test compares them.
@@ -10,8 +10,9 @@ from pathlib import Path
 from msroi.encoders.methods import METHODS
 from msroi.experiment.comparison import BASELINE
 from msroi.experiment.layout import Layout
-from msroi.files import csv_rows, write_text
+from msroi.files import Row, csv_rows, write_text
 from msroi.markdown import markdown_table
+from msroi.measures.gaze import GAZE
 from msroi.measures.perceptual import JUDGES
 
 EXPERIMENT = Layout("paper-cpu")
@@ -39,6 +40,11 @@ EXTRA = {
     "psnr_rgb_db": ("PSNR (dB)", 2, True),
 }
 JUDGED_AT = ("30", "50", "70", "85")
+# measures of the tables of docs/gaze.md, and maps that are compared there: hard borders with soft
+# ones, one class with five
+SEEN = ("psnr_fixated_db", "psnr_edges_db", "ssim_fixated", "ssimulacra2_fixated")
+SEEN_WHOLE = ("psnr_rgb_db", "ssimulacra2")
+MAP_PAIRS = (("hard", "readout"), ("top-1", "paper"))
 
 
 def replication() -> Iterator[Sequence[str]]:
@@ -142,6 +148,94 @@ def salient() -> Iterator[Sequence[str]]:
     yield from judges(SALIENT)
 
 
+def gaze_rows(name: str) -> list[Row]:
+    """Read a table of stage gaze; it has no rows before the stage has run."""
+    path = EXPERIMENT.gaze / name
+    return list(csv_rows(path)) if path.is_file() else []
+
+
+def with_interval(row: Row, digits: int) -> str:
+    """Return a mean difference and its 95 % interval."""
+    if not row["low"]:
+        return signed(row["difference"], digits) if row["difference"] else ""
+    low, high = (signed(row[end], digits) for end in ("low", "high"))
+    return f"{signed(row['difference'], digits)} ({low} to {high})"
+
+
+def seen_in_maps(
+    head: Sequence[str], wanted: Callable[[Row], bool], first: Callable[[Row], str]
+) -> Iterator[Sequence[str]]:
+    """Yield rows of differences by map, of which `first` is the cell that names the maps."""
+    names = (*SEEN, *SEEN_WHOLE)
+    yield *head, "n", *(GAZE[name].title for name in names)
+    cells: dict[tuple[str, str, str], dict[str, Row]] = {}
+    for row in filter(wanted, gaze_rows("maps.csv")):
+        key = row["dataset"], f"`{row['method']}`", first(row)
+        cells.setdefault(key, {})[row["measure"]] = row
+    for key, found in cells.items():
+        values = [with_interval(found[name], GAZE[name].gain_digits) for name in names]
+        yield *key, found[names[0]]["n"], *values
+
+
+def gaze_maps() -> Iterator[Sequence[str]]:
+    """Yield the rows of what each method gains over plain JPEG by each map."""
+    yield from seen_in_maps(
+        ("set", "method", "map"),
+        lambda row: row["against"] == BASELINE,
+        lambda row: f"`{row['map']}`",
+    )
+
+
+def gaze_pairs() -> Iterator[Sequence[str]]:
+    """Yield the rows of what a method gains by one map over another."""
+    yield from seen_in_maps(
+        ("set", "method", "maps"),
+        lambda row: (row["map"], row["against"]) in MAP_PAIRS,
+        lambda row: f"`{row['map']}` − `{row['against']}`",
+    )
+
+
+def gaze_methods() -> Iterator[Sequence[str]]:
+    """Yield the rows of how `roi-trellis` differs from others where people look."""
+    yield "set", "difference", "measure", "its role", *(f"Q {quality}" for quality in JUDGED_AT)
+    rows = [row for row in gaze_rows("comparison.csv") if row["method"] == OURS[1]]
+    keys = ("dataset", "against", "measure", "match_quality")
+    found = {tuple(row[key] for key in keys): row for row in rows}
+    for dataset in dict.fromkeys(row["dataset"] for row in rows):
+        for against in (OURS[0], *PEERS):
+            for name in (*SEEN, *SEEN_WHOLE):
+                cells = [found[dataset, against, name, quality] for quality in JUDGED_AT]
+                first = name == SEEN[0]
+                yield (
+                    f"{dataset} (n = {cells[0]['n']})" if first else "",
+                    f"`{OURS[1]}` − {METHODS[against].label}" if first else "",
+                    GAZE[name].title,
+                    cells[0]["role"],
+                    *(with_interval(cell, GAZE[name].gain_digits) for cell in cells),
+                )
+
+
+def gaze_bytes() -> Iterator[Sequence[str]]:
+    """Yield the rows of how many bytes our methods need at equal quality."""
+    names = (*SEEN, *SEEN_WHOLE)
+    yield "set", "method", "against", "n", *(GAZE[name].label for name in names)
+    cells: dict[tuple[str, str, str], dict[str, Row]] = {}
+    for row in gaze_rows("bytes.csv"):
+        if row["method"] in OURS and row["against"] in PEERS:
+            key = row["dataset"], row["method"], row["against"]
+            cells.setdefault(key, {})[row["measure"]] = row
+    for (dataset, method, against), found in cells.items():
+        ratios = [
+            f"{float(row['ratio']):.3f} ({float(row['low']):.3f} to {float(row['high']):.3f})"
+            if row["low"]
+            else row["ratio"]
+            for row in (found[name] for name in names)
+        ]
+        counts = sorted({int(row["n"]) for row in found.values()})
+        n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        yield dataset, METHODS[method].label, METHODS[against].label, n, *ratios
+
+
 def kills() -> Iterator[Sequence[str]]:
     """Yield the rows of the kills that tests/workflow/test_kills.py has recorded."""
     yield "killed", "outputs removed of", "after s", "at work", "run next", "given before", "took s"
@@ -168,6 +262,10 @@ TABLES: dict[str, tuple[Path, Callable[[], Iterator[Sequence[str]]]]] = {
     "gains": (Path("README.md"), gains),
     "judges": (Path("README.md"), whole),
     "salient": (Path("README.md"), salient),
+    "gaze methods": (Path("docs/gaze.md"), gaze_methods),
+    "gaze maps": (Path("docs/gaze.md"), gaze_maps),
+    "gaze pairs": (Path("docs/gaze.md"), gaze_pairs),
+    "gaze bytes": (Path("docs/gaze.md"), gaze_bytes),
     "kills": (Path("docs/reliability.md"), kills),
 }
 

@@ -36,7 +36,7 @@ def main() -> None:
 
     panels = {
         "original": read_rgb(layout.test_image(DATASET, IMAGE)),
-        "where the network looks": read_rgb(layout.heatmap("overlay", DATASET, IMAGE)),
+        "where the network looks": read_rgb(layout.overlay(DATASET, IMAGE)),
         told("jpeg"): close(file("jpeg")),
         told("roi-trellis"): close(file("roi-trellis")),
     }

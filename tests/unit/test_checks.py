@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from msroi.audit import arithmetic, internal, photographs, readings, replication, statistical
+from msroi.audit import arithmetic, internal, maps, photographs, readings, replication, statistical
 from msroi.audit import check as audit_check
 from msroi.audit.check import CANNOT_TELL, CONSISTENT, INCONSISTENT, NOT_REPRODUCED, Finding, Run
 from msroi.audit.published import Claim, Paper, Place, Printed, Sample
@@ -294,7 +295,66 @@ def test_every_check_states_what_it_assumes_and_where_it_belongs() -> None:
         assert check.family in audit_check.FAMILIES
         assert len(check.assumes) > 10, name
         assert check.function.__doc__, name
-    modules = (internal, arithmetic, statistical, replication, photographs)
+    modules = (internal, arithmetic, statistical, replication, maps, photographs)
     assert {c.function.__module__ for c in audit_check.REGISTRY.values()} == {
         m.__name__ for m in modules
     }
+
+
+# what is said of maps
+
+
+def of_map(name, values, measure="auc_judd"):
+    return [
+        {"dataset": "osie", "image": f"{n}", "map": name, "measure": measure, "value": f"{value}"}
+        for n, value in enumerate(values)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("second", "verdict"),
+    [
+        ([0.5, 0.6, 0.55, 0.5, 0.6, 0.52], CONSISTENT),
+        ([0.9, 0.95, 0.93, 0.92, 0.9, 0.91], NOT_REPRODUCED),
+        ([0.6, 0.85, 0.7, 0.8, 0.6, 0.85], CANNOT_TELL),
+    ],
+)
+def test_one_map_finds_better_than_another(second, verdict):
+    rows = of_map("paper", [0.7, 0.72, 0.74, 0.7, 0.73, 0.71]) + of_map("top-1", second)
+    rows += of_map("top-1", [0.0] * 6, "nss")  # another measure, which does not count
+    run = replace(NOTHING, map_quality=rows)
+    named = {"first": "paper", "second": "top-1", "measure": "auc_judd"}
+    (one,) = found({}, "map_finds", run, **named)
+    assert one.verdict == verdict
+    differences = np.array([0.7, 0.72, 0.74, 0.7, 0.73, 0.71]) - second
+    assert one.found == pytest.approx(differences.mean())
+    error = differences.std(ddof=1) / np.sqrt(6)
+    low, high = stats.t.interval(0.95, 5, differences.mean(), error)
+    assert f"({low:+.4f} to {high:+.4f})" in one.evidence
+    assert one.evidence.endswith("of 6")
+
+
+def test_files_of_another_size_say_nothing_of_a_map():
+    rows = [
+        {
+            "dataset": "osie",
+            "image": f"{n}",
+            "method": "msroi",
+            "map": name,
+            "size_error_pct": "0.1" if n < 6 else "3",
+            "psnr_edges_db": f"{30 + n / 10 + gain}",
+        }
+        for name, gain in (("paper", 0.5), ("human", 0.0))
+        for n in range(8)
+    ]
+    run = replace(NOTHING, map_files=rows)
+    named = {"first": "paper", "second": "human", "method": "msroi", "measure": "psnr_edges_db"}
+    (one,) = found({}, "map_gains", run, **named)
+    assert one.found == pytest.approx(0.5)
+    assert one.evidence.endswith("better on 6 of 6")
+
+
+def test_maps_that_were_not_measured():
+    (one,) = found({}, "map_finds", first="a", second="b", measure="auc_judd")
+    assert one.verdict == CANNOT_TELL
+    assert one.evidence == "experiment none has measured 0 photographs with both"

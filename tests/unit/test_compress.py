@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
 PAPER = Compress(
     methods=("jpeg", "msroi"),
+    follows={"msroi": "paper", "roi-trellis": "readout"},
     match_qualities=(30, 50, 70),
     levels=5,
     quality_low=30,
@@ -54,6 +55,11 @@ def bell(photo, width=0.3):
     return ((height - height.min()) / (height.max() - height.min())).astype(np.float32)
 
 
+def followed(photo):
+    """The same map for each method that follows one."""
+    return dict.fromkeys(PAPER.follows, bell(photo))
+
+
 def eight_bit(saliency):
     """A map as it comes back from its 8-bit file."""
     return np.rint(saliency * 255).astype(np.uint8).astype(np.float32) / np.float32(255)
@@ -63,18 +69,18 @@ def eight_bit(saliency):
 
 
 def test_every_method_and_quality_once_in_order():
-    found = [(e.name, q) for e, q, _ in compress.compress_image(CAT, bell(CAT), ALL)]
+    found = [(e.name, q) for e, q, _ in compress.compress_image(CAT, followed(CAT), ALL)]
     assert found == [(m, q) for m in METHODS for q in (30, 50, 70)]
 
 
 def test_methods_come_in_the_order_asked():
     some = dataclasses.replace(PAPER, methods=("trellis", "jpeg"), match_qualities=(60, 40))
-    found = [(e.name, q) for e, q, _ in compress.compress_image(CAT, bell(CAT), some)]
+    found = [(e.name, q) for e, q, _ in compress.compress_image(CAT, followed(CAT), some)]
     assert found == [("trellis", 60), ("trellis", 40), ("jpeg", 60), ("jpeg", 40)]
 
 
 def test_the_reference_is_pillows_jpeg_and_its_own_target():
-    for made_by, quality, match in compress.compress_image(CAT, bell(CAT), PAPER):
+    for made_by, quality, match in compress.compress_image(CAT, followed(CAT), PAPER):
         if made_by.name == "jpeg":
             np.testing.assert_array_equal(jpeg.decode(match.data), pillows(CAT, quality))
             assert match.size_error_pct == 0
@@ -83,7 +89,7 @@ def test_the_reference_is_pillows_jpeg_and_its_own_target():
 
 def test_msroi_is_the_blend_encoded_at_its_final_quality():
     blended = two_pass.blend(CAT, bell(CAT), PAPER)
-    for made_by, quality, match in compress.compress_image(CAT, bell(CAT), PAPER):
+    for made_by, quality, match in compress.compress_image(CAT, followed(CAT), PAPER):
         if made_by.name == "msroi":
             assert match.data == jpeg.encode(blended, match.quality)
             assert match.target_bytes == len(jpeg.encode(CAT, quality))
@@ -91,7 +97,7 @@ def test_msroi_is_the_blend_encoded_at_its_final_quality():
 
 def test_every_file_is_its_encoders_for_the_map_at_its_final_quality():
     encoders = []
-    for made_by, quality, match in compress.compress_image(CAT, bell(CAT), ALL):
+    for made_by, quality, match in compress.compress_image(CAT, followed(CAT), ALL):
         assert match.data == made_by.prepare(CAT, bell(CAT))(match.quality)
         assert match.target_bytes == len(jpeg.encode(CAT, quality))
         encoders.append(made_by)
@@ -103,7 +109,7 @@ def test_photos_are_matched_within_1_pct_and_typically_within_03():
     errors = []
     for name in names:
         photo = np.asarray(Image.fromarray(getattr(skimage.data, name)()).convert("RGB"))
-        for made_by, _, match in compress.compress_image(photo, bell(photo), PAPER):
+        for made_by, _, match in compress.compress_image(photo, followed(photo), PAPER):
             if made_by.name == "msroi":
                 errors.append(abs(match.size_error_pct))
     assert max(errors) <= 1.0
@@ -149,7 +155,8 @@ def layout(tmp_path, monkeypatch):
     for number, ((dataset, image), photo) in enumerate(PHOTOS.items(), start=1):
         images.write_image(layout.test_images / dataset / f"{image}.png", photo)
         saliency = np.rint(bell(photo) * 255).astype(np.uint8)
-        images.write_image(layout.heatmaps / "saliency" / dataset / f"{image}.png", saliency)
+        for name in ("paper", "readout"):
+            images.write_image(layout.saliency(name, dataset, image), saliency)
         row = {"row": number, "split": "test", "dataset": dataset, "image": image}
         rows.append(dict.fromkeys(prepared_images.COLUMNS, "") | row)
     write_csv(layout.index, prepared_images.COLUMNS, rows)
@@ -252,7 +259,7 @@ def test_the_tolerance_decides_what_is_matched(experiment, layout):
 
 
 def test_a_missing_map_is_named(experiment, layout):
-    path = layout.heatmaps / "saliency" / "other" / "cat.png"
+    path = layout.saliency("paper", "other", "cat")
     path.unlink()
     with pytest.raises(ImageError) as caught:
         compress.run(experiment, layout)

@@ -157,9 +157,9 @@ def test_run_measures_the_first_photographs_in_every_way(project):
     rng = np.random.default_rng(0)
     for name in ("one", "two"):
         shape = jpeg.decode(layout.test_image("photos", name).read_bytes()).shape[:2]
-        write_image(
-            layout.heatmap("saliency", "photos", name), rng.integers(0, 256, shape, np.uint8)
-        )
+        for of_map in ("paper", "readout"):
+            noise = rng.integers(0, 256, shape, np.uint8)
+            write_image(layout.saliency(of_map, "photos", name), noise)
     once = {"images": 1, "match_qualities": (50,)}  # not those that stage compress matches
     experiment = changed(made.experiment, conventions=once)
     conventions.run(experiment, layout)

@@ -85,7 +85,7 @@ def test_an_experiment_may_name_a_new_encoder(tmp_path, monkeypatch):
 
 def test_a_new_encoder_is_compared_at_matched_size(toy, demo):
     only = dataclasses.replace(demo, methods=("jpeg", "toy"), match_qualities=(50,))
-    plain, made = (match for _, _, match in compress_image(IMAGE, MAP, only))
+    plain, made = (match for _, _, match in compress_image(IMAGE, {"toy": MAP}, only))
     assert made.data == plain.data
 
 

@@ -121,10 +121,7 @@ def test_maps_come_of_another_backbone_with_the_same_names(
     kernel[..., 0] = 1  # the first class is that of bright places
     pretrained = {"trunk/kernel": kernel, "trunk/bias": np.zeros(5, np.float32)}
     statistics = {"input/mean": np.zeros(3, np.float32), "input/std": np.ones(3, np.float32)}
-    paper = saliency.compared_params(demo.heatmap)
-    made = saliency.TrainedNetwork(
-        tmp_path, pretrained | statistics, paper.get("paper", demo.heatmap)
-    )
+    made = saliency.MapMaker("paper", file, pretrained | statistics, demo.heatmap)
     image = np.zeros((64, 96, 3), np.uint8)
     image[:32, :48] = 255
     seen = made.saliency(image)

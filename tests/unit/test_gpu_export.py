@@ -95,7 +95,9 @@ def test_the_heatmap_step_lowers_for_cuda(project, monkeypatch):
         vgg, "read_weights", lambda path: {k: 0 * v + 1 for k, v in load_file(path).items()}
     )
     model = saliency.TrainedNetwork(
-        made.layout.model, vgg.read_weights(made.layout.vgg16), made.experiment.heatmap
+        made.layout.model / "weights.safetensors",
+        vgg.read_weights(made.layout.vgg16),
+        made.experiment.heatmap,
     )
     pixels = jax.ShapeDtypeStruct((SIDE, SIDE, 3), np.uint8)
     assert made.experiment.heatmap.dropout > 0

@@ -39,7 +39,7 @@ def outputs(layout):
 
 def test_run(made):
     layout, experiment = made.layout, made.experiment
-    stale = layout.heatmaps / "saliency" / "photos" / "gone.png"
+    stale = layout.saliency("paper", "photos", "gone")
     stale.parent.mkdir(parents=True)
     stale.touch()
     heatmap.run(experiment, layout)
@@ -49,15 +49,17 @@ def test_run(made):
         "overlay/photos/two.png",
         "passes.npy",
         "predictions.csv",
-        "saliency/photos/one.png",
-        "saliency/photos/two.png",
+        "saliency/paper/photos/one.png",
+        "saliency/paper/photos/two.png",
+        "saliency/readout/photos/one.png",
+        "saliency/readout/photos/two.png",
         "saliency_quality.csv",
         "spread.csv",
         "summary.json",
     ]
     for name in ("one", "two"):
         photo = read_rgb(layout.test_images / "photos" / f"{name}.png")
-        with Image.open(layout.heatmaps / "saliency" / "photos" / f"{name}.png") as image:
+        with Image.open(layout.saliency("readout", "photos", name)) as image:
             assert image.mode == "L"
             grey = np.asarray(image)
         assert grey.shape == photo.shape[:2]
@@ -103,8 +105,10 @@ def test_run(made):
     layout.index.write_text("".join(line for line in index.splitlines(True) if ",one," not in line))
     heatmap.run(experiment, layout)
     alone = outputs(layout)
-    assert alone["saliency/photos/two.png"] == first["saliency/photos/two.png"]
-    assert "saliency/photos/one.png" not in alone
+    for name in ("paper", "readout"):
+        kept = f"saliency/{name}/photos/two.png"
+        assert alone[kept] == first[kept]
+        assert f"saliency/{name}/photos/one.png" not in alone
     np.testing.assert_array_equal(np.load(layout.heatmaps / "passes.npy")[0], passes[1])
 
 
@@ -115,7 +119,7 @@ def test_passes_of_the_first_photographs_only(made):
     assert {row["image"] for row in table(made.layout.heatmaps / "spread.csv")} == {"one"}
     counts = json.loads((made.layout.heatmaps / "summary.json").read_text())
     assert (counts["images"], counts["images_with_passes"]) == (2, 1)
-    assert len(list((made.layout.heatmaps / "saliency" / "photos").iterdir())) == 2
+    assert len(list(made.layout.saliency("paper", "photos", "one").parent.iterdir())) == 2
 
 
 def test_without_dropout_no_pass_is_repeated(made, monkeypatch):

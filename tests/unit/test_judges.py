@@ -54,7 +54,7 @@ def laid_out():
     for (dataset, image), photo in PHOTOS.items():
         images.write_image(layout.test_image(dataset, image), photo)
         saliency = np.linspace(0, 255, photo.shape[0] * photo.shape[1]).reshape(photo.shape[:2])
-        images.write_image(layout.heatmap("saliency", dataset, image), saliency.astype(np.uint8))
+        images.write_image(layout.saliency("readout", dataset, image), saliency.astype(np.uint8))
         for quality in (30, 50):
             for method, shift in SHIFTS.items():
                 data = jpeg.encode(photo, quality + shift)
@@ -114,7 +114,7 @@ def test_the_stage_end_to_end(finished):
         place = row["dataset"], row["image"]
         data = jpeg.encode(PHOTOS[place], 50 + SHIFTS[row["method"]])
         other = jpeg.decode(data)
-        saliency = images.read_grey(finished.heatmap("saliency", *place))
+        saliency = images.read_grey(finished.saliency("readout", *place))
         expected = perceptual.judge(PHOTOS[place], other, saliency)
         assert {name: float(row[name]) for name in judges.JUDGES} == pytest.approx(
             expected, rel=1e-7
@@ -220,7 +220,7 @@ def test_a_missing_file_is_named(layout):
 
 def test_a_photograph_that_is_too_small_is_named(layout):
     path = layout.test_image("set", "a")
-    for place in (path, layout.heatmap("saliency", "set", "a")):
+    for place in (path, layout.saliency("readout", "set", "a")):
         images.write_image(place, CAT[:15, :40])
     with pytest.raises(ImageError) as caught:
         judges.run(TWO_IMAGES, layout)
@@ -229,7 +229,7 @@ def test_a_photograph_that_is_too_small_is_named(layout):
     )
 
 
-@pytest.mark.parametrize("section", ["judges", "anova"])
+@pytest.mark.parametrize("section", ["judges", "gaze", "anova"])
 def test_a_quality_that_no_file_has_is_refused(tmp_path, monkeypatch, section):
     values = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text(encoding="utf-8"))
     values[section]["match_qualities"] = [50, 60]

@@ -45,7 +45,7 @@ def layout(tmp_path, monkeypatch):
     for image, pixels in crops.items():
         save(layout.test_images / "set" / f"{image}.png", pixels)
         saliency = np.linspace(0, 255, pixels.shape[0] * pixels.shape[1]).astype(np.uint8)
-        path = layout.heatmaps / "saliency" / "set" / f"{image}.png"
+        path = layout.saliency("readout", "set", image)
         save(path, saliency.reshape(pixels.shape[:2]))
         for quality in (30, 50):
             for method, shift in (("jpeg", 0), ("msroi", 8)):

@@ -60,6 +60,7 @@ def tiny(tmp_path, monkeypatch):
     values["conventions"] |= {"images": 2, "match_qualities": [50]}
     values["anova"]["match_qualities"] = [50]
     values["judges"]["match_qualities"] = [50]
+    values["gaze"]["match_qualities"] = [50]
     values["audit"] |= {"papers": ["made-up-example"], "resamples": 100}
     values["report"]["images"] = 2
     Path("config").mkdir()

@@ -74,7 +74,9 @@ def test_every_parameter_file_loads(monkeypatch, config):
 def plain(value):
     """Return a dataclass as the parameter file writes it."""
     if dataclasses.is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        kinds = {kind: name for name, kind in params.RULES.items()}
+        rule = {"rule": kinds[type(value)]} if type(value) in kinds else {}
+        return rule | {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return list(value) if isinstance(value, tuple) else value
@@ -146,7 +148,7 @@ def disagreement(section, kind, schema):
     return "\n".join([*lines, f"Mend {params.SCHEMA} or class {kind.__name__}."]) if lines else ""
 
 
-@pytest.mark.parametrize("section", [name for name in SECTIONS if name != "seed"])
+@pytest.mark.parametrize("section", [name for name in SECTIONS if name not in ("seed", "main_map")])
 def test_schema_and_dataclass_agree(section):
     kind, schema = SECTIONS[section], SCHEMA["properties"][section]
     assert not (text := disagreement(section, kind, schema)), text
@@ -162,6 +164,20 @@ def test_schema_and_trellis_agree(section, parameters):
     schema = SCHEMA["properties"]["compress"]["properties"][section]
     assert not (text := disagreement(section, parameters, schema)), text
     assert schema["required"] == [f.name for f in dataclasses.fields(parameters)]
+    assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(("rule", "kind"), params.RULES.items())
+def test_schema_and_rules_of_maps_agree(rule, kind):
+    of_map = SCHEMA["properties"]["heatmap"]["properties"]["maps"]["additionalProperties"]
+    assert of_map["properties"]["rule"]["enum"] == list(params.RULES)
+    (schema,) = (
+        branch["then"]
+        for branch in of_map["allOf"]
+        if branch["if"]["properties"]["rule"]["const"] == rule
+    )
+    fields = [f.name for f in dataclasses.fields(kind)]
+    assert schema["required"] == list(schema["properties"]) == ["rule", *fields]
     assert schema["additionalProperties"] is False
 
 
@@ -194,7 +210,8 @@ def test_nothing_has_a_default():
         Experiment,
         params.TestSet,
         params.Trellis,
-        *(k for k in SECTIONS.values() if k is not int),
+        *params.RULES.values(),
+        *(k for k in SECTIONS.values() if k not in (int, str)),
     ]
     for kind in kinds:
         for field in dataclasses.fields(kind):
@@ -253,8 +270,8 @@ SENTENCES = {
         "config/x.yaml: compress.match_qualities.1: 0 is less than the minimum of 1.",
     ),
     "not one of": (
-        demo(heatmap__weighting="mean"),
-        "config/x.yaml: heatmap.weighting: 'mean' is not one of ['decay', 'softmax'] "
+        demo(heatmap__maps__paper__weighting="mean"),
+        "config/x.yaml: heatmap.maps.paper.weighting: 'mean' is not one of ['decay', 'softmax'] "
         "(decay (halving with the rank) or softmax (class probabilities)).",
     ),
     "not a multiple": (
@@ -319,6 +336,34 @@ SENTENCES = {
         "config/x.yaml: report.texture_set: 'general-100' is not one of prepare.test_sets: "
         "salient, texture.",
     ),
+    "a rule that is none": (
+        demo(heatmap__maps__paper={"rule": "eyes"}),
+        "config/x.yaml: heatmap.maps.paper.rule: 'eyes' is not one of ['classes', 'features', "
+        "'readout'].",
+    ),
+    "a key of another rule": (
+        demo(heatmap__maps__readout={"rule": "readout", "blur": 0, "power": 1, "centre": 1}),
+        "config/x.yaml: heatmap.maps.readout: Additional properties are not allowed ('centre' "
+        "was unexpected).",
+    ),
+    "a map by the name of one that stage gaze adds": (
+        demo(heatmap__maps={"human": {"rule": "readout", "blur": 0, "power": 1}}),
+        "config/x.yaml: heatmap.maps: 'human' should not be valid under {'enum': ['human', "
+        "'centre', 'uniform', 'hard']}.",
+    ),
+    "no such main map": (
+        demo(main_map="eyes"),
+        "config/x.yaml: main_map: 'eyes' is not one of heatmap.maps: paper, readout.",
+    ),
+    "no such map to follow": (
+        demo(compress__follows={"msroi": "eyes", "roi-trellis": "readout"}),
+        "config/x.yaml: compress.follows.msroi: 'eyes' is not one of heatmap.maps: paper, readout.",
+    ),
+    "passes of a map without dropout": (
+        demo(heatmap__passes_map="readout"),
+        "config/x.yaml: heatmap.passes_map: 'readout' is a readout, which has no dropout; name a "
+        "map of the rule classes or features.",
+    ),
     "no classes": (
         demo(prepare__classes={}),
         "config/x.yaml: prepare.classes: with layout crops at least one is needed.",
@@ -341,14 +386,19 @@ def test_a_mistake_is_one_sentence_with_file_key_value_and_range(refusal, values
     assert refusal(values) == sentence
 
 
-def test_the_trap_of_yaml_1_1_is_explained(refusal):
-    """`1e-4` is text in YAML 1.1 and a number in YAML 1.2: Python and DVC would differ."""
-    text = (ROOT / "config" / "demo.yaml").read_text().replace("1.0e-4", "1e-4")
-    assert YAML(typ="safe").load(text)["train"]["learning_rate"] == 1e-4
-    assert refusal(text) == (
-        "config/x.yaml: train.learning_rate: '1e-4' is not of type 'number' (Adam's step size "
-        "(paper 1.0e-4; written with a point, as YAML 1.1 reads 1e-4 as text))."
-    )
+@pytest.mark.parametrize("written", ["2e-05", "1e-4", "1E-4", "2.5e-05", "1.e-4", "+3e-4"])
+def test_numbers_as_dvc_and_ruamel_write_them(refusal, tmp_path, written):
+    """`2e-05`, as `dvc exp run -S` writes 0.00002, is text in YAML 1.1 and a number in 1.2."""
+    text = (ROOT / "config" / "demo.yaml").read_text().replace("1.0e-4", written)
+    (tmp_path / "config" / "x.yaml").write_text(text)
+    found = params.load("x").train.learning_rate
+    assert found == YAML(typ="safe").load(text)["train"]["learning_rate"] == float(written)
+
+
+def test_what_stands_in_quotes_stays_text(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("a: '2e-05'\nb: 2e-05\nc: 2e-x\nd: 1.0e-4\n")
+    assert params.read_yaml(path) == {"a": "2e-05", "b": 2e-05, "c": "2e-x", "d": 1e-4}
 
 
 @pytest.mark.parametrize("text", ["a: [1", "a: b: c", "\tx: 1", b"seed: \xff", "a: \x07"])

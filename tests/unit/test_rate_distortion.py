@@ -296,7 +296,8 @@ def layout(tmp_path, monkeypatch):
         images.write_image(layout.test_image(dataset, image), photo)
         saliency = np.linspace(0, 255, photo.shape[1]).astype(np.uint8)
         saliency = np.broadcast_to(saliency, photo.shape[:2])
-        images.write_image(layout.heatmap("saliency", dataset, image), saliency)
+        for name in ("paper", "readout"):
+            images.write_image(layout.saliency(name, dataset, image), saliency)
         row = {"row": number, "split": "test", "dataset": dataset, "image": image}
         rows.append(dict.fromkeys(prepared_images.COLUMNS, "") | row)
     write_csv(layout.index, prepared_images.COLUMNS, rows)
@@ -332,7 +333,7 @@ def test_the_stage_end_to_end(experiment, layout):
     for row in rows:
         place = row["dataset"], row["image"]
         photo = images.read_rgb(layout.test_image(*place))
-        saliency = images.read_grey(layout.heatmap("saliency", *place))
+        saliency = images.read_grey(layout.saliency("readout", *place))
         encode = methods.encoder(row["method"], experiment.compress).prepare(photo, saliency)
         data = encode(int(row["quality"]))
         decoded = jpeg.decode(data)
@@ -420,7 +421,7 @@ def test_a_missing_index_says_what_to_run(experiment, layout):
 
 
 def test_a_missing_map_is_named(experiment, layout):
-    path = layout.heatmap("saliency", "set", "b")
+    path = layout.saliency("readout", "set", "b")
     path.unlink()
     with pytest.raises(ImageError) as caught:
         rate_distortion.run(experiment, layout)
@@ -430,7 +431,8 @@ def test_a_missing_map_is_named(experiment, layout):
 
 def test_a_photograph_that_is_too_small_is_named(experiment, layout):
     path = layout.test_image("set", "a")
-    for place in (path, layout.heatmap("saliency", "set", "a")):
+    maps = (layout.saliency(name, "set", "a") for name in ("paper", "readout"))
+    for place in (path, *maps):
         images.write_image(place, PHOTOS["coffee"][:10, :40])
     with pytest.raises(ImageError) as caught:
         rate_distortion.run(experiment, layout)

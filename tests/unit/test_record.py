@@ -99,6 +99,34 @@ def test_nothing_is_committed_after_a_refusal_and_the_mark_goes(
     assert not Layout("demo").agreed.exists()
 
 
+def test_adopt_tells_snakemake_nothing_while_dvc_knows_a_stage_that_is_due(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copy2("dvc.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    record.agree("demo")
+    calls = []
+    said = '{"train@demo": [{"changed deps": {"params": "modified"}}], "anova@demo": []}'
+
+    def run(command: tuple[str, ...], **_: object) -> subprocess.CompletedProcess[str]:
+        calls.append(command[0])
+        return subprocess.CompletedProcess(command, 0, said, "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(RecordError) as caught:
+        record.adopt("demo")
+    assert str(caught.value) == (
+        "Snakemake was not told that demo is up to date, since to DVC these stages are due: "
+        "train@demo, anova@demo. Run `dvc repro`, which makes them and then runs adopt."
+    )
+    assert calls == ["dvc"]
+    assert not Layout("demo").agreed.exists()
+    said = "{}"
+    record.adopt("demo")
+    assert calls == ["dvc", "dvc", "snakemake"]
+    assert Layout("demo").agreed.exists()
+
+
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A repository in the working folder that has dvc.lock."""
@@ -109,6 +137,29 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = ("-c", "user.name=Test", "-c", "user.email=test@example.org")
     subprocess.run(["git", *name, "commit", "--quiet", "--message", "lock"], check=True)
     record.LOCK_BEFORE.parent.mkdir()
+
+
+def test_dvc_does_without_git_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an archive of a release, which has `.dvc` and no `.git`."""
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecordError, match="is not a git repository"):
+        record.tool("dvc", "status", "--json")
+    record.do_without_git()
+    assert record.tool("dvc", "status", "--json").strip() == "{}"
+    record.DVC_LOCAL.write_text("[core]\n    no_scm = true\n    autostage = false\n")
+    record.do_without_git()
+    assert "autostage" in record.DVC_LOCAL.read_text()
+
+
+@pytest.mark.usefixtures("repository")
+def test_in_git_dvc_is_told_nothing() -> None:
+    Path(".dvc").mkdir()
+    record.do_without_git()
+    assert not record.DVC_LOCAL.exists()
 
 
 @pytest.mark.usefixtures("repository")

@@ -13,24 +13,15 @@ from skimage.metrics import structural_similarity
 
 from msroi import images
 from msroi.errors import ImageError, MissingError
-from msroi.experiment.params import Heatmap
+from msroi.experiment.params import ClassMap, FeatureMap, ReadoutMap
 from msroi.measures import distortion, spread
 from msroi.network import saliency, vgg
 
 pytestmark = pytest.mark.numerics
 
-DECAY = Heatmap(
-    input_px=96,
-    evidence="classes",
-    layers=("conv6_3",),
-    top_classes=5,
-    weighting="decay",
-    centre=0.0,
-    passes=3,
-    passes_images=0,
-    dropout=0.0,
-)
+DECAY = ClassMap(top_classes=5, weighting="decay", centre=0.0)
 SOFTMAX = replace(DECAY, weighting="softmax")
+ENERGY = FeatureMap(layers=("conv6_3",), centre=0.0)
 
 
 def random_parts(seed, classes=7, filters=4):
@@ -75,7 +66,7 @@ def test_most_probable_first_and_ties_in_the_order_of_the_classes():
 # one map
 
 
-def test_saliency_map_by_hand():
+def test_class_map_by_hand():
     """Two filters, two classes on 2x2.
 
     Class 0 = a - b = [[0, -2], [3, 1]], scaled [[0.4, 0], [1, 0.6]];
@@ -86,17 +77,17 @@ def test_saliency_map_by_hand():
     features = np.array([[[1, 1], [0, 2]], [[3, 0], [2, 1]]], np.float32)
     class_weights = np.array([[1, 0], [-1, 2]], np.float32)
     probabilities = np.array([0.25, 0.75], np.float32)
-    got = saliency.saliency_map({"conv6_3": features}, class_weights, probabilities, DECAY)
+    got = saliency.network_map({"conv6_3": features}, class_weights, probabilities, DECAY)
     assert got.dtype == np.float32
     np.testing.assert_allclose(got, [[0, 1 / 12], [11 / 12, 1]], atol=1e-6)
 
     # softmax: 0.75 * class 1 + 0.25 * class 0 = [[0.475, 0.75], [0.25, 0.525]]
-    got = saliency.saliency_map({"conv6_3": features}, class_weights, probabilities, SOFTMAX)
+    got = saliency.network_map({"conv6_3": features}, class_weights, probabilities, SOFTMAX)
     np.testing.assert_allclose(got, [[0.45, 1], [0, 0.55]], atol=1e-6)
 
     # the leading class alone
     alone = replace(DECAY, top_classes=1)
-    got = saliency.saliency_map({"conv6_3": features}, class_weights, probabilities, alone)
+    got = saliency.network_map({"conv6_3": features}, class_weights, probabilities, alone)
     np.testing.assert_allclose(got, [[0.5, 1], [0, 0.5]], atol=1e-6)
 
 
@@ -110,11 +101,11 @@ def test_saliency_map_by_hand():
 def test_maps_fill_0_to_1_and_ignore_the_scale_of_features(seed, top, weighting, factor):
     features, class_weights, probabilities = random_parts(seed)
     params = replace(DECAY, top_classes=top, weighting=weighting)
-    got = saliency.saliency_map({"conv6_3": features}, class_weights, probabilities, params)
+    got = saliency.network_map({"conv6_3": features}, class_weights, probabilities, params)
     assert got.shape == (3, 5)
     assert (got.min(), got.max()) == (0, 1)
     larger = features * np.float32(factor)
-    again = saliency.saliency_map({"conv6_3": larger}, class_weights, probabilities, params)
+    again = saliency.network_map({"conv6_3": larger}, class_weights, probabilities, params)
     np.testing.assert_allclose(again, got, atol=2e-4)
 
 
@@ -123,7 +114,7 @@ def test_constant_features_give_a_zero_map():
     for seed in range(20):
         features, class_weights, probabilities = random_parts(seed, filters=64)
         features[:] = features[0, 0]
-        assert not saliency.saliency_map(
+        assert not saliency.network_map(
             {"conv6_3": features}, class_weights, probabilities, DECAY
         ).any()
 
@@ -132,7 +123,7 @@ def test_one_class():
     features, class_weights, _ = random_parts(0, classes=1)
     certain = np.ones(1, np.float32)
     for params in (DECAY, SOFTMAX):
-        got = saliency.saliency_map({"conv6_3": features}, class_weights, certain, params)
+        got = saliency.network_map({"conv6_3": features}, class_weights, certain, params)
         activation = features @ class_weights[:, 0]
         expected = (activation - activation.min()) / np.ptp(activation)
         np.testing.assert_allclose(got, expected, atol=1e-5)
@@ -178,14 +169,12 @@ def test_8_bits_round_to_nearest():
 
 def test_evidence_of_features_is_their_energy_whatever_the_classes():
     features, class_weights, probabilities = random_parts(3)
-    params = replace(DECAY, evidence="features")
-    got = saliency.saliency_map({"conv6_3": features}, class_weights, probabilities, params)
+    params = ENERGY
+    got = saliency.network_map({"conv6_3": features}, class_weights, probabilities, params)
     energy = np.einsum("hwk,hwk->hw", features, features)
     expected = (energy - energy.min()) / (energy.max() - energy.min())
     np.testing.assert_allclose(got, expected, atol=1e-6)
-    other = saliency.saliency_map(
-        {"conv6_3": features}, -class_weights, probabilities[::-1], params
-    )
+    other = saliency.network_map({"conv6_3": features}, -class_weights, probabilities[::-1], params)
     np.testing.assert_array_equal(got, other)
 
 
@@ -193,17 +182,17 @@ def test_evidence_of_several_layers_is_the_sum_of_their_scaled_energies():
     """A layer of half the resolution comes in enlarged, whatever the scale of its values."""
     rng = np.random.default_rng(5)
     fine, coarse = (rng.exponential(size=(8 // n, 12 // n, 3)).astype(np.float32) for n in (1, 2))
-    params = replace(DECAY, evidence="features", layers=("conv5_3", "conv6_3"))
+    params = replace(ENERGY, layers=("conv5_3", "conv6_3"))
     layers = {"conv5_3": fine, "conv6_3": 50 * coarse, "conv4_3": fine[::-1]}
     nothing = np.zeros((3, 1), np.float32), np.ones(1, np.float32)
-    got = saliency.saliency_map(layers, *nothing, params)
+    got = saliency.network_map(layers, *nothing, params)
     small = saliency.scaled(np.square(coarse, dtype=np.float64).sum(axis=2))
     large = saliency.scaled(np.square(fine, dtype=np.float64).sum(axis=2))
     total = large + resize_by_hand(small)
     np.testing.assert_allclose(got, (total - total.min()) / (total.max() - total.min()), atol=1e-6)
     # the order of the layers does not count
     turned = replace(params, layers=params.layers[::-1])
-    np.testing.assert_allclose(saliency.saliency_map(layers, *nothing, turned), got, atol=1e-6)
+    np.testing.assert_allclose(saliency.network_map(layers, *nothing, turned), got, atol=1e-6)
 
 
 def resize_by_hand(small):
@@ -218,9 +207,9 @@ def resize_by_hand(small):
 @pytest.mark.parametrize("power", [0.5, 1, 2])
 def test_the_centre_prior_multiplies_the_map(power):
     features, class_weights, probabilities = random_parts(4)
-    plain = saliency.saliency_map({"conv6_3": features}, class_weights, probabilities, DECAY)
+    plain = saliency.network_map({"conv6_3": features}, class_weights, probabilities, DECAY)
     params = replace(DECAY, centre=power)
-    got = saliency.saliency_map({"conv6_3": features}, class_weights, probabilities, params)
+    got = saliency.network_map({"conv6_3": features}, class_weights, probabilities, params)
     y, x = (np.arange(3)[:, None] - 1) / 3, (np.arange(5) - 2) / 5
     product = plain * np.exp(-8 * (y**2 + x**2)) ** power
     np.testing.assert_allclose(
@@ -290,17 +279,19 @@ def made(project, quick_compiler):
     return made
 
 
-def model(made, **changes):
-    params = replace(made.experiment.heatmap, **changes)
-    return saliency.TrainedNetwork(made.layout.model, vgg.read_weights(made.layout.vgg16), params)
+def model(made, maps=None, **changes):
+    heatmap = made.experiment.heatmap
+    params = replace(heatmap, maps=maps or {"paper": DECAY}, **changes)
+    vgg16 = vgg.read_weights(made.layout.vgg16)
+    return saliency.TrainedNetwork(made.layout.model / "weights.safetensors", vgg16, params)
 
 
 def test_passes(made):
     """Without dropout all passes agree, with it none."""
     packed = np.load(made.layout.packed)
     certain, dropped = model(made, dropout=0.0, passes=2), model(made, dropout=0.3, passes=3)
-    both, probabilities = certain.plain(packed[0])
-    plain = both["msroi"]
+    maps, probabilities = certain.plain(packed[0])
+    plain = maps["paper"]
     assert plain.shape == (3, 3)
     assert probabilities.shape == (3,)
     assert probabilities.sum() == pytest.approx(1, rel=1e-5)
@@ -320,23 +311,58 @@ def test_passes(made):
     assert np.abs(dropped.passes(packed[0], 2, "a") - varied).max() > 1e-3
     assert np.abs(dropped.passes(packed[0], 1, "b") - varied).max() > 1e-3
 
-    # the map beside that of the leading class alone
-    alone, _ = model(made, top_classes=1).plain(packed[0])
-    np.testing.assert_array_equal(both["top1"], alone["msroi"])
-    assert np.abs(both["top1"] - both["msroi"]).max() > 1e-3
-    assert list(both) == ["msroi", "top1"]
-    layers = ("conv4_3", "conv5_3", "conv6_3")
-    own = model(made, evidence="features", layers=layers, centre=1.0)
-    three, _ = own.plain(packed[0])
-    assert three["msroi"].shape[0] == 4 * plain.shape[0]  # as fine as block 4
-    assert list(three) == ["msroi", "paper", "top1"]
-    # the same numbers from another compiled program, which gives also other layers
-    np.testing.assert_allclose(three["paper"], both["msroi"], atol=2e-6)
-    np.testing.assert_allclose(three["top1"], both["top1"], atol=2e-6)
-    assert three["msroi"].shape != three["paper"].shape
 
-    # a photo of the network's own size needs no resizing
-    np.testing.assert_array_equal(certain.saliency(packed[0]), saliency.full_size(plain, packed[0]))
+def test_maps_of_several_rules_are_those_of_each_alone(made):
+    pixels = np.load(made.layout.packed)[0]
+    layers = ("conv4_3", "conv5_3", "conv6_3")
+    rules = {
+        "paper": DECAY,
+        "top-1": replace(DECAY, top_classes=1),
+        "features": FeatureMap(layers=layers, centre=1.0),
+    }
+    readout = {"readout": ReadoutMap(blur=0.0, power=1.0)}  # which another network makes
+    together, _ = model(made, rules | readout).plain(pixels)
+    assert list(together) == list(rules)
+    assert together["features"].shape[0] == 4 * together["paper"].shape[0]  # as fine as block 4
+    for name, rule in rules.items():
+        alone, _ = model(made, {name: rule}, passes_map=name).plain(pixels)
+        # the same numbers from another compiled program, which gives other layers
+        np.testing.assert_allclose(together[name], alone[name], atol=2e-6)
+    assert np.abs(together["top-1"] - together["paper"]).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["paper", "features"])
+def test_a_photo_of_the_networks_own_size_needs_no_resizing(made, name):
+    pixels = np.load(made.layout.packed)[0]
+    rules = {"paper": DECAY, "features": FeatureMap(layers=("conv5_3",), centre=0.0)}
+    params = replace(made.experiment.heatmap, maps=rules)
+    file, vgg16 = made.layout.model / "weights.safetensors", vgg.read_weights(made.layout.vgg16)
+    expected = model(made, rules).plain(pixels)[0][name]
+    found = saliency.MapMaker(name, file, vgg16, params).saliency(pixels)
+    np.testing.assert_allclose(found, saliency.full_size(expected, pixels), atol=1 / 255)
+
+
+# a readout's density
+
+
+def test_a_density_becomes_a_map_in_proportion():
+    density = np.random.default_rng(8).dirichlet(np.ones(48)).reshape(6, 8).astype(np.float32)
+    got = saliency.readout_map(density, ReadoutMap(blur=0, power=1))
+    np.testing.assert_allclose(got, density / density.max(), rtol=1e-6)
+    tempered = saliency.readout_map(density, ReadoutMap(blur=0, power=0.5))
+    np.testing.assert_allclose(tempered, np.sqrt(density / density.max()), rtol=1e-5)
+    assert got.dtype == tempered.dtype == np.float32
+
+
+def test_a_density_is_blurred_by_a_share_of_its_width():
+    density = np.zeros((41, 60), np.float32)
+    density[20, 30] = 1
+    got = saliency.readout_map(density, ReadoutMap(blur=0.05, power=1))  # 3 cells
+    along = np.exp(-0.5 * (np.arange(-6, 7) / 3) ** 2)
+    np.testing.assert_allclose(got[20, 24:37], along, rtol=1e-4)
+    np.testing.assert_allclose(got[14:27, 30], along, rtol=1e-4)
+    flat = saliency.readout_map(np.full((6, 8), 1 / 48, np.float32), ReadoutMap(0.05, 1))
+    np.testing.assert_allclose(flat, 1, rtol=1e-6)
 
 
 def test_a_file_of_weights_that_is_no_model(made):

@@ -85,6 +85,8 @@ ELSEWHERE = {
     "msroi audit --experiment paper-cpu": AUDITED,
     "msroi completion bash": COMPLETION,
     "msroi completion --help": COMPLETION,
+    "msroi stage gaze --experiment paper-cpu": UNIT
+    + "test_gaze.py::test_files_of_stage_compress_are_judged_by_all_viewers",
     "msroi stage prepare --experiment x": UNIT + "test_hostile_parameters.py",
     "PYTHONPATH=src:tests/unit python -m hostile": GENERATED,
     "python -m benchmarks.plan": GENERATED,

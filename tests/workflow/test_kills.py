@@ -43,6 +43,7 @@ REMOVED = {
     "compress": ("results/tiny/jpeg",),
     "metrics": ("results/tiny/metrics",),
     "judges": ("results/tiny/judges",),
+    "gaze": ("results/tiny/gaze",),
     "rate_distortion": ("results/tiny/rate_distortion",),
     "conventions": ("results/tiny/conventions",),
     "anova": ("results/tiny/anova",),

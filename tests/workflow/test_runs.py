@@ -20,7 +20,7 @@ COLUMNS = (
 )
 EVERYTHING = {
     *("download", "prepare", "augment", "train", "heatmap", "compress", "metrics"),
-    *("judges", "rate_distortion", "conventions", "anova", "audit", "report", "record"),
+    *("judges", "gaze", "rate_distortion", "conventions", "anova", "audit", "report", "record"),
 }
 BEFORE_COMPRESS = {"download", "prepare", "augment", "train", "heatmap"}
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import sys
 from pathlib import Path
 
 from msroi.cli.parser import CHUNKED
@@ -10,6 +12,14 @@ from msroi.files import digest
 from msroi.workflow import code, pipeline
 from msroi.workflow.record import dvc_at_work
 
+if not Path(pipeline.STAGES).exists():
+    home = Path(workflow.basedir).resolve()
+    raise WorkflowError(
+        f"There is no {pipeline.STAGES} in {Path.cwd()}; run snakemake in the project's folder, "
+        f"or with --directory {home}."
+    )
+# also where the environment that Snakemake runs in is not activated
+shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 try:
     EXPERIMENTS = pipeline.experiments()
     STAGES = pipeline.read_stages()
@@ -26,6 +36,9 @@ REPORTED = {
     "results/{experiment}/heatmaps/overlay": ("heatmap", "Heatmaps"),
     "results/{experiment}/metrics/per_image.csv": ("metrics", "Measurements"),
     "results/{experiment}/judges/comparison.csv": ("judges", "Measurements"),
+    "results/{experiment}/gaze/comparison.csv": ("gaze", "Measurements"),
+    "results/{experiment}/gaze/maps.csv": ("gaze_maps", "Measurements"),
+    "results/{experiment}/gaze/bytes.csv": ("gaze_bytes", "Measurements"),
     "results/{experiment}/rate_distortion/bd_rate.csv": ("bd_rate", "Measurements"),
     "results/{experiment}/rate_distortion/rate_distortion.png": (
         "rate_distortion",
@@ -81,7 +94,7 @@ CHUNK = {
 # stages that take seconds or the network, which run where Snakemake runs
 LOCAL = ("download", "augment", "anova")
 # stages that share their work among all cores
-PARALLEL = ("train", "judges", "rate_distortion", "conventions")
+PARALLEL = ("train", "judges", "gaze", "rate_distortion", "conventions")
 
 
 wildcard_constraints:

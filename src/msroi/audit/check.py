@@ -33,6 +33,8 @@ INTERNAL, STATISTICAL, REPLICATION = FAMILIES = ("internal", "statistical", "rep
 PAPER = "{folder}/tables.csv and paper.yaml"
 CONVENTIONS = "results/{experiment}/conventions/per_image.csv"
 SPREAD = "results/{experiment}/heatmaps/spread.csv"
+MAP_QUALITY = "results/{experiment}/heatmaps/saliency_quality.csv"
+MAP_FILES = "results/{experiment}/gaze/maps_per_image.csv"
 INDEX = "data/{experiment}/prepare/index.csv"
 USUAL = {INTERNAL: PAPER, STATISTICAL: CONVENTIONS, REPLICATION: CONVENTIONS}
 
@@ -65,6 +67,8 @@ class Run:
         Of every bootstrap.
     photographs
         A folder with the paper's photographs, a folder a data set; None if there is none.
+    map_quality, map_files
+        Rows of `heatmaps/saliency_quality.csv` and of `gaze/maps_per_image.csv`.
     """
 
     experiment: str
@@ -78,6 +82,8 @@ class Run:
     resamples: int
     seed: int
     photographs: Path | None = None
+    map_quality: Sequence[Row] = ()
+    map_files: Sequence[Row] = ()
 
     @cached_property
     def matched(self) -> Mapping[tuple[str, str, str, int], Sequence[Row]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from msroi.audit import arithmetic, internal, photographs, replication, statistical
+from msroi.audit import arithmetic, internal, maps, photographs, replication, statistical
 from msroi.audit.check import (
     INCONSISTENT,
     NOT_REPRODUCED,
@@ -19,7 +19,7 @@ from msroi.audit.published import Claim, Paper
 from msroi.experiment.comparison import significant
 
 # the modules whose checks are registered by their import
-CHECKS = (internal, arithmetic, statistical, replication, photographs)
+CHECKS = (internal, arithmetic, statistical, replication, maps, photographs)
 
 COLUMNS = (
     *("paper", "claim", "place", "family", "check", "published", "found", "low", "high"),

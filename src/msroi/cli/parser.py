@@ -22,6 +22,7 @@ STAGES = {
     "compress": "compress the test images by every method at matched file size",
     "metrics": "measure every compressed image against its original",
     "judges": "judge some of the compressed images by perceptual measures",
+    "gaze": "measure some of the files, and what each map gives, where people look",
     "rate_distortion": "draw every method's rate-distortion curve; bits saved at equal quality",
     "conventions": "measure jpeg and msroi in every way that the paper may mean",
     "anova": "test whether the methods differ",

@@ -106,9 +106,13 @@ class Layout:
         """Folder of saliency maps, overlays, predictions and their spread."""
         return self.results / "heatmaps"
 
-    def heatmap(self, kind: str, dataset: str, image: str) -> Path:
-        """Return one test photograph's map, `kind` saliency (grey) or overlay (Jet)."""
-        return self.heatmaps / kind / dataset / f"{image}.png"
+    def saliency(self, name: str, dataset: str, image: str) -> Path:
+        """Return one test photograph's map of this name in `heatmap.maps`, grey."""
+        return self.heatmaps / "saliency" / name / dataset / f"{image}.png"
+
+    def overlay(self, dataset: str, image: str) -> Path:
+        """Return one test photograph under its main map, in Jet's colours."""
+        return self.heatmaps / "overlay" / dataset / f"{image}.png"
 
     # compress
     @property
@@ -131,6 +135,12 @@ class Layout:
     def judges(self) -> Path:
         """Folder of the perceptual measures of some photographs, their means and summary."""
         return self.results / "judges"
+
+    # gaze
+    @property
+    def gaze(self) -> Path:
+        """Folder of what methods and maps gain where people look, and its summary."""
+        return self.results / "gaze"
 
     # rate_distortion
     @property

@@ -106,15 +106,52 @@ class Train:
 
 
 @dataclass(frozen=True)
-class Heatmap:
-    """How the last features become one saliency map (paper, sections 1.2 and 3.1)."""
+class ClassMap:
+    """The paper's rule: class activation maps of the most probable classes (section 1.2)."""
 
-    input_px: int
-    evidence: str
-    layers: tuple[str, ...]
     top_classes: int
     weighting: str
     centre: float
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """The energy of the features of some layers, whatever class they speak for."""
+
+    layers: tuple[str, ...]
+    centre: float
+
+
+@dataclass(frozen=True)
+class ReadoutMap:
+    """The density of fixations that the readout expects (stage readout).
+
+    `blur` is the standard deviation of a Gaussian as a share of the width, `power` that of the
+    density: below 1 it is less sharp.
+    """
+
+    blur: float
+    power: float
+
+
+MapRule = ClassMap | FeatureMap | ReadoutMap
+RULES: dict[str, type[MapRule]] = {
+    "classes": ClassMap,
+    "features": FeatureMap,
+    "readout": ReadoutMap,
+}
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """Which saliency maps are made, by name, and by which rule (paper, sections 1.2 and 3.1).
+
+    `passes_map` is the one whose passes with dropout are compared.
+    """
+
+    input_px: int
+    maps: dict[str, MapRule]
+    passes_map: str
     passes: int
     passes_images: int
     dropout: float
@@ -145,9 +182,13 @@ class TrellisPsnr:
 
 @dataclass(frozen=True)
 class Compress:
-    """The methods, the size match and the two-pass MS-ROI method (paper, section 1.3)."""
+    """The methods, the size match and the two-pass MS-ROI method (paper, section 1.3).
+
+    `follows` names, for each method that needs a map, which of `heatmap.maps` it is given.
+    """
 
     methods: tuple[str, ...]
+    follows: dict[str, str]
     match_qualities: tuple[int, ...]
     size_tolerance_pct: float
     levels: int
@@ -163,6 +204,19 @@ class Judges:
 
     images: int
     match_qualities: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Gaze:
+    """Of how many photographs of a set it is measured what people see, and of which files.
+
+    Files of stage compress are those of `match_qualities`; `maps_quality` is the quality of
+    plain JPEG at whose size a method is made to follow one map after the other.
+    """
+
+    images: int
+    match_qualities: tuple[int, ...]
+    maps_quality: int
 
 
 @dataclass(frozen=True)
@@ -212,10 +266,15 @@ class Report:
 
 @dataclass(frozen=True)
 class Experiment:
-    """All parameters of one experiment; `name` is its file's name without the suffix."""
+    """All parameters of one experiment; `name` is its file's name without the suffix.
+
+    `main_map` is the one of `heatmap.maps` that weighs the saliency-weighted measures and that
+    pages show.
+    """
 
     name: str
     seed: int
+    main_map: str
     download: Download
     prepare: Prepare
     augment: Augment
@@ -223,6 +282,7 @@ class Experiment:
     heatmap: Heatmap
     compress: Compress
     judges: Judges
+    gaze: Gaze
     rate_distortion: RateDistortion
     conventions: Conventions
     anova: Anova
@@ -317,6 +377,7 @@ def cross_check(experiment: Experiment, path: Path) -> None:
     compressed = experiment.compress.match_qualities
     for section, qualities in (
         ("judges", experiment.judges.match_qualities),
+        ("gaze", experiment.gaze.match_qualities),
         ("anova", experiment.anova.match_qualities),
     ):
         for quality in qualities:
@@ -325,17 +386,30 @@ def cross_check(experiment: Experiment, path: Path) -> None:
                     f"{path}: {section}.match_qualities: {quality} is not one of "
                     f"compress.match_qualities: {', '.join(map(str, compressed))}."
                 )
-    if experiment.heatmap.evidence == "classes" and experiment.heatmap.layers != ("conv6_3",):
-        raise ParameterError(
-            f"{path}: heatmap.layers: {', '.join(experiment.heatmap.layers)} do not go with "
-            "heatmap.evidence: classes, whose weights are those of conv6_3; write [conv6_3]."
-        )
+    check_maps(experiment, path)
     if prepare.layout == "crops" and not prepare.classes:
         raise ParameterError(f"{path}: prepare.classes: with layout crops at least one is needed.")
     if prepare.layout == "crops" and prepare.crops_per_class <= prepare.validate_last:
         raise ParameterError(
             f"{path}: prepare.crops_per_class: {prepare.crops_per_class} leaves none to train, "
             f"as the last {prepare.validate_last} validate (prepare.validate_last)."
+        )
+
+
+def check_maps(experiment: Experiment, path: Path) -> None:
+    """Raise `ParameterError` if a map that is asked for is none of `heatmap.maps`."""
+    heatmap, compress = experiment.heatmap, experiment.compress
+    followed = {f"compress.follows.{method}": name for method, name in compress.follows.items()}
+    asked = {"main_map": experiment.main_map, "heatmap.passes_map": heatmap.passes_map} | followed
+    for key, name in asked.items():
+        if name not in heatmap.maps:
+            raise ParameterError(
+                f"{path}: {key}: {name!r} is not one of heatmap.maps: {', '.join(heatmap.maps)}."
+            )
+    if isinstance(heatmap.maps[heatmap.passes_map], ReadoutMap):
+        raise ParameterError(
+            f"{path}: heatmap.passes_map: {heatmap.passes_map!r} is a readout, which has no "
+            "dropout; name a map of the rule classes or features."
         )
 
 
@@ -364,6 +438,8 @@ def _section(kind: Any, value: Any) -> Any:
     }
     if "test_sets" in fields:
         fields["test_sets"] = {k: _section(TestSet, v) for k, v in value["test_sets"].items()}
+    if "maps" in fields:
+        fields["maps"] = {k: _section(RULES[v["rule"]], v) for k, v in value["maps"].items()}
     return kind(**fields)  # type: ignore[operator]
 
 

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from msroi.experiment.layout import Layout
+from msroi.experiment.params import Compress, Experiment
 from msroi.files import csv_rows
+from msroi.images import Saliency, read_grey
 
 COLUMNS = (
     "row",
@@ -48,3 +50,17 @@ def test_images(layout: Layout) -> Iterator[TestImage]:
     for row in csv_rows(layout.index):
         if row["split"] == "test":
             yield TestImage(row["dataset"], row["image"], int(row["row"]), row["jpeg_quality"])
+
+
+def main_map(experiment: Experiment, layout: Layout, dataset: str, image: str) -> Saliency:
+    """Read the main map of a test photograph: `(H, W) float32` in [0, 1]."""
+    return read_grey(layout.saliency(experiment.main_map, dataset, image))
+
+
+def followed(compress: Compress, layout: Layout, dataset: str, image: str) -> dict[str, Saliency]:
+    """Read the map of a test photograph that each method follows, by method."""
+    maps = {
+        name: read_grey(layout.saliency(name, dataset, image))
+        for name in sorted(set(compress.follows.values()))
+    }
+    return {method: maps[name] for method, name in compress.follows.items()}

@@ -15,6 +15,9 @@ from msroi.errors import ParameterError
 
 MAX_DEPTH = 20
 
+# a number to DVC, which writes 0.00002 so, and text to PyYAML for want of a point or a sign
+EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]{1,3}")
+
 # values of each type that YAML 1.1 and 1.2 read alike, as both take the rest for something else
 TAG = "tag:yaml.org,2002:"
 ALIKE = {
@@ -48,6 +51,9 @@ class _PlainLoader(yaml.SafeLoader):
     def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
         """Refuse what YAML 1.1 and 1.2 read differently."""
         node = super().compose_scalar_node(anchor)
+        if node.style is None and EXPONENT.fullmatch(node.value):
+            node.tag = f"{TAG}float"
+            return node
         kind = node.tag.removeprefix(TAG)
         pattern = ALIKE.get(kind)
         if kind in ALIKE and not (pattern and pattern.fullmatch(node.value)):

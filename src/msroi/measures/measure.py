@@ -1,6 +1,6 @@
 """What a measure is: its entry stands in the module of its function, and nowhere else.
 
-The lists are `distortion.METRICS`, `perceptual.JUDGES` and `conventions.CONVENTIONS`.
+The lists are `distortion.METRICS`, `perceptual.JUDGES`, `gaze.GAZE` and `conventions.CONVENTIONS`.
 """
 
 from collections.abc import Callable, Iterable

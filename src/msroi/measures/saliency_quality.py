@@ -87,11 +87,11 @@ def fixated_pixels(shape: tuple[int, ...], fixations: Points) -> NDArray[np.bool
     return fixated
 
 
-def fixation_density(shape: tuple[int, int], fixations: Points) -> Map:
-    """Return how densely fixations lie, `shape` float32: their counts, blurred by `SIGMA_PX`."""
+def fixation_density(shape: tuple[int, int], fixations: Points, sigma_px: float = SIGMA_PX) -> Map:
+    """Return how densely fixations lie, `shape` float32: their counts, blurred by a Gaussian."""
     counts = np.zeros(shape, np.float32)
     np.add.at(counts, (fixations[:, 0], fixations[:, 1]), 1)
-    return np.asarray(gaussian_filter(counts, SIGMA_PX, mode="constant"), np.float32)
+    return np.asarray(gaussian_filter(counts, sigma_px, mode="constant"), np.float32)
 
 
 # measures against a box

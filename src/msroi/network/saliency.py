@@ -1,27 +1,29 @@
-"""Saliency maps of a trained network, from its class activation maps or its features.
+"""Saliency maps by rule: class activation maps, features' energy, or a readout's density.
 
 A class activation map is the weighted sum of the last convolution's features with that
 class's GAP weights (paper, section 1.2). The maps of the five most probable classes are
 summed with weights that favour the more probable; the sum, scaled to [0, 1] and brought
-to the image's own size, is the saliency map.
+to the image's own size, is the paper's saliency map. The features' energy needs no class to
+be right; a readout was trained on where people look (`readout`).
 """
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
+from scipy.ndimage import gaussian_filter
 
 from msroi.errors import MissingError
-from msroi.experiment.params import Heatmap, Train
+from msroi.experiment.params import ClassMap, FeatureMap, Heatmap, ReadoutMap, Train
 from msroi.files import existing
 from msroi.images import Pixels, enlarged, from_8_bit, resize, to_8_bit
 from msroi.network import vgg
 from msroi.network.centre_prior import centre_prior
+from msroi.network.readout import ReadoutNetwork
 from msroi.xla import jax, jnp
 
 Map = NDArray[np.float32]
@@ -31,8 +33,6 @@ Features = Mapping[str, NDArray[np.float32]]
 
 # the layer whose features have class weights
 LAST_LAYER = "conv6_3"
-
-CHOSEN = "msroi"  # the map that the experiment chooses, among those that it is compared with
 
 # Where a map varies less than this share of its values, it is rounding that varies
 CONSTANT = 1e-6
@@ -62,40 +62,51 @@ def rank_weights(probabilities: NDArray[np.float32], weighting: str) -> NDArray[
     return weights
 
 
-def saliency_map(
+def network_map(
     features: Features,
     class_weights: NDArray[np.float32],
     probabilities: NDArray[np.float32],
-    params: Heatmap,
+    rule: ClassMap | FeatureMap,
 ) -> Map:
-    """Combine what the last features say about where things are.
+    """Make the map of a rule that reads the VGG16-GAP.
 
-    With `evidence` classes, the class activation maps of the most probable classes (paper,
-    section 1.2); with features, the energy of all features of `layers`, which needs no class
-    to be right (`energy`). Either is multiplied by the centre prior to the power of `centre`.
+    The rule classes sums the class activation maps of the most probable classes (paper,
+    section 1.2); features takes the energy of all features of some layers (`energy`). Either
+    is multiplied by the centre prior to the power of `centre`.
 
     Parameters
     ----------
     features
-        One image's features by layer, `(h, w, K) float32` each: those of `params.layers`.
+        One image's features by layer, `(h, w, K) float32` each: those that the rule reads.
     class_weights
         `(K, classes) float32`, the GAP layer's weights.
     probabilities
         `(classes,) float32`, softmax of the logits.
-    params
-        Which evidence, of which layers, how many classes, how they are weighted, and `centre`.
+    rule
+        Which classes or layers, and `centre`.
 
     Returns
     -------
     `(h, w) float32` in [0, 1], as large as the largest layer's features.
     """
-    if params.evidence == "features":
-        evidence = energy([features[layer] for layer in params.layers])
+    if isinstance(rule, FeatureMap):
+        evidence = energy([features[layer] for layer in rule.layers])
     else:
-        evidence = of_classes(features[LAST_LAYER], class_weights, probabilities, params)
-    if params.centre == 0:
+        evidence = of_classes(features[LAST_LAYER], class_weights, probabilities, rule)
+    if rule.centre == 0:
         return scaled(evidence)
-    return scaled(scaled(evidence) * centre_prior(*evidence.shape) ** params.centre)
+    return scaled(scaled(evidence) * centre_prior(*evidence.shape) ** rule.centre)
+
+
+def readout_map(density: NDArray[np.float32], rule: ReadoutMap) -> Map:
+    """Make the map of a readout's density `(h, w)`: in [0, 1], its maximum 1.
+
+    It is divided by its maximum and not stretched from its minimum, so that values stay
+    proportional to how likely people look there.
+    """
+    tempered = np.power(density, rule.power, dtype=np.float64)
+    blurred = gaussian_filter(tempered, rule.blur * density.shape[1], mode="nearest")
+    return np.asarray(blurred / blurred.max(), np.float32)
 
 
 def energy(layers: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
@@ -119,14 +130,14 @@ def of_classes(
     features: NDArray[np.float32],
     class_weights: NDArray[np.float32],
     probabilities: NDArray[np.float32],
-    params: Heatmap,
+    rule: ClassMap,
 ) -> NDArray[np.float64]:
     """Return the weighted sum of the most probable classes' activation maps, `(h, w)`."""
-    top = most_probable(probabilities, params.top_classes)
+    top = most_probable(probabilities, rule.top_classes)
     # in float64, whose rounding is far below `CONSTANT` even where terms cancel
     activations = features.astype(np.float64) @ class_weights[:, top]
     maps = np.stack([scaled(activation) for activation in np.moveaxis(activations, -1, 0)])
-    weights = rank_weights(probabilities[top], params.weighting)
+    weights = rank_weights(probabilities[top], rule.weighting)
     return np.tensordot(weights, maps, axes=1)
 
 
@@ -153,10 +164,10 @@ def of_pass(features: Features, number: int) -> Features:
 
 
 class TrainedNetwork:
-    """A trained network, ready to make saliency maps."""
+    """A trained VGG16-GAP, ready to make the saliency maps whose rule reads it."""
 
-    def __init__(self, folder: Path, vgg16: vgg.Weights, params: Heatmap) -> None:
-        """Load the trained layers in `folder` over those of the pretrained VGG16.
+    def __init__(self, file: Path, vgg16: vgg.Weights, params: Heatmap) -> None:
+        """Load the trained layers in `file` over those of the pretrained VGG16.
 
         Raises
         ------
@@ -164,8 +175,7 @@ class TrainedNetwork:
             If a file is missing or unsound, does not say which network it is for, or the
             weights do not fit together.
         """
-        file = existing(folder / "weights.safetensors")
-        weights = vgg.read_weights(file)
+        weights = vgg.read_weights(existing(file))
         with safe_open(file, "numpy") as opened:
             metadata = opened.metadata() or {}
         try:
@@ -177,12 +187,17 @@ class TrainedNetwork:
             ) from None
         self.classes: list[str] = described["classes"]
         self.params = params
+        self.rules = {
+            name: rule for name, rule in params.maps.items() if not isinstance(rule, ReadoutMap)
+        }
         network = vgg.network(train, len(self.classes))
         dropped = vgg.network(train, len(self.classes), params.dropout)
         self.variables = {"params": vgg.merge(network, vgg16, weights)}
         self.class_weights = np.asarray(self.variables["params"]["gap"]["kernel"])
 
-        layers = {*params.layers, LAST_LAYER}
+        layers = {LAST_LAYER}
+        for rule in self.rules.values():
+            layers.update(rule.layers if isinstance(rule, FeatureMap) else ())
 
         def needed(passed: tuple[jax.Array, dict[str, jax.Array]]) -> Passed:
             logits, features = passed
@@ -200,14 +215,6 @@ class TrainedNetwork:
         self._plain = jax.jit(plain)
         self._repeated = jax.jit(repeated)
 
-    def saliency(self, image: Pixels) -> Map:
-        """Return the saliency map of an image `(H, W, 3) uint8` at its own size.
-
-        It has the 256 levels of the files that the stage writes, so that both serve alike.
-        """
-        maps, _ = self.plain(self.given(image))
-        return full_size(maps[CHOSEN], image)
-
     def given(self, image: Pixels) -> Pixels:
         """Return what the network is given of an image: `(input_px, input_px, 3) uint8`."""
         return resize(image, self.params.input_px)
@@ -218,16 +225,15 @@ class TrainedNetwork:
         Returns
         -------
         maps
-            `(h, w)` in [0, 1] by name: `msroi`, the experiment's; `paper`, the paper's rule for
-            the same features, if that is another; `top1`, the activation map of the most
-            probable class alone.
+            `(h, w)` in [0, 1] by name, of the rules that read the network.
         probabilities
             `(classes,)`.
         """
         features, (probabilities,) = jax.tree.map(np.asarray, self._plain(given))
+        seen = of_pass(features, 0)
         maps = {
-            name: saliency_map(of_pass(features, 0), self.class_weights, probabilities, params)
-            for name, params in compared_params(self.params).items()
+            name: network_map(seen, self.class_weights, probabilities, rule)
+            for name, rule in self.rules.items()
         }
         return maps, probabilities
 
@@ -248,21 +254,46 @@ class TrainedNetwork:
 
         Returns
         -------
-        Maps `(passes, h, w)` in [0, 1].
+        Maps `(passes, h, w)` in [0, 1] by the rule of `heatmap.passes_map`.
         """
         key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(name.encode()))
         features, probabilities = jax.tree.map(np.asarray, self._repeated(given, key))
+        rule = self.rules[self.params.passes_map]
         maps = [
-            saliency_map(of_pass(features, number), self.class_weights, shares, self.params)
+            network_map(of_pass(features, number), self.class_weights, shares, rule)
             for number, shares in enumerate(probabilities)
         ]
         return np.stack(maps)
 
 
-def compared_params(params: Heatmap) -> dict[str, Heatmap]:
-    """Return the parameters of the maps that `TrainedNetwork.plain` makes, by their names."""
-    paper = replace(params, evidence="classes", layers=(LAST_LAYER,), centre=0.0)
-    named = {CHOSEN: params, "paper": paper, "top1": replace(paper, top_classes=1)}
-    if paper == params:
-        del named["paper"]
-    return named
+class MapMaker:
+    """Makes one map of any photograph, by the network that its rule reads."""
+
+    def __init__(self, name: str, weights: Path, vgg16: vgg.Weights, params: Heatmap) -> None:
+        """Load the weights that the map `name` needs: of stage readout, or of stage train.
+
+        Raises
+        ------
+        MissingError
+            If the file is missing or unsound, or its weights are others than the rule needs.
+        """
+        rule = params.maps[name]
+        if isinstance(rule, ReadoutMap):
+            self._small = _readout_maker(ReadoutNetwork(vgg16, weights), rule)
+        else:
+            self._small = _network_maker(TrainedNetwork(weights, vgg16, params), name)
+
+    def saliency(self, image: Pixels) -> Map:
+        """Return the saliency map of an image `(H, W, 3) uint8` at its own size.
+
+        It has the 256 levels of the files that stage heatmap writes, so that both serve alike.
+        """
+        return full_size(self._small(image), image)
+
+
+def _readout_maker(network: ReadoutNetwork, rule: ReadoutMap) -> Callable[[Pixels], Map]:
+    return lambda image: readout_map(network.density(network.given(image)), rule)
+
+
+def _network_maker(network: TrainedNetwork, name: str) -> Callable[[Pixels], Map]:
+    return lambda image: network.plain(network.given(image))[0][name]

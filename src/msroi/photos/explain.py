@@ -42,7 +42,9 @@ def explained(
     settings = replace(params, methods=in_gallery(), match_qualities=(quality,))
     files: dict[str, bytes] = {}
     rows: list[dict[str, Any]] = []
-    for made_by, _, match in compress_image(image, saliency, settings):
+    for made_by, _, match in compress_image(
+        image, dict.fromkeys(settings.methods, saliency), settings
+    ):
         files[made_by.name] = match.data
         rows.append(
             {

@@ -5,26 +5,26 @@ from pathlib import Path
 
 from msroi.errors import ParameterError
 from msroi.experiment.layout import Layout
-from msroi.experiment.params import Experiment
+from msroi.experiment.params import Experiment, ReadoutMap
 from msroi.files import existing
 from msroi.measures import lpips
 from msroi.network import saliency, vgg
 from msroi.photos import packaged
 
 
-class Model(saliency.TrainedNetwork):
-    """A trained network that says where people look, ready for any photo.
+class Model(saliency.MapMaker):
+    """A network that says where people look, ready for any photo.
 
-    It is a VGG16 with global average pooling (Selimović and Hladnik 2018, section 1.1; Zhou
-    et al. 2016, "Learning deep features for discriminative localization") whose features or
-    class activation maps become a saliency map.
+    The model that comes with msroi is a readout of VGG16's features that was trained on where
+    people looked in photographs (docs/readout.md). That of an experiment makes the
+    experiment's `main_map`, by whichever rule it names.
 
     Parameters
     ----------
     folder
-        A folder with `weights.safetensors`, as stage `train` writes it, and
-        `parameters.yaml`, a copy of the experiment's parameter file. Without it, and without
-        `experiment`, the model is the one that comes with msroi.
+        A folder with `weights.safetensors`, as stage `readout` writes it (or stage `train`, if
+        that makes the main map), and `parameters.yaml`, a copy of the experiment's parameter
+        file. Without it, and without `experiment`, the model is the one that comes with msroi.
     experiment
         The name of an experiment that has been trained in the working folder.
 
@@ -32,8 +32,6 @@ class Model(saliency.TrainedNetwork):
     ----------
     experiment : params.Experiment
         Its parameters.
-    classes : list of str
-        The names of the classes that the network tells apart.
 
     Raises
     ------
@@ -47,9 +45,9 @@ class Model(saliency.TrainedNetwork):
 
     Notes
     -----
-    Loading takes about 2 s of processor time, the first map 4 s, each further one 2.5 s,
-    whatever the photo's size. A process with a model needs 0.9 GB of memory. Several threads
-    may use it at once.
+    Loading takes about 2 s of processor time, the first map of a shape 4 s, each further one
+    2.5 s, whatever the photo's size. A process with a model needs 0.9 GB of memory. Several
+    threads may use it at once.
 
     Examples
     --------
@@ -59,7 +57,7 @@ class Model(saliency.TrainedNetwork):
     >>> saliency = model.saliency(skimage.data.chelsea())
     >>> saliency.shape, saliency.dtype
     ((300, 451), dtype('float32'))
-    >>> bool(saliency.min() >= 0 and saliency.max() <= 1)
+    >>> bool(saliency.min() >= 0 and saliency.max() == 1)
     True
     """
 
@@ -72,18 +70,19 @@ class Model(saliency.TrainedNetwork):
         if experiment is not None:
             self.experiment = packaged.parameters(experiment)
             layout = Layout(experiment)
-            trained, trunk = layout.model, vgg.read_weights(layout.vgg16)
+            main = self.experiment.heatmap.maps[self.experiment.main_map]
+            stage = layout.readout if isinstance(main, ReadoutMap) else layout.model
+            weights, trunk = stage / packaged.WEIGHTS, vgg.read_weights(layout.vgg16)
         elif folder is not None:
-            trained = Path(folder)
-            self.experiment = packaged.described(trained)
-            existing(trained / packaged.LAYERS)
-            insist_on_the_packages_trunk(self.experiment, trained)
+            self.experiment = packaged.described(Path(folder))
+            weights = existing(Path(folder) / packaged.WEIGHTS)
+            insist_on_the_packages_trunk(self.experiment, Path(folder))
             trunk = packaged.trunk()
         else:
-            trained = packaged.carried(packaged.LAYERS).parent
             self.experiment = packaged.experiment()
+            weights = packaged.carried(packaged.WEIGHTS)
             trunk = packaged.trunk()
-        super().__init__(trained, trunk, self.experiment.heatmap)
+        super().__init__(self.experiment.main_map, weights, trunk, self.experiment.heatmap)
 
 
 def insist_on_the_packages_trunk(experiment: Experiment, folder: Path) -> None:

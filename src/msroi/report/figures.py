@@ -15,9 +15,9 @@ from scipy import ndimage
 
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
-from msroi.experiment.prepared_images import TestImage
+from msroi.experiment.prepared_images import TestImage, main_map
 from msroi.experiment.selection import first_by_name
-from msroi.images import Pixels, enlarged, read_grey, read_rgb
+from msroi.images import Pixels, enlarged, read_rgb
 from msroi.plots import overlay, save_figure
 
 # a salient region is a connected part of the map where it is at least half its maximum
@@ -106,7 +106,7 @@ def write_figures(
     }
 
     salient = [
-        (item, count_regions(read_grey(layout.heatmap("saliency", item.dataset, item.image))))
+        (item, count_regions(main_map(experiment, layout, item.dataset, item.image)))
         for item in with_passes[params.salient_set]
     ]
     chosen = figure_images(salient, with_passes[params.texture_set])
@@ -120,7 +120,7 @@ def write_figures(
         shown = by_set[name][: params.images]
         plot_pairs(
             [read_rgb(item.path(layout)) for item in shown],
-            [read_rgb(layout.heatmap("overlay", item.dataset, item.image)) for item in shown],
+            [read_rgb(layout.overlay(item.dataset, item.image)) for item in shown],
             [item.image for item in shown],
             layout.figures / f"figure{number}.png",
         )

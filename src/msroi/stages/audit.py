@@ -57,6 +57,8 @@ def measured(experiment: Experiment, layout: Layout) -> Run:
             {key: float(row[key]) for key in ("dropout", "min_correlation", "mean_correlation")}
             for row in read_csv(layout.heatmaps / "spread.csv")
         ],
+        map_quality=read_csv(layout.heatmaps / "saliency_quality.csv"),
+        map_files=read_csv(layout.gaze / "maps_per_image.csv"),
         images=images,
         classes=classes,
         jpeg_sources=jpeg_sources,

@@ -19,9 +19,9 @@ from msroi.experiment.chunks import Chunk, link_files
 from msroi.experiment.comparison import flag
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Compress, Experiment
-from msroi.experiment.prepared_images import TestImage, test_images
+from msroi.experiment.prepared_images import TestImage, followed, test_images
 from msroi.files import csv_table, write_bytes, write_csv
-from msroi.images import read_grey, read_rgb
+from msroi.images import read_rgb
 
 COLUMNS = (
     "dataset",
@@ -49,9 +49,9 @@ def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout)
 
     def compress_one(item: TestImage) -> list[dict[str, Any]]:
         image = read_rgb(item.path(layout))
-        saliency = read_grey(layout.heatmap("saliency", item.dataset, item.image))
+        maps = followed(params, layout, item.dataset, item.image)
         rows = []
-        for made_by, quality, match in compress_image(image, saliency, params):
+        for made_by, quality, match in compress_image(image, maps, params):
             file = out.jpeg_file(item.dataset, made_by.name, quality, item.image)
             write_bytes(file, match.data)
             rows.append(index_row(item, made_by, quality, match, params))

@@ -21,10 +21,10 @@ from msroi.experiment.chunks import WORKERS
 from msroi.experiment.comparison import AS_RUN, BASELINE, mean, sd, significant
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Compress, Experiment
-from msroi.experiment.prepared_images import TestImage, test_images
+from msroi.experiment.prepared_images import TestImage, followed, test_images
 from msroi.experiment.selection import first_by_name
 from msroi.files import Row, write_csv, write_json
-from msroi.images import Pixels, Saliency, read_grey, read_rgb
+from msroi.images import Pixels, Saliency, read_rgb
 from msroi.measures.conventions import CONVENTIONS, measured
 
 COLUMNS = (
@@ -115,7 +115,8 @@ def photograph_rows(
 ) -> list[dict[str, Any]]:
     """Measure one photograph under some protocols: rows of `COLUMNS`."""
     original = read_rgb(item.path(layout))
-    saliency = read_grey(layout.heatmap("saliency", item.dataset, item.image))
+    of_method = followed(params, layout, item.dataset, item.image)
+    saliency = of_method[MsRoi.name]
     rows = []
     for protocol in protocols:
         source = original

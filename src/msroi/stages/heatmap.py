@@ -16,7 +16,7 @@ from tqdm import tqdm
 from msroi.experiment import chunks
 from msroi.experiment.chunks import Chunk, link_files
 from msroi.experiment.layout import Layout
-from msroi.experiment.params import Experiment
+from msroi.experiment.params import Experiment, ReadoutMap
 from msroi.experiment.prepared_images import rows_of
 from msroi.experiment.selection import first_by_name
 from msroi.files import csv_table, write_csv, write_json, written_whole
@@ -24,13 +24,14 @@ from msroi.images import Pixels, read_rgb, to_8_bit, write_image
 from msroi.measures import saliency_quality, spread
 from msroi.measures.saliency_quality import Marked, read_marked
 from msroi.network import vgg
+from msroi.network.readout import ReadoutNetwork
 from msroi.network.saliency import (
-    CHOSEN,
     Map,
     Probabilities,
     TrainedNetwork,
     full_size,
     most_probable,
+    readout_map,
 )
 from msroi.plots import overlay
 
@@ -41,6 +42,7 @@ TABLES = {
 }
 
 WORKERS = 2  # threads that read and write beside the network
+TOP_CLASSES = 5  # of which the probabilities are listed
 AHEAD = 4  # images that are read before the network is ready for them, or wait to be written
 
 
@@ -61,17 +63,18 @@ Wanted = tuple[dict[str, str], bool]
 
 @dataclass(frozen=True)
 class Source:
-    """An image as it was read: its row of the index, pixels, and what the network is given."""
+    """An image as it was read: its row of the index, pixels, and what the networks are given."""
 
     row: dict[str, str]
     image: Pixels
     given: Pixels
+    given_readout: Pixels | None
     repeated: bool
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the network saw in an image: maps by name, probabilities, and maps by dropout."""
+    """What the networks saw in an image: maps by name, probabilities, and maps by dropout."""
 
     source: Source
     maps: dict[str, Map]
@@ -109,20 +112,26 @@ def is_test(row: Mapping[str, str]) -> bool:
 
 
 def run(experiment: Experiment, layout: Layout) -> None:
-    """Make the maps of every test image, and measure how they differ and how good they are."""
+    """Make all maps of every test image, and measure how they differ and how good they are."""
     chunks.run_whole("heatmap", run_chunk, gather, experiment, layout)
 
 
 def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout) -> None:
     """Make the maps and tables of one chunk; `out` is where they go."""
-    model = TrainedNetwork(layout.model, vgg.read_weights(layout.vgg16), experiment.heatmap)
+    vgg16 = vgg.read_weights(layout.vgg16)
+    model = TrainedNetwork(layout.model / "weights.safetensors", vgg16, experiment.heatmap)
+    rules = experiment.heatmap.maps.values()
+    reads = any(isinstance(rule, ReadoutMap) for rule in rules)
+    weights = layout.readout / "weights.safetensors"
+    readout = ReadoutNetwork(vgg16, weights) if reads else None
     marked = read_marked(layout.downloaded)
     items = chunk.of(wanted(experiment, layout, marked))
-    make_maps(model, items, marked, experiment, layout, out)
+    make_maps(model, readout, items, marked, experiment, layout, out)
 
 
 def make_maps(
     model: TrainedNetwork,
+    readout: ReadoutNetwork | None,
     items: Sequence[Wanted],
     marked: Marked,
     experiment: Experiment,
@@ -140,14 +149,17 @@ def make_maps(
         row, repeated = item
         test = layout.test_image(row["dataset"], row["image"])
         image = read_rgb(test if is_test(row) else Path(row["path"]))
-        return Source(row, image, model.given(image), repeated)
+        wide = None if readout is None else readout.given(image)
+        return Source(row, image, model.given(image), wide, repeated)
 
     def look(source: Source) -> Seen:
         maps, probabilities = model.plain(source.given)
+        if readout is not None and source.given_readout is not None:
+            maps |= readout_maps(readout.density(source.given_readout), experiment)
         if not source.repeated:
             return Seen(source, maps, probabilities, {})
         # nothing varies without dropout: one pass is all
-        of_passes = {0.0: np.repeat(maps[CHOSEN][None], params.passes, axis=0)}
+        of_passes = {0.0: np.repeat(maps[params.passes_map][None], params.passes, axis=0)}
         if params.dropout > 0:
             key = f"{source.row['dataset']}/{source.row['image']}"
             of_passes[params.dropout] = model.passes(source.given, experiment.seed, key)
@@ -158,9 +170,9 @@ def make_maps(
         quality = marked.rows(row, seen.maps)
         if not is_test(row):
             return Rows([], [], quality, [])
-        write_maps(out, row, seen)
+        write_maps(out, row, seen, experiment.main_map)
         name = {"dataset": row["dataset"], "image": row["image"]}
-        predicted = predictions(name, seen.probabilities, model.classes, params.top_classes)
+        predicted = predictions(name, seen.probabilities, model.classes, TOP_CLASSES)
         spreads = [spread.row(name, *drawn, params.input_px) for drawn in seen.passes.items()]
         return Rows(predicted, spreads, quality, [*seen.passes.values()][-1:])
 
@@ -182,13 +194,22 @@ def make_maps(
             np.save(partial_file, np.stack(passes))
 
 
-def write_maps(out: Layout, row: Mapping[str, str], seen: Seen) -> None:
-    """Write the saliency map of a test photograph, and the photograph under it."""
+def readout_maps(density: Map, experiment: Experiment) -> dict[str, Map]:
+    """Return the maps that are made of a readout's density, by name."""
+    rules = experiment.heatmap.maps.items()
+    return {
+        name: readout_map(density, rule) for name, rule in rules if isinstance(rule, ReadoutMap)
+    }
+
+
+def write_maps(out: Layout, row: Mapping[str, str], seen: Seen, main: str) -> None:
+    """Write the saliency maps of a test photograph, and the photograph under the main one."""
     image = seen.source.image
-    saliency = full_size(seen.maps[CHOSEN], image)
     of = row["dataset"], row["image"]
-    write_image(out.heatmap("saliency", *of), to_8_bit(saliency))
-    write_image(out.heatmap("overlay", *of), overlay(image, saliency), quick=True)
+    maps = {name: full_size(small, image) for name, small in seen.maps.items()}
+    for name, saliency in maps.items():
+        write_image(out.saliency(name, *of), to_8_bit(saliency))
+    write_image(out.overlay(*of), overlay(image, maps[main]), quick=True)
 
 
 def gather(experiment: Experiment, layout: Layout, parts: Sequence[Layout]) -> None:

@@ -28,9 +28,10 @@ from msroi.experiment.comparison import (
 )
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
+from msroi.experiment.prepared_images import main_map
 from msroi.experiment.selection import Photograph, first_by_name
 from msroi.files import Row, csv_rows, write_csv, write_json
-from msroi.images import Pixels, read_grey, read_rgb
+from msroi.images import Pixels, read_rgb
 from msroi.measures.measure import Measure
 from msroi.measures.perceptual import JUDGES, judging
 
@@ -69,7 +70,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
         dataset, image = photograph
         original = layout.test_image(dataset, image)
         reference = read_rgb(original)
-        saliency = read_grey(layout.heatmap("saliency", dataset, image))
+        saliency = main_map(experiment, layout, dataset, image)
         rows = files[photograph]
         paths = [
             layout.jpeg_file(dataset, row["method"], int(row["match_quality"]), image)

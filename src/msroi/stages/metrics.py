@@ -29,9 +29,10 @@ from msroi.experiment.comparison import (
 )
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
+from msroi.experiment.prepared_images import main_map
 from msroi.experiment.selection import Photograph
 from msroi.files import Row, csv_rows, csv_table, write_csv, write_json
-from msroi.images import read_grey, read_rgb
+from msroi.images import read_rgb
 from msroi.measures.distortion import METRICS, SCALE_WEIGHTS, measure
 
 COMPRESSION = ("q_final", "bytes", "target_bytes", "size_error_pct")
@@ -82,7 +83,7 @@ def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout)
     def measure_photograph(place: Photograph) -> list[dict[str, Any]]:
         dataset, image = place
         reference = read_rgb(layout.test_image(dataset, image))
-        saliency = read_grey(layout.heatmap("saliency", dataset, image))
+        saliency = main_map(experiment, layout, dataset, image)
         measured = []
         for row in sorted(files[place], key=_method_and_quality):
             path = layout.jpeg_file(dataset, row["method"], int(row["match_quality"]), image)

@@ -26,10 +26,10 @@ from msroi.experiment.chunks import WORKERS
 from msroi.experiment.comparison import BASELINE, mean, sd, significant
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Compress, Experiment, RateDistortion
-from msroi.experiment.prepared_images import test_images
+from msroi.experiment.prepared_images import followed, main_map, test_images
 from msroi.experiment.selection import Photograph, first_by_name
 from msroi.files import Row, write_csv, write_json
-from msroi.images import Pixels, read_grey, read_rgb
+from msroi.images import Pixels, Saliency, read_rgb
 from msroi.measures.curves import Curve, Values, at_sizes, bd_rate_pct, efficient
 from msroi.measures.distortion import HEADLINE, METRICS
 from msroi.plots import save_figure
@@ -63,11 +63,12 @@ def run(experiment: Experiment, layout: Layout) -> None:
         dataset, image = photograph
         original = layout.test_image(dataset, image)
         pixels = read_rgb(original)
-        saliency = read_grey(layout.heatmap("saliency", dataset, image))
+        saliency = main_map(experiment, layout, dataset, image)
+        maps = followed(experiment.compress, layout, dataset, image)
         place = {"experiment": experiment.name, "dataset": dataset, "image": image}
         try:
             found = [
-                *points(pixels, saliency, experiment.compress, params.qualities),
+                *points(pixels, saliency, maps, experiment.compress, params.qualities),
                 *context_points(pixels, saliency, params),
             ]
         except ImageError as error:
@@ -92,7 +93,8 @@ def run(experiment: Experiment, layout: Layout) -> None:
 
 def points(
     image: Pixels,
-    saliency: NDArray[np.float32],
+    saliency: Saliency,
+    maps: Mapping[str, Saliency],
     params: Compress,
     qualities: Sequence[int],
 ) -> Iterator[dict[str, Any]]:
@@ -101,14 +103,16 @@ def points(
     Parameters
     ----------
     image, saliency
-        `(H, W, 3) uint8` sRGB, `(H, W) float32` in [0, 1].
+        `(H, W, 3) uint8` sRGB, `(H, W) float32` in [0, 1], by which is weighed.
+    maps
+        Of each method that needs one.
     params
         The methods, and what they need.
     qualities
         From 1 to 100; every method has its own scale.
     """
     for method in params.methods:
-        encode = encoder(method, params).prepare(image, saliency)
+        encode = encoder(method, params).prepare(image, maps.get(method))
         for quality in qualities:
             data = encode(quality)
             place = {"method": method, "quality": quality}

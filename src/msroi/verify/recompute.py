@@ -16,7 +16,7 @@ from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.files import Row
 from msroi.measures import distortion, saliency_quality, spread
-from msroi.stages import anova, audit, conventions, judges, metrics, rate_distortion, report
+from msroi.stages import anova, audit, conventions, gaze, judges, metrics, rate_distortion, report
 from msroi.verify.finding import RECOMPUTED, Checked, differs, missing, named, outdated
 from msroi.verify.hashes import outdated_outputs
 from msroi.verify.tables import (
@@ -65,6 +65,9 @@ def recomputations(experiment: Experiment, layout: Layout) -> dict[Compute, tupl
         mean_tables: (summary,),
         headline: (layout.model / "summary.json", summary),
     }
+    if layout.gaze.is_dir():  # if dvc.lock has it and it is not there, `hash` says so
+        gazes = (layout.gaze / f"{name}.csv" for name in ("per_image", "maps_per_image"))
+        sources[of_gaze] = (*gazes, images)
     if experiment.report.published != published.NONE:
         paper = published.FOLDER / experiment.report.published / "tables.csv"
         sources[beside_paper] = (summary, paper)
@@ -155,6 +158,39 @@ def of_judges(experiment: Experiment, layout: Layout) -> Files:
         layout.judges / "per_image.csv": Table(judges.COLUMNS, same),
         layout.judges / "summary.json": Summary(judges.summarise(rows)),
         layout.judges / "comparison.csv": Table(judges.COMPARISON_COLUMNS, judges.compare(rows)),
+    }
+
+
+def of_gaze(experiment: Experiment, layout: Layout) -> Files:
+    """Compute differences, ratios of bytes and the summary, and take sizes from the metrics.
+
+    How many photographs have no fixations does not follow from what is committed.
+    """
+    folder, tolerance = layout.gaze, experiment.compress.size_tolerance_pct
+    measured = {_file(row): row for row in per_image(experiment, layout)}
+    rows = read_table(folder / "per_image.csv", gaze.COLUMNS)
+    rows = [{**row, "matched": measured[_file(row)]["matched"]} for row in rows]
+    sizes = ("experiment", "bytes", "size_error_pct")
+    same = [{**row, **{name: measured[_file(row)][name] for name in sizes}} for row in rows]
+    of_maps = read_table(folder / "maps_per_image.csv", gaze.COLUMNS)
+    plain = {(r["dataset"], r["image"]): r["bytes"] for r in of_maps if r["method"] == BASELINE}
+    errors = [
+        search.size_error_pct(row["bytes"], plain[row["dataset"], row["image"]]) for row in of_maps
+    ]
+    of_maps = [
+        {**row, "size_error_pct": f"{error:.4f}", "matched": flag(error, tolerance)}
+        for row, error in zip(of_maps, errors, strict=True)
+    ]
+    differing, ratios = gaze.compare(rows), gaze.byte_ratios(rows)
+    gains = gaze.compare_maps(of_maps, experiment)
+    summary = gaze.summarise({}, rows, of_maps, differing, gains, ratios)
+    return {
+        folder / "per_image.csv": Table(gaze.COLUMNS, same),
+        folder / "maps_per_image.csv": Table(gaze.COLUMNS, of_maps),
+        folder / "comparison.csv": Table(gaze.COMPARISON_COLUMNS, differing),
+        folder / "maps.csv": Table(gaze.MAPS_COLUMNS, gains),
+        folder / "bytes.csv": Table(gaze.BYTES_COLUMNS, ratios),
+        folder / "summary.json": Summary(summary, frozenset({"photographs"})),
     }
 
 

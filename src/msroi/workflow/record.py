@@ -30,6 +30,7 @@ from msroi.workflow.dvc_hash import HALF_WRITTEN
 from msroi.workflow.pipeline import ADOPT, LOCK, LOCKS
 
 DVC_NOTES = Path(".dvc/tmp/rwlock")  # what each dvc reads and writes, and its process
+DVC_LOCAL = Path(".dvc/config.local")  # what DVC is told of this machine alone
 LOCK_BEFORE = Path(".msroi/dvc.lock")  # the copy: there only while DVC writes, or after a kill
 
 # entries of `dvc status --json`
@@ -102,6 +103,7 @@ def record(experiment: str) -> None:
     RecordError
         If an output changed without a cause, or DVC fails.
     """
+    do_without_git()
     restore_lock()
     stages = pipeline.read_stages()
     addresses = [stage.address(experiment) for stage in stages.values()]
@@ -115,6 +117,21 @@ def record(experiment: str) -> None:
     # without --no-relink DVC touches every file and Snakemake would run everything again
     tool("dvc", "commit", "--force", "--no-relink", LOCKS, *addresses)
     LOCK_BEFORE.unlink()
+
+
+def in_git() -> bool:
+    """Tell whether the working folder is in a git repository."""
+    here = Path.cwd()
+    return any((folder / ".git").exists() for folder in (here, *here.parents))
+
+
+def do_without_git() -> None:
+    """Tell DVC to do without git where there is none, as in an archive of a release.
+
+    What DVC has been told of this machine before is left alone.
+    """
+    if not in_git() and not DVC_LOCAL.exists():
+        write_text(DVC_LOCAL, "[core]\n    no_scm = true\n")
 
 
 def dvc_at_work() -> int | None:
@@ -140,7 +157,7 @@ def restore_lock() -> None:
     """
     if not LOCK_BEFORE.exists():
         return
-    if tool("git", "status", "--porcelain", "--", str(LOCK)):
+    if not in_git() or tool("git", "status", "--porcelain", "--", str(LOCK)):
         before = LOCK_BEFORE.read_bytes()
         if before:
             write_bytes(LOCK, before)
@@ -152,11 +169,23 @@ def restore_lock() -> None:
 def adopt(experiment: str) -> None:
     """Tell Snakemake that what DVC ran or restored is up to date, and leave the mark.
 
+    DVC is asked whether that is so: after `dvc exp apply`, or with parameters that git has
+    checked out and nobody has run, results are there that belong to others.
+
     Raises
     ------
     RecordError
-        If Snakemake fails.
+        If DVC knows a stage that is due, or a tool fails.
     """
+    stages = pipeline.read_stages().values()
+    others = [stage.address(experiment) for stage in stages if stage.name != ADOPT]
+    due = json.loads(tool("dvc", "status", "--json", *others))
+    if due:
+        Layout(experiment).agreed.unlink(missing_ok=True)
+        raise RecordError(
+            f"Snakemake was not told that {experiment} is up to date, since to DVC these stages "
+            f"are due: {', '.join(due)}. Run `dvc repro`, which makes them and then runs adopt."
+        )
     agree(experiment)
     LOCK_BEFORE.unlink(missing_ok=True)
     tool("snakemake", "--touch", "--", str(Layout(experiment).agreed))

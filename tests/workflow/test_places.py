@@ -1,0 +1,40 @@
+"""Where the project lies and how Snakemake is started: odd paths, no git, no environment active."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from project import ROOT, copy_of_project
+
+pytestmark = pytest.mark.workflow
+
+BIN = Path(sys.executable).parent
+PLAN = "results/tiny/augment/plan.csv"
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake by its path in a shell that knows nothing of the environment."""
+    source = {"PYTHONPATH": str(ROOT / "src"), "HOME": str(folder), "PATH": "/usr/bin:/bin"}
+    command = [str(BIN / "snakemake"), "--cores", "1", *arguments]
+    return subprocess.run(command, cwd=folder, env=source, capture_output=True, text=True)
+
+
+def test_a_path_with_braces_without_git_and_without_an_activated_environment(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "a {b} c"
+    folder.mkdir()
+    copy_of_project(folder)
+    done = snakemake(folder, "--", PLAN)
+    assert done.returncode == 0, done.stderr
+    assert (folder / PLAN).exists()
+
+
+def test_snakemake_from_another_folder_says_where_to_run(tmp_path: Path) -> None:
+    done = snakemake(tmp_path, "--dry-run", "--snakefile", str(ROOT / "Snakefile"))
+    assert done.returncode == 1
+    assert (
+        f"There is no dvc.yaml in {tmp_path.resolve()}; run snakemake in the project's folder, or "
+        f"with --directory {ROOT}."
+    ) in done.stderr
