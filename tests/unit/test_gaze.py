@@ -156,7 +156,7 @@ def test_the_density_is_one_degree_wide_and_shrinks_with_the_photograph():
     points = np.array([(300, 400), (100, 200), (102, 210), (551, 700)])
     osie = Fixated((600, 800), points, np.arange(4))
     density = measures.density(osie)
-    np.testing.assert_array_equal(density, fixation_density((600, 800), points, 24))
+    np.testing.assert_array_equal(density, fixation_density((600, 800), points))
     assert density[300, 424] / density[300, 400] == pytest.approx(math.exp(-0.5), rel=1e-3)
     half = measures.density(osie.at((300, 400)))
     means = density.reshape(300, 2, 400, 2).mean(axis=(1, 3))

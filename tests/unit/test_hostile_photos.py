@@ -162,7 +162,7 @@ def test_stage_prepare(folder, monkeypatch):
     monkeypatch.chdir(folder / "work")
     layout = Layout("tiny")
     settings = {"layout": "folders", "classes": {}, "training_set": "train", "validate_last": 1}
-    settings |= {"input_px": 32, "test_sets": {"odd": TestSet("odd", ("*",), 0)}}
+    settings |= {"input_px": 32, "test_sets": {"odd": TestSet("odd", ("*",), "", 1, 0)}}
     changed = dataclasses.replace(demo.prepare, **settings)
     experiment = dataclasses.replace(demo, name="tiny", prepare=changed)
     for name in ("a", "b"):

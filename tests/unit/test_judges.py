@@ -221,11 +221,11 @@ def test_a_missing_file_is_named(layout):
 def test_a_photograph_that_is_too_small_is_named(layout):
     path = layout.test_image("set", "a")
     for place in (path, layout.saliency("readout", "set", "a")):
-        images.write_image(place, CAT[:15, :40])
+        images.write_image(place, CAT[:30, :40])
     with pytest.raises(ImageError) as caught:
         judges.run(TWO_IMAGES, layout)
     assert str(caught.value) == (
-        f"{path}: The image has 40x15 pixels; the judges need at least 16 a side."
+        f"{path}: The image has 40x30 pixels; the judges need at least 31 a side."
     )
 
 

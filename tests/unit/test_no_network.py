@@ -51,7 +51,8 @@ def tiny(tmp_path, monkeypatch):
     values["prepare"] |= {"training_set": "photos", "input_px": 32, "crops_per_class": 4}
     values["prepare"] |= {"classes": {name[:-4]: [name] for name in names}, "validate_last": 1}
     values["prepare"]["test_sets"] = {
-        name: {"dataset": "photos", "include": files, "draw": 0} for name, files in SETS.items()
+        name: {"dataset": "photos", "include": files, "split": "", "reduce": 1, "draw": 0}
+        for name, files in SETS.items()
     }
     values["train"] |= {"epochs": 1, "batch_size": 4, "filters": 8}
     values["heatmap"] |= {"input_px": 32, "passes": 2}

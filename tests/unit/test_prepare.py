@@ -17,6 +17,7 @@ from msroi.experiment import params
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import TestSet
 from msroi.experiment.prepared_images import COLUMNS, rows_of, test_images
+from msroi.sources import splits
 from msroi.stages import prepare
 from msroi.stages.prepare import crop_boxes, shares, split_last
 
@@ -48,7 +49,7 @@ def changed(experiment, **values):
 
 def folders(experiment, **values):
     """The experiment with the paper's layout: one folder a class, the last 15 validate."""
-    sets = {"all": TestSet("photos", ("*",), 0)}
+    sets = {"all": TestSet("photos", ("*",), "", 1, 0)}
     settings = {"layout": "folders", "classes": {}, "crops_per_class": 0, "validate_last": 15}
     settings |= {"training_set": "caltech", "input_px": 32, "test_sets": sets}
     return changed(experiment, **(settings | values))
@@ -56,7 +57,7 @@ def folders(experiment, **values):
 
 def crops(experiment, **values):
     settings = {"input_px": 32, "training_set": "photos", "crops_per_class": 7, "validate_last": 2}
-    settings |= {"test_sets": {"all": TestSet("photos", ("*",), 0)}}
+    settings |= {"test_sets": {"all": TestSet("photos", ("*",), "", 1, 0)}}
     return changed(experiment, **(settings | values))
 
 
@@ -323,7 +324,7 @@ def test_names_that_differ_only_in_suffix_are_refused(demo, layout):
         "prepare.test_sets.all: a.jpg and a.png would both be stored as a.png. "
         "Include only one of them."
     )
-    only = {"all": TestSet("photos", ("*.png",), 0)}
+    only = {"all": TestSet("photos", ("*.png",), "", 1, 0)}
     prepare.run(folders(demo, test_sets=only), layout)
     assert [item.image for item in test_images(layout)] == ["a"]
 
@@ -338,7 +339,7 @@ def test_a_folder_that_looks_like_a_name_is_refused(demo, layout):
 def test_the_same_name_in_two_sets_is_two_images(demo, layout):
     caltech(layout, {"ant": 16})
     photos(layout, a=tint(5, 20, 20))
-    sets = {name: TestSet("photos", ("*",), 0) for name in ("one", "two")}
+    sets = {name: TestSet("photos", ("*",), "", 1, 0) for name in ("one", "two")}
     prepare.run(folders(demo, test_sets=sets), layout)
     assert [(item.dataset, item.image) for item in test_images(layout)] == [
         ("one", "a"),
@@ -358,7 +359,7 @@ def drawn(experiment, layout):
 def test_draws_are_reproducible_sorted_and_depend_on_the_seed(demo, layout):
     caltech(layout, {"ant": 16})
     photos(layout, **{f"p{i:02d}": tint(i) for i in range(30)})
-    experiment = folders(demo, test_sets={"ten": TestSet("photos", ("*",), 10)})
+    experiment = folders(demo, test_sets={"ten": TestSet("photos", ("*",), "", 1, 10)})
     first = drawn(experiment, layout)
     assert len(set(first)) == 10
     assert first == sorted(first)
@@ -370,7 +371,7 @@ def test_draws_are_reproducible_sorted_and_depend_on_the_seed(demo, layout):
 def test_two_sets_of_one_data_set_draw_differently(demo, layout):
     caltech(layout, {"ant": 16})
     photos(layout, **{f"p{i:02d}": tint(i) for i in range(30)})
-    sets = {name: TestSet("photos", ("*",), 10) for name in ("one", "two")}
+    sets = {name: TestSet("photos", ("*",), "", 1, 10) for name in ("one", "two")}
     names = drawn(folders(demo, test_sets=sets), layout)
     assert names[:10] != names[10:]
 
@@ -378,9 +379,9 @@ def test_two_sets_of_one_data_set_draw_differently(demo, layout):
 def test_patterns_choose_and_an_unknown_one_is_refused(demo, layout):
     caltech(layout, {"ant": 16})
     photos(layout, cat=tint(1), cup=tint(2), dog=tint(3))
-    some = {"all": TestSet("photos", ("c*.png", "cat.png"), 0)}
+    some = {"all": TestSet("photos", ("c*.png", "cat.png"), "", 1, 0)}
     assert drawn(folders(demo, test_sets=some), layout) == ["cat", "cup"]
-    wrong = {"all": TestSet("photos", ("c*.png", "emu.png"), 0)}
+    wrong = {"all": TestSet("photos", ("c*.png", "emu.png"), "", 1, 0)}
     assert refusal(folders(demo, test_sets=wrong), layout) == (
         "prepare.test_sets.all: emu.png is not among the 3 files of photos in "
         "data/tiny/download/images/photos."
@@ -390,10 +391,73 @@ def test_patterns_choose_and_an_unknown_one_is_refused(demo, layout):
 def test_a_draw_of_more_than_there_are_is_refused(demo, layout):
     caltech(layout, {"ant": 16})
     photos(layout, cat=tint(1), cup=tint(2))
-    many = {"all": TestSet("photos", ("*",), 3)}
+    many = {"all": TestSet("photos", ("*",), "", 1, 3)}
     assert refusal(folders(demo, test_sets=many), layout) == (
         "prepare.test_sets.all: draw is 3, but only 2 files of photos match. Draw at most those."
     )
+
+
+# --- splits and reduction
+
+
+def split_of_photos(**names):
+    """Write the file of splits of the data set `photos`: names, without suffix, by split."""
+    rows = [f"{name}.png,{split}" for split, of in names.items() for name in of]
+    path = splits.FOLDER / "photos.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(["image,split", *rows]) + "\n", encoding="utf-8")
+
+
+def test_only_the_photographs_of_a_split(demo, layout):
+    caltech(layout, {"ant": 16})
+    photos(layout, cat=tint(1), cup=tint(2), cow=tint(3))
+    split_of_photos(train=["cat"], test=["cup", "cow"])
+    sets = {"all": TestSet("photos", ("*",), "test", 1, 0)}
+    prepare.run(folders(demo, test_sets=sets), layout)
+    assert [row["image"] for row in index(layout) if row["split"] == "test"] == ["cow", "cup"]
+
+
+def test_a_split_whose_photographs_are_not_all_there_is_refused(demo, layout):
+    caltech(layout, {"ant": 16})
+    photos(layout, cat=tint(1), cup=tint(2))
+    split_of_photos(test=["cat", "emu", "yak"])
+    sets = {"all": TestSet("photos", ("*",), "test", 1, 0)}
+    assert refusal(folders(demo, test_sets=sets), layout) == (
+        "prepare.test_sets.all: 2 of the 3 photographs in split 'test' are not among the 2 files "
+        "of photos that match, such as emu.png; fetch all of them, or leave the split empty."
+    )
+
+
+@given(st.integers(2, 9), st.integers(2, 9), st.sampled_from([1, 2]), st.integers(0, 99))
+def test_a_reduced_pixel_is_the_mean_of_its_block_halves_up(height, width, by, seed):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    got = prepare.reduced(pixels, by)
+    assert (got.shape, got.dtype) == ((height // by, width // by, 3), np.uint8)
+    for row, column in np.ndindex(got.shape[:2]):
+        block = pixels[by * row : by * (row + 1), by * column : by * (column + 1)]
+        mean = block.mean(axis=(0, 1))
+        np.testing.assert_array_equal(got[row, column], np.floor(mean + 0.5))
+
+
+def test_the_test_set_is_reduced_and_nothing_else(demo, layout):
+    caltech(layout, {"ant": 16})
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 12, 3)).astype(np.uint8)
+    photos(layout, cat=pixels, dot=pixels[:1])
+    sets = {name: TestSet("photos", ("*",), "", by, 0) for name, by in (("as_is", 1), ("half", 2))}
+    prepare.run(folders(demo, test_sets=sets), layout)
+    tests = {row["dataset"]: row for row in index(layout) if row["image"] == "cat"}
+    assert [tests[name][side] for name in sets for side in ("height", "width")] == [
+        *("7", "12"),
+        *("3", "6"),
+    ]
+    stored = np.asarray(Image.open(layout.test_image("half", "cat")))
+    np.testing.assert_array_equal(stored, prepare.reduced(pixels, 2))
+    assert {row["height"] for row in index(layout) if row["split"] != "test"} == {"9"}
+    assert rejected(layout) == {
+        "data/tiny/download/images/photos/dot.png": (
+            "A photograph of fewer than 2 pixels a side can't be reduced by 2."
+        )
+    }
 
 
 # --- crops

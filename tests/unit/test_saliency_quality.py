@@ -151,8 +151,9 @@ def test_density_is_a_sum_of_gaussians():
     got = quality.fixation_density((220, 230), points)
     assert got.dtype == np.float32
     row, column = np.mgrid[:220, :230]
+    variance = (0.03 * 230) ** 2
     expected = sum(
-        np.exp(-((row - r) ** 2 + (column - c) ** 2) / (2 * 19**2)) / (2 * np.pi * 19**2)
+        np.exp(-((row - r) ** 2 + (column - c) ** 2) / (2 * variance)) / (2 * np.pi * variance)
         for r, c in points
     )
     np.testing.assert_allclose(got, expected, atol=expected.max() * 1e-3)

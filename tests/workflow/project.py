@@ -132,6 +132,8 @@ def tiny(folder: Path) -> str:
     for key, value in SMALLER.items():
         config, count = re.subn(rf"(?m)^(\s+{key}:).*$", rf"\1 {value}", config)
         assert count, key
+    # the packaged readout is taken as it was trained
+    config = config.replace("  dataset: osie\n  input_px: 64\n", "  dataset: osie\n  input_px: 512\n")
     for old, new in PHOTOGRAPHS.items():
         assert config.count(old) == 1, old
         config = config.replace(old, new)

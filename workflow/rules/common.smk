@@ -32,6 +32,7 @@ except UserError as error:
 REPORTED = {
     "results/{experiment}/augment/contact_sheet.png": ("augment", "Training"),
     "results/{experiment}/model/history.png": ("train", "Training"),
+    "results/{experiment}/readout/history.png": ("readout", "Training"),
     "results/{experiment}/jpeg/images": ("compress", "Before and after"),
     "results/{experiment}/heatmaps/overlay": ("heatmap", "Heatmaps"),
     "results/{experiment}/metrics/per_image.csv": ("metrics", "Measurements"),
@@ -94,7 +95,7 @@ CHUNK = {
 # stages that take seconds or the network, which run where Snakemake runs
 LOCAL = ("download", "augment", "anova")
 # stages that share their work among all cores
-PARALLEL = ("train", "judges", "gaze", "rate_distortion", "conventions")
+PARALLEL = ("train", "readout", "judges", "gaze", "rate_distortion", "conventions")
 
 
 wildcard_constraints:

@@ -18,6 +18,7 @@ STAGES = {
     "prepare": "index, split, convert and pack the images",
     "augment": "draw the augmentation plan and show examples of it",
     "train": "train VGG16-GAP by the plan",
+    "readout": "train the readout of where people look, or take the package's; measure it",
     "heatmap": "make the saliency maps of the test images",
     "compress": "compress the test images by every method at matched file size",
     "metrics": "measure every compressed image against its original",

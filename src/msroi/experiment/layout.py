@@ -100,6 +100,12 @@ class Layout:
         """Folder of the trained layers, the training history and its summary."""
         return self.results / "model"
 
+    # readout
+    @property
+    def readout(self) -> Path:
+        """Folder of the readout's weights, its training history, quality and summary."""
+        return self.results / "readout"
+
     # heatmap
     @property
     def heatmaps(self) -> Path:

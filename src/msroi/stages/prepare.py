@@ -8,7 +8,7 @@ photograph, stored as RGB PNG at its full size.
 import fnmatch
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,6 +30,7 @@ from msroi.files import (
     written_whole,
 )
 from msroi.images import Pixels, open_image, resize, suffixes, to_rgb, write_image
+from msroi.sources.splits import read_split
 
 REJECTED_COLUMNS = ("path", "reason")
 MAX_NAME_BYTES = 255  # what file systems allow
@@ -162,7 +163,7 @@ def crop_boxes(height: int, width: int, split: str, crops: int, seed: Sequence[i
 def wanted_tests(
     folder: Path, set_name: str, test_set: TestSet, seed: Sequence[int]
 ) -> Iterator[Wanted]:
-    """List the photographs of one test set, drawn at random if `draw` is not 0."""
+    """List the photographs of one test set: those of its split, drawn if `draw` is not 0."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     relative = {path: path.relative_to(folder).as_posix() for path in files}
     chosen = [
@@ -176,6 +177,8 @@ def wanted_tests(
                 f"prepare.test_sets.{set_name}: {pattern} is not among the "
                 f"{len(files)} files of {test_set.dataset} in {folder}."
             )
+    if test_set.split:
+        chosen = of_split(chosen, set_name, test_set)
     if test_set.draw > len(chosen):
         raise ParameterError(
             f"prepare.test_sets.{set_name}: draw is {test_set.draw}, "
@@ -193,6 +196,47 @@ def wanted_tests(
                 f"be stored as {image_name(path, folder)}.png. Include only one of them."
             )
         yield Wanted(path, "test", set_name, "", 1)
+
+
+def of_split(files: Sequence[Path], set_name: str, test_set: TestSet) -> list[Path]:
+    """Return the files whose names are in the test set's split.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such split, or one of its photographs is not among the files.
+    """
+    names = read_split(test_set.dataset, test_set.split)
+    missing = sorted(names - {path.name for path in files})
+    if missing:
+        raise ParameterError(
+            f"prepare.test_sets.{set_name}: {len(missing)} of the {len(names)} photographs in "
+            f"split {test_set.split!r} are not among the {len(files)} files of {test_set.dataset} "
+            f"that match, such as {missing[0]}; fetch all of them, or leave the split empty."
+        )
+    return [path for path in files if path.name in names]
+
+
+def reduced(pixels: Pixels, by: int) -> Pixels:
+    """Return `(H // by, W // by, 3)`: each pixel the mean of `by` × `by`, rounded, halves up.
+
+    The mean is that of the 8-bit values. Rows and columns at the bottom and the right that
+    make no whole block are left out.
+
+    Raises
+    ------
+    ImageError
+        If a side is shorter than `by`.
+    """
+    height, width = (side // by for side in pixels.shape[:2])
+    if not height or not width:
+        raise ImageError(f"A photograph of fewer than {by} pixels a side can't be reduced by {by}.")
+    if by == 1:
+        return pixels
+    blocks = pixels[: height * by, : width * by].reshape(height, by, width, by, 3)
+    sums = blocks.sum(axis=(1, 3), dtype=np.uint32)
+    means: Pixels = ((sums + by * by // 2) // (by * by)).astype(np.uint8)
+    return means
 
 
 def all_wanted(experiment: Experiment, downloaded: Path) -> list[Wanted]:
@@ -285,6 +329,9 @@ def run(experiment: Experiment, layout: Layout) -> None:
                 folder = dataset_folder(item, experiment, layout)
                 check_name(item.path, folder)
                 photo = read_photo(item.path)
+                if item.split == "test":
+                    by = experiment.prepare.test_sets[item.dataset].reduce
+                    photo = replace(photo, pixels=reduced(photo.pixels, by))
                 boxes = boxes_of(item, photo, experiment, number)
             except ImageError as error:
                 path, reason = printable(item.path.as_posix()), printable(str(error))
