@@ -129,11 +129,12 @@ def copy_of_project(folder: Path) -> Project:
 def tiny(folder: Path) -> str:
     """Return the parameters of the small experiment."""
     config = (folder / "config" / "demo.yaml").read_text(encoding="utf-8")
+    section = r"(?ms)^readout:\n.*?(?=^\S)"
+    packaged = re.findall(section, config)[0]
     for key, value in SMALLER.items():
         config, count = re.subn(rf"(?m)^(\s+{key}:).*$", rf"\1 {value}", config)
         assert count, key
-    # the packaged readout is taken as it was trained
-    config = config.replace("  dataset: osie\n  input_px: 64\n", "  dataset: osie\n  input_px: 512\n")
+    config = re.sub(section, packaged, config)  # that readout is taken as it was trained
     for old, new in PHOTOGRAPHS.items():
         assert config.count(old) == 1, old
         config = config.replace(old, new)

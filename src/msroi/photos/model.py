@@ -78,8 +78,8 @@ class Model(saliency.MapMaker):
             insist_on_the_packages_trunk(self.experiment, Path(folder))
             trunk = packaged.trunk()
         else:
-            self.experiment = packaged.experiment()
             weights = packaged.carried(packaged.WEIGHTS)
+            self.experiment = packaged.experiment()
             trunk = packaged.trunk()
         super().__init__(self.experiment.main_map, weights, trunk, self.experiment.heatmap)
 
