@@ -93,6 +93,9 @@ ELSEWHERE = {
     "python -m benchmarks.encoders": UNIT + "test_bench.py::test_the_program_has_one_row_a_method",
     "python -m benchmarks.by_eye": HOURS,
     "python -m benchmarks.encoder_terms": HOURS,
+    "python -m benchmarks.heads": HOURS,
+    "python -m benchmarks.heads --weights "
+    '"accurate, all images=results/paper-cpu/model/weights.safetensors"': HOURS,
     "python -m benchmarks.eye": UNIT
     + "test_eye.py::test_every_file_of_the_judges_photographs_has_a_row",
     "python -m benchmarks.scale --counts 100 1000 20000": HOURS,
@@ -115,6 +118,11 @@ ELSEWHERE = {
     'python -c "import jax; print(jax.devices())"': HARDWARE,
     "XLA_FLAGS=--xla_gpu_deterministic_ops=true msroi stage train --experiment paper": HARDWARE,
     "msroi stage train --experiment paper --devices 4": HARDWARE,
+    "split --bytes 60M data/paper/prepare/images.npy images.npy.": "not run: needs Caltech-101",
+    "cat images.npy.?? > data/paper/prepare/images.npy": "not run: needs Caltech-101",
+    "msroi stage train --experiment paper --until-minutes 25": UNIT
+    + "test_checkpoints.py::"
+    "test_a_run_with_a_time_limit_stops_with_status_0_and_ends_as_an_unbroken_one",
     "XLA_FLAGS=--xla_force_host_platform_device_count=4 "
     "msroi stage train --experiment demo --devices 4": UNIT
     + "test_devices.py::test_the_loss_curve_is_the_same_on_several_devices",
