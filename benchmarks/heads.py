@@ -289,7 +289,8 @@ def linear(name: str, data: Data) -> Head:
     def loss(weights: jax.Array, chosen: jax.Array) -> jax.Array:
         logits = jnp.asarray(given)[chosen] @ weights
         true = jnp.asarray(labels)[chosen]
-        return optax.softmax_cross_entropy_with_integer_labels(logits, true).mean()
+        losses: jax.Array = optax.softmax_cross_entropy_with_integer_labels(logits, true)
+        return losses.mean()
 
     @jax.jit
     def step(weights: jax.Array, state: Any, chosen: jax.Array) -> tuple[jax.Array, Any]:
