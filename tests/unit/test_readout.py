@@ -239,7 +239,7 @@ def test_the_package_has_what_the_experiments_say(monkeypatch):
     monkeypatch.chdir(ROOT)
     assert PACKAGED.stat().st_size <= 200_000
     own = readout.described(PACKAGED)
-    for name in ("demo", "paper", "paper-cpu"):
+    for name in ("demo", "paper", "paper-cpu", "osie"):
         assert replace(params.load(name).readout, weights="trained") == own
 
 
@@ -272,7 +272,8 @@ def test_a_face_is_found_in_any_format(network, size):
 
 def test_packaged_weights_are_copied_and_other_parameters_refused(project):
     made_ = project()
-    stage.run(made_.experiment, made_.layout)
+    as_packaged = replace(readout.described(PACKAGED), weights="packaged")
+    stage.run(replace(made_.experiment, readout=as_packaged), made_.layout)
     folder = made_.layout.readout
     assert (folder / "weights.safetensors").read_bytes() == PACKAGED.read_bytes()
     names = {"weights.safetensors", "history.csv", "history.png", "quality.csv", "summary.json"}
@@ -282,7 +283,7 @@ def test_packaged_weights_are_copied_and_other_parameters_refused(project):
     assert summary["quality_images"]["readout"]["auc_judd"] == 100
     rows = read_csv(folder / "quality.csv")
     assert summary["quality"] == quality.means(rows)
-    other = replace(made_.experiment.readout, channels=8)
+    other = replace(as_packaged, channels=8)
     with pytest.raises(ParameterError) as raised:
         stage.run(replace(made_.experiment, readout=other), made_.layout)
     assert str(raised.value) == (
