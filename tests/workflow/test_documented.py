@@ -120,8 +120,7 @@ ELSEWHERE = {
     "msroi stage train --experiment paper --devices 4": HARDWARE,
     "split --bytes 60M data/paper/prepare/images.npy images.npy.": "not run: needs Caltech-101",
     "cat images.npy.?? > data/paper/prepare/images.npy": "not run: needs Caltech-101",
-    "msroi stage train --experiment paper --until-minutes 25": UNIT
-    + "test_checkpoints.py::"
+    "msroi stage train --experiment paper --until-minutes 25": UNIT + "test_checkpoints.py::"
     "test_a_run_with_a_time_limit_stops_with_status_0_and_ends_as_an_unbroken_one",
     "XLA_FLAGS=--xla_force_host_platform_device_count=4 "
     "msroi stage train --experiment demo --devices 4": UNIT
