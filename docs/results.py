@@ -1,7 +1,7 @@
 """Write the tables of results that stand in README.md and the pages of docs that `TABLES` names.
 
-`python docs/results.py`, after the experiment `paper-cpu`, the bench by eye, that of heads or the
-kills have run; a test compares them.
+`python docs/results.py`, after the experiments `paper-cpu` and `osie`, the bench by eye, that of
+heads or the kills have run; a test compares them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from msroi.markdown import markdown_table
 from msroi.measures.gaze import GAZE
 from msroi.measures.perceptual import JUDGES
 
-EXPERIMENT = Layout("paper-cpu")
+EXPERIMENT, PROPOSED = Layout("paper-cpu"), Layout("osie")
 BY_EYE = Path("results/by_eye/comparison.csv")
 HEADS = Path("results/heads/heads.csv")
 KILLS = Path("results/torture/kills.csv")
@@ -166,9 +166,13 @@ def salient() -> Iterator[Sequence[str]]:
 
 
 def gaze_rows(name: str) -> list[Row]:
-    """Read a table of stage gaze; it has no rows before the stage has run."""
-    path = EXPERIMENT.gaze / name
-    return list(csv_rows(path)) if path.is_file() else []
+    """Read a table of stage gaze of both experiments; one has no rows before the stage has run."""
+    found: list[Row] = []
+    for layout in (PROPOSED, EXPERIMENT):
+        path = layout.gaze / name
+        for row in csv_rows(path) if path.is_file() else ():
+            found.append(row | {"dataset": f"{row['dataset']}, `{layout.experiment}`"})
+    return found
 
 
 def with_interval(row: Row, digits: int) -> str:

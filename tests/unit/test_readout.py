@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 from scipy.ndimage import gaussian_filter, zoom
 
-from msroi.errors import MissingError, ParameterError
+from msroi.errors import MissingError, ParameterError, UserError
 from msroi.experiment import params
 from msroi.files import read_csv, read_json
-from msroi.images import read_rgb
+from msroi.images import read_rgb, write_image
 from msroi.measures import saliency_quality as quality
 from msroi.network import readout, vgg
 from msroi.network.readout import ReadoutNetwork, Samples, Trainer
-from msroi.sources.annotations import OSIE, read_fixations
+from msroi.sources.annotations import OSIE, SALICON_FIXATIONS, read_fixations
+from msroi.sources.splits import FOLDER
 from msroi.stages import readout as stage
 from msroi.xla import jnp
 
@@ -239,7 +240,7 @@ def test_the_package_has_what_the_experiments_say(monkeypatch):
     monkeypatch.chdir(ROOT)
     assert PACKAGED.stat().st_size <= 200_000
     own = readout.described(PACKAGED)
-    for name in ("demo", "paper", "paper-cpu"):
+    for name in ("demo", "paper", "paper-cpu", "osie"):
         assert replace(params.load(name).readout, weights="trained") == own
 
 
@@ -272,7 +273,8 @@ def test_a_face_is_found_in_any_format(network, size):
 
 def test_packaged_weights_are_copied_and_other_parameters_refused(project):
     made_ = project()
-    stage.run(made_.experiment, made_.layout)
+    as_packaged = replace(readout.described(PACKAGED), weights="packaged")
+    stage.run(replace(made_.experiment, readout=as_packaged), made_.layout)
     folder = made_.layout.readout
     assert (folder / "weights.safetensors").read_bytes() == PACKAGED.read_bytes()
     names = {"weights.safetensors", "history.csv", "history.png", "quality.csv", "summary.json"}
@@ -282,12 +284,109 @@ def test_packaged_weights_are_copied_and_other_parameters_refused(project):
     assert summary["quality_images"]["readout"]["auc_judd"] == 100
     rows = read_csv(folder / "quality.csv")
     assert summary["quality"] == quality.means(rows)
-    other = replace(made_.experiment.readout, channels=8)
+    other = replace(as_packaged, channels=8)
     with pytest.raises(ParameterError) as raised:
         stage.run(replace(made_.experiment, readout=other), made_.layout)
     assert str(raised.value) == (
         "readout.channels is 8, but the packaged weights were trained with 32; write that, or "
         "set readout.weights: trained."
+    )
+
+
+def photographs(layout, count, size=(48, 64)):
+    """Write photographs with a bright square each, at which three people look, and their split."""
+    rng = np.random.default_rng(0)
+    folder = layout.downloaded / "mine" / "pictures"
+    splits = ["train"] * (count - 4) + ["validation"] * 2 + ["test"] * 2
+    images, annotations, rows = [], [], ["image,split"]
+    for number, split in enumerate(splits):
+        row, column = (int(rng.integers(0, side - 16)) for side in size)
+        pixels = rng.integers(90, 120, (*size, 3)).astype(np.uint8)
+        pixels[row : row + 16, column : column + 16] = (250, 60, 40)
+        write_image_at(folder / f"p{number}.png", pixels)
+        images.append({"id": number, "file_name": f"p{number}.png"})
+        images[-1] |= {"height": size[0], "width": size[1]}
+        for viewer in range(3):
+            points = [[row + 6 + viewer, column + 5], [row + 9, column + 8 + viewer]]
+            annotations.append({"image_id": number, "fixations": points})
+        rows.append(f"p{number}.png,{split}")
+    file = layout.downloaded / SALICON_FIXATIONS / "train.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"images": images, "annotations": annotations}))
+    FOLDER.mkdir(parents=True)
+    (FOLDER / "mine.csv").write_text("\n".join(rows) + "\n")
+
+
+def write_image_at(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_image(path, pixels)
+
+
+def test_the_stage_trains_on_what_was_downloaded(project):
+    made_ = project()
+    photographs(made_.layout, 12)
+    small = replace(SMALL, dataset="mine", epochs=6, average=0.5)
+    experiment = replace(made_.experiment, readout=small)
+    stage.run(experiment, made_.layout)
+    folder = made_.layout.readout
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert readout.described(folder / "weights.safetensors") == small
+    history = read_csv(folder / "history.csv")
+    assert [row["epoch"] for row in history] == ["1", "2", "3", "4", "5", "6"]
+    rows = read_csv(folder / "quality.csv")
+    maps = ("readout", "centre", "centre_prior", "human")
+    measures = ("auc_judd", "nss", "cc", "auc_shuffled", "information_gain")
+    # those of the test split alone
+    expected = [(f"p{n}", m, x) for n in (10, 11) for m in maps for x in measures]
+    assert [(row["image"], row["map"], row["measure"]) for row in rows] == expected
+    summary = read_json(folder / "summary.json")
+    assert summary["weights"] == "trained"
+    assert summary["validation_bits"] == float(history[-1]["validation_bits"])
+    assert summary["quality"] == quality.means(rows)
+
+    # the same bytes again, from the features that are kept, which are those of both views
+    kept = sorted((made_.layout.scratch / "readout").iterdir())
+    assert len(kept) == 3 * len(small.layers)
+    times = [path.stat().st_mtime_ns for path in kept]
+    stage.run(experiment, made_.layout)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+    assert [path.stat().st_mtime_ns for path in kept] == times
+
+
+def test_the_mirrored_copy_is_what_the_network_is_given_of_it(tmp_path):
+    path = tmp_path / "a.png"
+    write_image(path, np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8))
+    (plain,), (mirrored,) = (list(stage.inputs([path], view, 64)) for view in (False, True))
+    np.testing.assert_array_equal(plain[:, ::-1], mirrored)
+
+
+def test_what_the_readout_can_not_be_trained_on(project):
+    made_ = project()
+    photographs(made_.layout, 8)
+    small = replace(SMALL, dataset="mine", epochs=1)
+    experiment = replace(made_.experiment, readout=small)
+    folder = made_.layout.downloaded / "mine"
+
+    def refusal():
+        with pytest.raises(UserError) as raised:
+            stage.run(experiment, made_.layout)
+        return str(raised.value)
+
+    write_image_at(folder / "pictures" / "p1.png", np.zeros((64, 48, 3), np.uint8))
+    assert refusal() == (
+        "readout.dataset: mine has photographs of different shapes, of which the network would "
+        "be given 64 × 48 and 48 × 64 pixels; it is trained on those of one shape."
+    )
+    (folder / "pictures" / "p1.png").unlink()
+    assert refusal() == (
+        f"mine: p1.png, a photograph of split 'train', is not in {folder}; run stage download "
+        "again, or take it out of data/splits."
+    )
+    write_image_at(folder / "pictures" / "p1.png", np.zeros((48, 64, 3), np.uint8))
+    (made_.layout.downloaded / SALICON_FIXATIONS / "train.json").unlink()
+    assert refusal() == (
+        "mine: there are no fixations of p0.png, a photograph of split 'train'; the readout is "
+        "trained by where people looked."
     )
 
 

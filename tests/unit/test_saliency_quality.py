@@ -485,7 +485,7 @@ def test_the_stage_measures_what_was_downloaded(made):
     heatmap.run(made.experiment, layout)
     table = read_csv(layout.heatmaps / "saliency_quality.csv")
     maps, by_eye, by_box = (
-        ("msroi", "top1", "centre_prior"),
+        ("paper", "readout", "centre_prior"),
         ("auc_judd", "nss", "cc"),
         (
             "box_share",
@@ -502,13 +502,13 @@ def test_the_stage_measures_what_was_downloaded(made):
 
     # by hand: the files' maps differ by the rounding to 8 bits
     kept = np.array([[19, 29], [21, 34]])
-    saliency = read_grey(layout.heatmaps / "saliency/photos/folder__one.png")
-    assert value["msroi", "nss"] == pytest.approx(quality.nss(saliency, kept), abs=0.02)
+    saliency = read_grey(layout.saliency("paper", "photos", "folder__one"))
+    assert value["paper", "nss"] == pytest.approx(quality.nss(saliency, kept), abs=0.02)
     prior = quality.centre_prior(48, 80)
     assert value["centre_prior", "auc_judd"] == pytest.approx(quality.auc_judd(prior, kept), 1e-5)
     inside = prior[10:30, 40:].sum() / prior.sum()
     assert value["centre_prior", "box_share"] == pytest.approx(inside, abs=1e-5)
-    assert value["msroi", "auc_judd"] != value["top1", "auc_judd"]
+    assert value["paper", "auc_judd"] != value["readout", "auc_judd"]
 
     summary = read_json(layout.heatmaps / "summary.json")
     assert (summary["fixations_dropped"], summary["boxes_skipped"]) == (1, 1)
