@@ -60,6 +60,8 @@ ELSEWHERE = {
     "dvc repro": BY_DVC,
     "dvc repro --force --single-item adopt": RUNS
     + "test_a_wrong_parameter_stops_dvc_and_what_it_put_away_comes_back",
+    "dvc config --local core.no_scm true": UNIT
+    + "test_record.py::test_dvc_does_without_git_where_there_is_none",
     "dvc metrics diff": TRIED,
     "dvc metrics show": RUNS + "test_the_reports_of_both_tools_can_be_made",
     "dvc exp show --only-changed": RUNS + "test_the_reports_of_both_tools_can_be_made",
@@ -85,8 +87,7 @@ ELSEWHERE = {
     "msroi audit --experiment paper-cpu": AUDITED,
     "msroi completion bash": COMPLETION,
     "msroi completion --help": COMPLETION,
-    "msroi stage gaze --experiment paper-cpu": UNIT
-    + "test_gaze.py::test_files_of_stage_compress_are_judged_by_all_viewers",
+    "MSROI_MIRROR=/path/to/files snakemake results/osie/gaze/summary.json": HOURS,
     "msroi stage prepare --experiment x": UNIT + "test_hostile_parameters.py",
     "PYTHONPATH=src:tests/unit python -m hostile": GENERATED,
     "python -m benchmarks.plan": GENERATED,
