@@ -81,6 +81,7 @@ ACCURATE: dict[str, Any] = {
 HEADS: dict[str, Train] = {
     "letter": LETTER,
     "letter, 3 times the epochs": replace(LETTER, epochs=3 * EPOCHS),
+    "letter, 512 filters": replace(LETTER, filters=512),
     "letter, std 0.02": replace(LETTER, init_std=0.02),
     "letter + identity": replace(LETTER, **IDENTITY),
     "letter + rooted": replace(LETTER, features="rooted"),
