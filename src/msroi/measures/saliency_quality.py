@@ -325,7 +325,12 @@ class Marked:
         """
         if not self.fixated and not self.boxes:
             return {}
-        return summarised("saliency_quality", list(rows)) | dict(self.left_out)
+        rows = list(rows)
+        spread = {
+            "saliency_quality_se": standard_errors(rows),
+            "saliency_quality_images": counts(rows),
+        }
+        return {"saliency_quality": means(rows)} | spread | dict(self.left_out)
 
 
 def read_marked(downloaded: Path) -> Marked:
@@ -387,15 +392,6 @@ def valued(name: str, saliency: Map, measures: Mapping[str, Measure]) -> Iterato
     """Yield the value of each measure for a map at its photograph's size."""
     for measure, value in measures.items():
         yield {"map": name, "measure": measure, "value": f"{value(saliency):.6f}"}
-
-
-def summarised(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return means by map and measure as `name`; as `name`_se and _images how sure they are."""
-    return {
-        name: means(rows),
-        f"{name}_se": standard_errors(rows),
-        f"{name}_images": counts(rows),
-    }
 
 
 def means(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:

@@ -67,7 +67,13 @@ def summary(
 ) -> dict[str, Any]:
     """Return the last epoch, and means, standard errors and numbers of the test photographs."""
     last = {column: float(history[-1][column]) for column in COLUMNS[1:]}
-    return {"weights": params.weights} | last | quality.summarised("quality", rows)
+    return {
+        "weights": params.weights,
+        **last,
+        "quality": quality.means(rows),
+        "quality_se": quality.standard_errors(rows),
+        "quality_images": quality.counts(rows),
+    }
 
 
 def packaged(params: Parameters) -> tuple[bytes, list[dict[str, str]], list[dict[str, str]]]:
