@@ -81,7 +81,6 @@ ACCURATE: dict[str, Any] = {
 HEADS: dict[str, Train] = {
     "letter": LETTER,
     "letter, 3 times the epochs": replace(LETTER, epochs=3 * EPOCHS),
-    "letter, 512 filters": replace(LETTER, filters=512),
     "letter, std 0.02": replace(LETTER, init_std=0.02),
     "letter + identity": replace(LETTER, **IDENTITY),
     "letter + rooted": replace(LETTER, features="rooted"),
@@ -289,7 +288,8 @@ def linear(name: str, data: Data) -> Head:
     def loss(weights: jax.Array, chosen: jax.Array) -> jax.Array:
         logits = jnp.asarray(given)[chosen] @ weights
         true = jnp.asarray(labels)[chosen]
-        return optax.softmax_cross_entropy_with_integer_labels(logits, true).mean()
+        losses: jax.Array = optax.softmax_cross_entropy_with_integer_labels(logits, true)
+        return losses.mean()
 
     @jax.jit
     def step(weights: jax.Array, state: Any, chosen: jax.Array) -> tuple[jax.Array, Any]:
