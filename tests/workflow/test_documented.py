@@ -88,6 +88,7 @@ ELSEWHERE = {
     "msroi completion bash": COMPLETION,
     "msroi completion --help": COMPLETION,
     "MSROI_MIRROR=/path/to/files snakemake results/osie/gaze/summary.json": HOURS,
+    "MSROI_MIRROR=/path/to/files snakemake results/osie/readout/summary.json": HOURS,
     "msroi stage prepare --experiment x": UNIT + "test_hostile_parameters.py",
     "PYTHONPATH=src:tests/unit python -m hostile": GENERATED,
     "python -m benchmarks.plan": GENERATED,
