@@ -20,7 +20,7 @@ from msroi.markdown import markdown_table
 from msroi.measures.distortion import METRICS
 
 DOCS = Path("docs")
-EXPERIMENTS = ("demo", "paper-cpu", "paper")  # whose values stand in the tables
+EXPERIMENTS = ("demo", "paper-cpu", "osie", "paper")  # whose values stand in the tables
 LISTS: dict[str, Iterable[str]] = {"METHODS": METHODS, "METRICS": METRICS}
 KINDS = {"integer": "whole number", "number": "number", "boolean": "true or false"}
 

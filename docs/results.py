@@ -1,7 +1,7 @@
-"""Write the tables of results that stand in README.md, docs/gaze.md and docs/reliability.md.
+"""Write the tables of results that stand in README.md and the pages of docs that `TABLES` names.
 
-`python docs/results.py`, after the experiment `paper-cpu`, the bench by eye or the kills have
-run; a test compares them.
+`python docs/results.py`, after the experiments `paper-cpu` and `osie`, the bench by eye, that of
+heads or the kills have run; a test compares them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +15,9 @@ from msroi.markdown import markdown_table
 from msroi.measures.gaze import GAZE
 from msroi.measures.perceptual import JUDGES
 
-EXPERIMENT = Layout("paper-cpu")
+EXPERIMENT, PROPOSED = Layout("paper-cpu"), Layout("osie")
 BY_EYE = Path("results/by_eye/comparison.csv")
+HEADS = Path("results/heads/heads.csv")
 KILLS = Path("results/torture/kills.csv")
 QUALITIES = ("30", "50", "70")
 SETS = {"3": "3 (SALICON)", "4": "4 (General-100)"}
@@ -48,6 +49,19 @@ JUDGED_AT = ("30", "50", "70", "85")
 SEEN = ("psnr_fixated_db", "psnr_edges_db", "ssim_fixated", "ssimulacra2_fixated")
 SEEN_WHOLE = ("psnr_rgb_db", "ssimulacra2")
 MAP_PAIRS = (("hard", "readout"), ("top-1", "paper"))
+# of docs/heads.md: the head of a column, the map, the side of the input, and the measure
+OF_HEADS = (
+    ("top-5 at 224", "top-5", "224", "auc_judd"),
+    ("top-5", "top-5", "448", "auc_judd"),
+    ("shuffled", "top-5", "448", "shuffled_auc"),
+    ("top-1", "top-1", "448", "auc_judd"),
+    ("top-5, no mean", "top-5, no mean", "448", "auc_judd"),
+    ("shuffled", "top-5, no mean", "448", "shuffled_auc"),
+    ("mean alone", "mean", "448", "auc_judd"),
+    ("energy", "energy", "448", "auc_judd"),
+    ("box, top-5", "top-5", "448", "box_share"),
+    ("box, no mean", "top-5, no mean", "448", "box_share"),
+)
 
 
 def replication() -> Iterator[Sequence[str]]:
@@ -152,9 +166,13 @@ def salient() -> Iterator[Sequence[str]]:
 
 
 def gaze_rows(name: str) -> list[Row]:
-    """Read a table of stage gaze; it has no rows before the stage has run."""
-    path = EXPERIMENT.gaze / name
-    return list(csv_rows(path)) if path.is_file() else []
+    """Read a table of stage gaze of both experiments; one has no rows before the stage has run."""
+    found: list[Row] = []
+    for layout in (PROPOSED, EXPERIMENT):
+        path = layout.gaze / name
+        for row in csv_rows(path) if path.is_file() else ():
+            found.append(row | {"dataset": f"{row['dataset']}, `{layout.experiment}`"})
+    return found
 
 
 def with_interval(row: Row, digits: int) -> str:
@@ -239,6 +257,24 @@ def gaze_bytes() -> Iterator[Sequence[str]]:
         yield dataset, METHODS[method].label, METHODS[against].label, n, *ratios
 
 
+def heads() -> Iterator[Sequence[str]]:
+    """Yield the rows of how heads classify, and of what their maps show."""
+    yield "head", "images × epochs", "top-1 / top-5 (n)", *(name for name, *_ in OF_HEADS)
+    rows: dict[str, dict[tuple[str, ...], Row]] = {}
+    for row in csv_rows(HEADS):
+        key = row["map"], row["input_px"], row["measure"]
+        rows.setdefault(row["head"], {})[key] = row
+    for name, found in rows.items():
+        first = next(iter(found.values()))
+        cells = (found[tuple(key)] for _, *key in OF_HEADS)
+        yield (
+            name,
+            f"{first['images']} × {first['epochs']}",
+            f"{float(first['top1']):.3f} / {float(first['top5']):.3f} ({first['n_classified']})",
+            *(f"{float(row['mean']):.2f} ± {float(row['standard_error']):.2f}" for row in cells),
+        )
+
+
 def kills() -> Iterator[Sequence[str]]:
     """Yield the rows of the kills that tests/workflow/test_kills.py has recorded."""
     yield "killed", "outputs removed of", "after s", "at work", "run next", "given before", "took s"
@@ -269,6 +305,7 @@ TABLES: dict[str, tuple[Path, Callable[[], Iterator[Sequence[str]]]]] = {
     "gaze maps": (Path("docs/gaze.md"), gaze_maps),
     "gaze pairs": (Path("docs/gaze.md"), gaze_pairs),
     "gaze bytes": (Path("docs/gaze.md"), gaze_bytes),
+    "heads": (Path("docs/heads.md"), heads),
     "kills": (Path("docs/reliability.md"), kills),
 }
 

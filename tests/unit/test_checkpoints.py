@@ -246,6 +246,32 @@ def test_a_killed_run_resumes_and_ends_as_an_unbroken_one(project, monkeypatch):
         assert (folder / path).read_bytes() == path.read_bytes(), name
 
 
+def test_a_run_with_a_time_limit_stops_with_status_0_and_ends_as_an_unbroken_one(
+    project, monkeypatch, capsys
+):
+    command = ["stage", "train", "--experiment", "tiny"]
+    made = project(folder="limited")
+    monkeypatch.setattr(main, "deadline", lambda minutes: lambda: minutes == 7)
+    assert main.main([*command, "--until-minutes", "7"]) == 0
+    assert capsys.readouterr().out == (
+        "The training stopped after epoch 1 of 2, as its time is up; run the same command again, "
+        "and it goes on from there.\n"
+    )
+    assert not made.layout.model.exists()
+    assert main.main(command) == 0
+    limited = (Path.cwd() / made.layout.model / "weights.safetensors").read_bytes()
+    project(folder="unbroken")
+    assert main.main([*command, "--until-minutes", "600"]) == 0
+    assert (made.layout.model / "weights.safetensors").read_bytes() == limited
+
+
+def test_a_deadline_leaves_room_for_an_epoch_as_long_as_the_longest():
+    ends = iter([0.0, 100.0, 250.0, 300.0, 449.0, 451.0])
+    enough = main.deadline(10, lambda: next(ends))
+    # 600 s; the longest epochs so far take 100, 150, 150, 150, 150
+    assert [enough() for _ in range(5)] == [False, False, False, False, True]
+
+
 def test_results_that_find_no_room_leave_the_last_checkpoint(project, monkeypatch):
     made = project()
 

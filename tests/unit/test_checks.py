@@ -323,7 +323,7 @@ def test_one_map_finds_better_than_another(second, verdict):
     rows = of_map("paper", [0.7, 0.72, 0.74, 0.7, 0.73, 0.71]) + of_map("top-1", second)
     rows += of_map("top-1", [0.0] * 6, "nss")  # another measure, which does not count
     run = replace(NOTHING, map_quality=rows)
-    named = {"first": "paper", "second": "top-1", "measure": "auc_judd"}
+    named = {"first": "paper", "second": "top-1", "by": "auc_judd"}
     (one,) = found({}, "map_finds", run, **named)
     assert one.verdict == verdict
     differences = np.array([0.7, 0.72, 0.74, 0.7, 0.73, 0.71]) - second
@@ -348,13 +348,13 @@ def test_files_of_another_size_say_nothing_of_a_map():
         for n in range(8)
     ]
     run = replace(NOTHING, map_files=rows)
-    named = {"first": "paper", "second": "human", "method": "msroi", "measure": "psnr_edges_db"}
+    named = {"first": "paper", "second": "human", "encoder": "msroi", "by": "psnr_edges_db"}
     (one,) = found({}, "map_gains", run, **named)
     assert one.found == pytest.approx(0.5)
     assert one.evidence.endswith("better on 6 of 6")
 
 
 def test_maps_that_were_not_measured():
-    (one,) = found({}, "map_finds", first="a", second="b", measure="auc_judd")
+    (one,) = found({}, "map_finds", first="a", second="b", by="auc_judd")
     assert one.verdict == CANNOT_TELL
     assert one.evidence == "experiment none has measured 0 photographs with both"

@@ -308,7 +308,7 @@ def test_a_stage_runs_with_the_experiment(capsys, monkeypatch, project, stage):
 
     class Module:
         @staticmethod
-        def run(experiment, layout):
+        def run(experiment, layout, *options):
             seen.append((experiment, layout))
 
     monkeypatch.setattr(main, "import_module", {f"msroi.stages.{stage}": Module}.__getitem__)
@@ -532,7 +532,7 @@ def test_no_model_yet(capsys, project, photo, folder, command):
     project()
     arguments = (command, folder / photo[0], "--out", "out", "--experiment", "tiny")
     assert refused(capsys, *arguments) == (
-        "msroi: results/tiny/model/weights.safetensors is missing; "
+        "msroi: results/tiny/readout/weights.safetensors is missing; "
         "run `snakemake` (or `dvc repro`) to make it."
     )
 

@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -118,6 +119,26 @@ def test_larger_files_are_a_fifth_larger_and_better(photo, saliency, compress):
             for of in (plain, larger)
         )
         assert other < one
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("3 levels", {"levels": 3}),
+        ("9 levels", {"levels": 9}),
+        ("first pass of qualities 10 to 90", {"quality_low": 10, "quality_high": 90}),
+        ("first pass of qualities 50 to 90", {"quality_low": 50, "quality_high": 90}),
+    ],
+)
+def test_the_first_pass_varies_as_if_compress_were_given_so(
+    photo, saliency, compress, name, values
+):
+    plain = files(photo, saliency, AS_RUN, compress)
+    got = files(photo, saliency, name, compress)
+    for quality in compress.match_qualities:
+        assert got["jpeg", quality].data == plain["jpeg", quality].data
+        assert got["msroi", quality].data != plain["msroi", quality].data
+    assert got == files(photo, saliency, AS_RUN, replace(compress, **values))
 
 
 def test_a_source_that_was_jpeg_is_reproduced_better(photo):

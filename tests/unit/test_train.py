@@ -335,9 +335,9 @@ class Kept:
         return f"{words} {len(self.saved)} epochs old" if self.saved else ""
 
 
-def fitted(recorder, epochs, seed=0, views=3, kept=None):
+def fitted(recorder, epochs, seed=0, views=3, kept=None, enough=lambda: False):
     samples = training_step.Samples(None, np.zeros(6, np.int32), views)
-    return train.fit(recorder, {}, samples, samples, epochs, seed, kept or Kept())[1]
+    return train.fit(recorder, {}, samples, samples, epochs, seed, kept or Kept(), enough)[1]
 
 
 def test_epoch_e_shows_view_e_modulo_views_and_every_image_once():
@@ -414,6 +414,21 @@ def test_divergence_says_where_the_last_good_state_is():
     )
     with pytest.raises(TrainingError, match=f"^{re.escape(expected)}$"):
         fitted(Recorder([1.0, 1.0, 1.0, np.nan]), epochs=9)
+
+
+def test_a_training_whose_time_is_up_ends_after_an_epoch_and_goes_on_from_there():
+    whole = Recorder()
+    rows = fitted(whole, epochs=4)
+    answers = iter([False, True])
+    paused, kept = Recorder(), Kept()
+    assert fitted(paused, epochs=4, kept=kept, enough=lambda: next(answers)) == rows[:2]
+    assert paused.shown == whole.shown[:4]
+    resumed = Recorder()
+    # after its last epoch a training is not asked, and ends
+    last = iter([False])
+    later = Kept(kept.saved[-1].history)
+    assert fitted(resumed, epochs=4, kept=later, enough=lambda: next(last)) == rows
+    assert resumed.shown == whole.shown[4:]
 
 
 # whole runs

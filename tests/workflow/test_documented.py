@@ -60,6 +60,8 @@ ELSEWHERE = {
     "dvc repro": BY_DVC,
     "dvc repro --force --single-item adopt": RUNS
     + "test_a_wrong_parameter_stops_dvc_and_what_it_put_away_comes_back",
+    "dvc config --local core.no_scm true": UNIT
+    + "test_record.py::test_dvc_does_without_git_where_there_is_none",
     "dvc metrics diff": TRIED,
     "dvc metrics show": RUNS + "test_the_reports_of_both_tools_can_be_made",
     "dvc exp show --only-changed": RUNS + "test_the_reports_of_both_tools_can_be_made",
@@ -85,8 +87,8 @@ ELSEWHERE = {
     "msroi audit --experiment paper-cpu": AUDITED,
     "msroi completion bash": COMPLETION,
     "msroi completion --help": COMPLETION,
-    "msroi stage gaze --experiment paper-cpu": UNIT
-    + "test_gaze.py::test_files_of_stage_compress_are_judged_by_all_viewers",
+    "MSROI_MIRROR=/path/to/files snakemake results/osie/gaze/summary.json": HOURS,
+    "MSROI_MIRROR=/path/to/files snakemake results/osie/readout/summary.json": HOURS,
     "msroi stage prepare --experiment x": UNIT + "test_hostile_parameters.py",
     "PYTHONPATH=src:tests/unit python -m hostile": GENERATED,
     "python -m benchmarks.plan": GENERATED,
@@ -95,6 +97,9 @@ ELSEWHERE = {
     "python -m benchmarks.backbones efficientnet paper-cpu": HOURS,
     "python -m benchmarks.by_eye": HOURS,
     "python -m benchmarks.encoder_terms": HOURS,
+    "python -m benchmarks.heads": HOURS,
+    "python -m benchmarks.heads --weights "
+    '"accurate, all images=results/paper-cpu/model/weights.safetensors"': HOURS,
     "python -m benchmarks.eye": UNIT
     + "test_eye.py::test_every_file_of_the_judges_photographs_has_a_row",
     "python -m benchmarks.scale --counts 100 1000 20000": HOURS,
@@ -118,6 +123,8 @@ ELSEWHERE = {
     'python -c "import jax; print(jax.devices())"': HARDWARE,
     "XLA_FLAGS=--xla_gpu_deterministic_ops=true msroi stage train --experiment paper": HARDWARE,
     "msroi stage train --experiment paper --devices 4": HARDWARE,
+    "msroi stage train --experiment paper --until-minutes 25": UNIT + "test_checkpoints.py::"
+    "test_a_run_with_a_time_limit_stops_with_status_0_and_ends_as_an_unbroken_one",
     "XLA_FLAGS=--xla_force_host_platform_device_count=4 "
     "msroi stage train --experiment demo --devices 4": UNIT
     + "test_devices.py::test_the_loss_curve_is_the_same_on_several_devices",

@@ -1,7 +1,8 @@
 """Checks of what a paper says of its saliency maps, against the maps of a run.
 
-A claim names two of the run's maps (`heatmap.maps`, or those that stage gaze adds) and a
-measure. Both maps are measured on the same photographs, so differences are paired.
+A claim names two of the run's maps (`heatmap.maps`, or those that stage gaze adds) and by
+which measure of the run they are compared. Both maps are measured on the same photographs, so
+differences are paired.
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,9 +35,9 @@ WANTS = "rows of both maps"
     MAP_QUALITY,
     WANTS,
 )
-def map_finds(paper: Paper, run: Run, first: str, second: str, measure: str) -> Iterator[Finding]:
+def map_finds(paper: Paper, run: Run, first: str, second: str, by: str) -> Iterator[Finding]:
     """One map finds better than another what people look at, or where an object is."""
-    of_measure = [row for row in run.map_quality if row["measure"] == measure]
+    of_measure = [row for row in run.map_quality if row["measure"] == by]
     values = [
         {
             (row["dataset"], row["image"]): float(row["value"])
@@ -45,7 +46,7 @@ def map_finds(paper: Paper, run: Run, first: str, second: str, measure: str) -> 
         }
         for name in (first, second)
     ]
-    yield paired(run, f"maps {first} and {second}, {measure}", *values)
+    yield paired(run, f"maps {first} and {second}, {by}", *values)
 
 
 @check(
@@ -55,20 +56,20 @@ def map_finds(paper: Paper, run: Run, first: str, second: str, measure: str) -> 
     WANTS,
 )
 def map_gains(
-    paper: Paper, run: Run, first: str, second: str, method: str, measure: str
+    paper: Paper, run: Run, first: str, second: str, encoder: str, by: str
 ) -> Iterator[Finding]:
     """A method's files are better with one map than with another, at the same size."""
     rows: list[Row] = [
         row
         for row in run.map_files
-        if row["method"] == method
+        if row["method"] == encoder
         and comparison.within(float(row["size_error_pct"]), run.tolerance_pct)
     ]
     values = [
-        {(row["dataset"], row["image"]): float(row[measure]) for row in rows if row["map"] == name}
+        {(row["dataset"], row["image"]): float(row[by]) for row in rows if row["map"] == name}
         for name in (first, second)
     ]
-    yield paired(run, f"{method} with the maps {first} and {second}, {measure}", *values)
+    yield paired(run, f"{encoder} with the maps {first} and {second}, {by}", *values)
 
 
 def paired(

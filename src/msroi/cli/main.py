@@ -8,10 +8,12 @@ import argparse
 import json
 import math
 import sys
+import time
 import webbrowser
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from msroi import system_errors
@@ -44,11 +46,44 @@ def run_stage(arguments: argparse.Namespace) -> int:
             raise ParameterError("--chunk needs a folder for its files: add --into DIR.")
         chunk = chunks.chunk(arguments.chunk)
         stage.run_chunk(experiment, layout, chunk, chunks.part(layout, arguments.into))
-    elif options.get("devices"):
-        stage.run(experiment, layout, devices=arguments.devices)
+    elif name == "train":
+        return run_train(stage, experiment, layout, arguments)
     else:
         stage.run(experiment, layout)
     return 0
+
+
+def run_train(
+    stage: ModuleType, experiment: Any, layout: Any, arguments: argparse.Namespace
+) -> int:
+    """Run stage train, to its end or within a time limit."""
+    enough = deadline(arguments.until_minutes) if arguments.until_minutes else never
+    if told := stage.run(experiment, layout, arguments.devices, enough):
+        print(told)
+    return 0
+
+
+def never() -> bool:
+    """Say that there is always time for another epoch."""
+    return False
+
+
+def deadline(minutes: int, now: Callable[[], float] = time.monotonic) -> Callable[[], bool]:
+    """Return what says, after each epoch, whether another one would end too late.
+
+    Another one is taken to need as long as the longest since this was called; the first of
+    them is counted from here, with what has to be prepared.
+    """
+    start = last = now()
+    longest = 0.0
+
+    def enough() -> bool:
+        nonlocal last, longest
+        before, last = last, now()
+        longest = max(longest, last - before)
+        return last + longest > start + 60 * minutes
+
+    return enough
 
 
 def run_locks(arguments: argparse.Namespace) -> int:

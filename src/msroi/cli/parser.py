@@ -151,7 +151,7 @@ def add_stages(command: Parser) -> None:
             required=True,
             help="the experiment whose parameters are in config/NAME.yaml",
         )
-    add_devices_option(stages.choices["train"])
+    add_train_options(stages.choices["train"])
     for name in CHUNKED:
         add_chunk_options(stages.choices[name])
     purpose = "write the lock of every stage's code, and say which stages become due"
@@ -186,14 +186,21 @@ def add_explain(command: Parser) -> None:
     add_json_option(command)
 
 
-def add_devices_option(command: Parser) -> None:
-    """Add how many devices share the training."""
+def add_train_options(command: Parser) -> None:
+    """Add how many devices share the training, and for how long it may go on."""
     command.add_argument(
         "--devices",
         metavar="N",
         type=device_count,
         help="share every batch among N devices (default: as many as there are and as divide "
         "train.batch_size)",
+    )
+    command.add_argument(
+        "--until-minutes",
+        metavar="N",
+        type=minutes,
+        help="stop after the last epoch that ends within N minutes, at least one; the same "
+        "command goes on from there (default: train to the end)",
     )
 
 
@@ -369,6 +376,13 @@ def byte_count(text: str) -> int:
 def device_count(text: str) -> int:
     """Parse a number of devices."""
     return whole_number(text, "devices are a whole number, at least 1", 1, sys.maxsize)
+
+
+def minutes(text: str) -> int:
+    """Parse a time limit in minutes."""
+    return whole_number(
+        text, "a time limit is a whole number of minutes, at least 1", 1, sys.maxsize
+    )
 
 
 def job_count(text: str) -> int:

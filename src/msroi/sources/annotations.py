@@ -5,6 +5,7 @@ has its saliency maps measured by them. A row that can't be used is left out and
 """
 
 import json
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 
 from msroi.errors import SourceError
 from msroi.files import read_csv
@@ -125,6 +127,18 @@ def _salicon(path: Path) -> Iterator[Given]:
 
 
 OSIE_SIZE = 600, 800  # of all its photographs
+# what SciPy raises for a file that is none of MATLAB's, or damaged, and what follows if it
+# holds something else
+UNSOUND = (
+    MatReadError,
+    zlib.error,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    NotImplementedError,
+)
 
 
 def _osie(path: Path) -> Iterator[Given]:
@@ -138,7 +152,7 @@ def _osie(path: Path) -> Iterator[Given]:
                 for of in viewers
             ]
             yield Path(str(image["img"].item())).stem, OSIE_SIZE, points
-    except (ValueError, KeyError, TypeError, IndexError, NotImplementedError):
+    except UNSOUND:
         raise SourceError(
             f"{path} is not OSIE's file of fixations: expected a MATLAB file of version 5 with "
             "fixations{i}.img and .subjects{k}.fix_x and .fix_y."

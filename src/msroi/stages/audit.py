@@ -49,6 +49,7 @@ def measured(experiment: Experiment, layout: Layout) -> Run:
     images, classes, jpeg_sources = (
         indexed(experiment, layout) if layout.index.is_file() else committed_counts(name, layout)
     )
+    of_maps = layout.gaze / "maps_per_image.csv"  # results that were committed before have none
     return Run(
         experiment=experiment.name,
         sets=experiment.audit.sets,
@@ -58,7 +59,7 @@ def measured(experiment: Experiment, layout: Layout) -> Run:
             for row in read_csv(layout.heatmaps / "spread.csv")
         ],
         map_quality=read_csv(layout.heatmaps / "saliency_quality.csv"),
-        map_files=read_csv(layout.gaze / "maps_per_image.csv"),
+        map_files=read_csv(of_maps) if of_maps.is_file() else [],
         images=images,
         classes=classes,
         jpeg_sources=jpeg_sources,

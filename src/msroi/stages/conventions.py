@@ -1,9 +1,10 @@
 """Stage conventions: what the paper leaves open, measured in every way that it may be meant.
 
 The paper does not say over which samples its PSNR is taken, which SSIM, which chroma
-subsampling, which Huffman tables, how a size counts as equal, or what its sources had been
-through. This stage measures plain JPEG and the two-pass MS-ROI under each of these, so that
-stage audit can say which of them, if any, explains a printed number.
+subsampling, which Huffman tables, how a size counts as equal, what its sources had been
+through, or into how many levels it cuts a map. This stage measures plain JPEG and the
+two-pass MS-ROI under each of these, so that stage audit can say which of them, if any,
+explains a printed number.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -51,6 +52,10 @@ class Protocol:
         the source as it is.
     more_bytes_pct
         By how much the file of MS-ROI may be larger than plain JPEG's.
+    levels
+        Into how many levels the first pass cuts the map, or None for `compress.levels`.
+    qualities
+        The lowest and the highest quality of the first pass, or None for those of `compress`.
     """
 
     name: str
@@ -58,9 +63,18 @@ class Protocol:
     optimised: bool = False
     source_quality: int | None = None
     more_bytes_pct: float = 0.0
+    levels: int | None = None
+    qualities: tuple[int, int] | None = None
+
+    def of(self, params: Compress) -> Compress:
+        """Return the parameters of the two passes under this protocol."""
+        low, high = self.qualities or (params.quality_low, params.quality_high)
+        levels = self.levels or params.levels
+        return replace(params, levels=levels, quality_low=low, quality_high=high)
 
 
-# the public code of Prakash et al. (2017) takes a file up to 20 % larger, by default
+# The public code of Prakash et al. (2017) takes a file up to 20 % larger, by default. The paper
+# says nothing of the number of levels, and that qualities go from 30 to 70.
 PROTOCOLS = (
     Protocol(AS_RUN),
     Protocol("4:4:4", encode=partial(jpeg.encode, subsampling="4:4:4")),
@@ -68,6 +82,10 @@ PROTOCOLS = (
     Protocol("sources stored as JPEG of quality 90", source_quality=90),
     Protocol("sources stored as JPEG of quality 75", source_quality=75),
     Protocol("files 20 % larger", more_bytes_pct=20.0),
+    Protocol("3 levels", levels=3),
+    Protocol("9 levels", levels=9),
+    Protocol("first pass of qualities 10 to 90", qualities=(10, 90)),
+    Protocol("first pass of qualities 50 to 90", qualities=(50, 90)),
 )
 
 
@@ -84,7 +102,7 @@ def arms(
         The reading; qualities, levels and what else the two passes need.
     """
     final = partial(protocol.encode, optimise=True) if protocol.optimised else protocol.encode
-    blended = blend(image, saliency, params, protocol.encode)
+    blended = blend(image, saliency, protocol.of(params), protocol.encode)
     for quality in params.match_qualities:
         reference = final(image, quality)
         yield BASELINE, quality, search.Match(quality, reference, len(reference))

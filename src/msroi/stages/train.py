@@ -2,12 +2,12 @@
 
 Cross entropy, Adam, the paper's batch of 32. With frozen blocks their features are
 computed once a planned view and kept as scratch; only what follows is trained. A run
-that was stopped goes on after its last complete epoch.
+that was stopped, or that was given a time limit, goes on after its last complete epoch.
 """
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from itertools import chain
 from typing import Any
@@ -51,12 +51,16 @@ def fit(
     epochs: int,
     seed: int,
     checkpoints: Checkpoints,
+    enough: Callable[[], bool] = lambda: False,
 ) -> tuple[vgg.Params, list[dict[str, float]]]:
     """Train up to `epochs`; epoch e shows view e modulo views in an order drawn for it.
 
     Goes on after the last checkpoint, and leaves one after every epoch. Since an epoch
     depends on nothing but its number and what the one before has left, it ends with the
     same weights as without a stop.
+
+    After each epoch but the last `enough` is asked whether to stop there; the history then has
+    fewer rows than `epochs`.
 
     Returns the trained layers, averaged if `train.average` says so, and one row of history
     an epoch.
@@ -91,6 +95,8 @@ def fit(
             insist_finite("validation", validation["loss"], epoch + 1, epochs, checkpoints)
             history.append(history_row(epoch + 1, totals.means(), validation))
             checkpoints.save(Progress(params, state, history))
+            if epoch + 1 < epochs and enough():
+                break
     return trainer.kept(params, state), history
 
 
@@ -154,10 +160,19 @@ def worst_classes(
     return sorted(rows, key=lambda row: (row["val_top1"], row["class"]))[:WORST]
 
 
-def run(experiment: Experiment, layout: Layout, devices: int | None = None) -> None:
+def run(
+    experiment: Experiment,
+    layout: Layout,
+    devices: int | None = None,
+    enough: Callable[[], bool] = lambda: False,
+) -> str:
     """Train on the prepared images; write the trained layers, history and summary.
 
     `devices` share the work; None takes as many as there are and as divide the batch.
+    `enough` is asked after each epoch but the last whether to stop there; then nothing is
+    written but the checkpoint.
+
+    Returns what to tell the user: how to go on after a stop, or nothing.
     """
     params = experiment.train
     count = device_count(devices, params.batch_size)
@@ -189,8 +204,13 @@ def run(experiment: Experiment, layout: Layout, devices: int | None = None) -> N
     inputs_key = digest(key, file_hash(layout.index), file_hash(layout.plan))
     checkpoints = Checkpoints(checkpoint_folder(experiment, layout, inputs_key))
     trained, history = fit(
-        trainer, start, train, validate, params.epochs, experiment.seed, checkpoints
+        trainer, start, train, validate, params.epochs, experiment.seed, checkpoints, enough
     )
+    if len(history) < params.epochs:
+        return (
+            f"The training stopped after epoch {len(history)} of {params.epochs}, as its time is "
+            "up; run the same command again, and it goes on from there."
+        )
     stored = to_half(trained)
     kept = vgg.nested({key: value.astype(np.float32) for key, value in stored.items()})
     # of the network as it is kept, which is the one that makes the maps
@@ -212,6 +232,7 @@ def run(experiment: Experiment, layout: Layout, devices: int | None = None) -> N
         plot_history(history, layout.model / "history.png")
         write_json(layout.model / "summary.json", history[-1] | quality | counts)
     checkpoints.remove()
+    return ""
 
 
 def to_half(trained: vgg.Params) -> dict[str, NDArray[np.float16]]:

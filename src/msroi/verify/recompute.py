@@ -65,6 +65,8 @@ def recomputations(experiment: Experiment, layout: Layout) -> dict[Compute, tupl
         mean_tables: (summary,),
         headline: (layout.model / "summary.json", summary),
     }
+    if layout.readout.is_dir():
+        sources[of_readout] = (layout.readout / "history.csv", layout.readout / "quality.csv")
     if layout.gaze.is_dir():  # if dvc.lock has it and it is not there, `hash` says so
         gazes = (layout.gaze / f"{name}.csv" for name in ("per_image", "maps_per_image"))
         sources[of_gaze] = (*gazes, images)
@@ -113,6 +115,25 @@ def of_model(_: Experiment, layout: Layout) -> Files:
     return {layout.model / "summary.json": Summary(values, frozenset(kept | counts))}
 
 
+def how_good(name: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """Return what a summary has under `name` of rows of `saliency_quality.COLUMNS`."""
+    return {
+        name: saliency_quality.means(rows),
+        f"{name}_se": saliency_quality.standard_errors(rows),
+        f"{name}_images": saliency_quality.counts(rows),
+    }
+
+
+def of_readout(experiment: Experiment, layout: Layout) -> Files:
+    """Take the summary's last epoch from the history, and compute means over photographs."""
+    columns = ("epoch", "train_bits", "validation_bits")
+    last = read_table(layout.readout / "history.csv", columns)[-1]
+    quality = read_table(layout.readout / "quality.csv", saliency_quality.COLUMNS)
+    values = {"weights": experiment.readout.weights} | {name: last[name] for name in columns[1:]}
+    summary = values | how_good("quality", quality)
+    return {layout.readout / "summary.json": Summary(summary, unit=ROUNDED)}
+
+
 def of_heatmaps(experiment: Experiment, layout: Layout) -> Files:
     """Compute the means over passes, maps and measures.
 
@@ -123,7 +144,10 @@ def of_heatmaps(experiment: Experiment, layout: Layout) -> Files:
     photographs = {(row["dataset"], row["image"]) for row in per_image(experiment, layout)}
     drawn = [row for row in spreads if row["dropout"] == experiment.heatmap.dropout]
     counts = {"images": len(photographs), "images_with_passes": len(drawn)}
-    means = {"saliency_quality": saliency_quality.means(quality)} if quality else {}
+    means = how_good("saliency_quality", quality) if quality else {}
+    # results that were committed before they had standard errors have means alone
+    committed = read_object(layout.heatmaps / "summary.json")
+    means = {k: v for k, v in means.items() if k in committed or k == "saliency_quality"}
     unknown = frozenset({"fixations_dropped", "boxes_skipped"})
     summary = Summary(counts | spread.means(drawn) | means, unknown, unit=ROUNDED)
     return {layout.heatmaps / "summary.json": summary}
