@@ -141,13 +141,13 @@ class Data:
     def validate(self) -> Samples:
         """The last pool of the validation images, as stage train has it, and their classes."""
         packed = np.load(self.layout.packed, mmap_mode="r")
-        key = frozen_key(self.layout, "head", self.weights, packed.shape[1:])
+        key = frozen_key(self.layout, vgg, "head", self.weights, packed.shape[1:])
         rows = [row for row, item in self.index.items() if item["split"] == "validate"]
         files = feature_files(self.layout, key, np.array(rows), None)
         images = image_inputs(packed, np.array(rows), None, self.weights)
         blocks = vgg.FROZEN_BLOCKS["head"]
         shape = len(rows), packed.shape[1]
-        inputs = feature_inputs(images, shape, self.weights, blocks, files)
+        inputs = feature_inputs(vgg, images, shape, self.weights, blocks, files)
         labels = [self.classes.index(self.index[row]["class"]) for row in rows]
         return Samples(inputs, np.array(labels, np.int32), 1)
 

@@ -1,46 +1,39 @@
-"""Maps from files to files, as the stage makes them, beside the network alone on as many images."""
+"""Maps of own photos from files to files, beside the network alone on as many images."""
 
-import contextlib
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import jax
-
 from benchmarks.comparison import Comparison, seconds, side_by_side, speed_ratios
 from benchmarks.setting import HEIGHT_PX, WIDTH_PX, photographs
-from msroi import Model
-from msroi.experiment.layout import Layout
+from msroi.experiment.params import ReadoutMap
 from msroi.images import Pixels, read_rgb, to_8_bit, write_image
-from msroi.measures.saliency_quality import Marked
-from msroi.network.saliency import CHOSEN, full_size
+from msroi.network.readout import ReadoutNetwork
+from msroi.network.saliency import Map, full_size, readout_map
+from msroi.photos import packaged
 from msroi.plots import overlay
-from msroi.stages import heatmap
-from msroi.stages.heatmap import Wanted
 
 IMAGES = 8
-UNKNOWN = Marked({}, {}, {})  # the quality of maps belongs to the experiment, not to the maps
+RULE = ReadoutMap(blur=0.03, power=1)  # the packaged map's
 
 
 def measure(repeats: int) -> list[Comparison]:
     """Time the maps of 8 photographs of 640x480 px."""
-    model = Model()
-    experiment = model.experiment
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        layout = Layout(experiment.name)
-        items = written(layout)
-        given = [model.given(read_rgb(path)) for path in paths(layout, items)]
+    network = ReadoutNetwork(packaged.trunk(), packaged.carried(packaged.WEIGHTS))
+    with tempfile.TemporaryDirectory() as folder:
+        files = written(Path(folder))
+        given = [network.given(read_rgb(file)) for file in files]
         whole_s, alone_s = side_by_side(
-            partial(heatmap.make_maps, model, items, UNKNOWN, experiment, layout, layout),
-            lambda: network(model, given),
+            partial(files_to_files, network, files),
+            lambda: [network.density(one) for one in given],
             repeats,
         )
-        parts = profile(model, layout, items)
+        parts = profile(network, files)
     row = Comparison(
         job="heatmaps",
-        ours=f"stage heatmap, {IMAGES} photographs of {WIDTH_PX}x{HEIGHT_PX}, files to files",
+        ours=f"maps of {IMAGES} photographs of {WIDTH_PX}x{HEIGHT_PX}, files to files",
         against="the network alone on as many images",
         ratios=speed_ratios(whole_s, alone_s),
         unit="their time / our time",
@@ -51,39 +44,39 @@ def measure(repeats: int) -> list[Comparison]:
     return [row if row.reached else replace(row, limit=told(parts))]
 
 
-def written(layout: Layout) -> list[Wanted]:
-    """Write `IMAGES` photographs where the stage looks for them; return what it would want."""
+def written(folder: Path) -> list[Path]:
+    """Write `IMAGES` photographs; return their files."""
     photos = photographs()
-    items = []
-    for number in range(IMAGES):
-        row = {"split": "test", "dataset": "bench", "image": f"{number:02}"}
-        size = {"height": str(HEIGHT_PX), "width": str(WIDTH_PX)}
-        items.append((row | size, False))
-        write_image(layout.test_image("bench", row["image"]), photos[number % len(photos)])
-    return items
+    files = [folder / f"{number:02}.png" for number in range(IMAGES)]
+    for number, file in enumerate(files):
+        write_image(file, photos[number % len(photos)])
+    return files
 
 
-def paths(layout: Layout, items: Sequence[Wanted]) -> list[Path]:
-    """Return the files of the photographs."""
-    return [layout.test_image(row["dataset"], row["image"]) for row, _ in items]
+def small(network: ReadoutNetwork, given: Pixels) -> Map:
+    """Return the map of what the network is given."""
+    return readout_map(network.density(given), RULE)
 
 
-def network(model: Model, given: Sequence[Pixels]) -> None:
-    """Pass resized images through the network, one by one, and wait for the last."""
-    jax.block_until_ready([model._plain(image) for image in given])  # type: ignore[no-untyped-call]
+def files_to_files(network: ReadoutNetwork, files: Sequence[Path]) -> None:
+    """Write the map of each photograph, and the photograph under it."""
+    for file in files:
+        image = read_rgb(file)
+        saliency = full_size(small(network, network.given(image)), image)
+        write_image(file.with_suffix(".map.png"), to_8_bit(saliency))
+        write_image(file.with_suffix(".overlay.png"), overlay(image, saliency), quick=True)
 
 
-def profile(model: Model, layout: Layout, items: Sequence[Wanted]) -> dict[str, float]:
+def profile(network: ReadoutNetwork, files: Sequence[Path]) -> dict[str, float]:
     """Return how long each part takes for all photographs, in s, one part after the other."""
-    files = paths(layout, items)
     images = [read_rgb(file) for file in files]
-    given = [model.given(image) for image in images]
-    maps = [model.plain(one)[0][CHOSEN] for one in given]
+    given = [network.given(image) for image in images]
+    maps = [small(network, one) for one in given]
     full = [full_size(of, image) for of, image in zip(maps, images, strict=True)]
     parts: dict[str, Callable[[], object]] = {
         "read": lambda: [read_rgb(file) for file in files],
-        "resize": lambda: [model.given(image) for image in images],
-        "network and map": lambda: [model.plain(one) for one in given],
+        "resize": lambda: [network.given(image) for image in images],
+        "network and map": lambda: [small(network, one) for one in given],
         "enlarge": lambda: [full_size(of, image) for of, image in zip(maps, images, strict=True)],
         "write map": lambda: [
             write_image(file.with_suffix(".map.png"), to_8_bit(of))  # type: ignore[func-returns-value]
