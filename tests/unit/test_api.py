@@ -65,7 +65,10 @@ def test_compress_is_the_function_also_beside_the_stage():
 
 def test_without_a_map_no_model_is_needed():
     assert compress(CAT, method="jpeg", match_quality=30) == pillow(CAT, 30)
-    assert compress(CAT, method="jpeg") == pillow(CAT, 50)
+    assert compress(CAT, method="jpeg") == pillow(CAT, 85)
+    assert compress(CAT, method="jpeg", quality="low") == pillow(CAT, 50)
+    assert compress(CAT, method="jpeg", quality=33) == pillow(CAT, 33)
+    assert compress(CAT, method="jpeg", encoder_quality=33) == pillow(CAT, 33)
     assert len(compress(CAT, method="mozjpeg", target_bytes=4000)) <= 4000
     reached = compress(CAT, method="jpeg-opt", target_psnr=33.0)
     assert distortion.psnr_rgb_db(CAT, decode(reached)) >= 33
@@ -160,6 +163,27 @@ def test_threads_give_the_same_bytes():
             {"method": "jpeg", "target_ssim": 1.1},
             ParameterError,
             "target_ssim is from 0 to 1, got 1.1.",
+        ),
+        (
+            {"method": "jpeg", "quality": "best"},
+            ParameterError,
+            "quality is low, medium, high, visually-lossless or a number from 1 to 100, "
+            "got 'best'.",
+        ),
+        (
+            {"method": "jpeg", "quality": 101},
+            ParameterError,
+            "quality is from 1 to 100, got 101.",
+        ),
+        (
+            {"method": "jpeg", "target_ssimulacra2": -1},
+            ParameterError,
+            "target_ssimulacra2 is from 0 to 100, got -1.",
+        ),
+        (
+            {"method": "jpeg", "encoder_quality": 0.5},
+            ParameterError,
+            "encoder_quality is from 1 to 100, got 0.5.",
         ),
         (
             {"method": "jpeg", "target_ssim": 0.9, "match_quality": 50},

@@ -181,14 +181,28 @@ def test_compress_to_jpeg(capsys, photo):
 
     status, out, err = run(capsys, "compress", photo[1], *arguments, "--force")
     size, original = len(pillow(photo[1], 50)), photo[1].stat().st_size
-    share = f"{100 * size / original:.1f} % of the original"
+    share = f"{100 - 100 * size / original:.1f} % saved"
     assert out == f"{photo[1]}: a b/ö/{photo[1].stem}.jpg, {size:,} bytes, {share}\n"
     assert (status, err) == (0, "")
 
 
-def test_compress_matches_quality_50_unless_told(capsys, photo):
-    run(capsys, "compress", photo[0], "--out", "out", "--method", "jpeg")
-    assert Path("out/photo.jpg").read_bytes() == pillow(photo[0], 50)
+def test_compress_is_as_good_as_quality_85_unless_told(capsys, photo):
+    common = ("compress", photo[0], "--out", "out", "--method", "jpeg", "--force")
+    levels = {"low": 50, "medium": 70, "high": 85, "60": 60}
+    told = [((), 85), *((("--quality", name), of) for name, of in levels.items())]
+    for options, of in told:
+        _, out, _ = run(capsys, *common, *options)
+        data = Path("out/photo.jpg").read_bytes()
+        assert data == pillow(photo[0], of)
+        assert f"; as good as a plain JPEG of {len(data):,} bytes (SSIMULACRA 2 " in out
+
+
+def test_compress_to_the_encoders_own_quality(capsys, photo):
+    arguments = ("--out", "out", "--method", "jpeg", "--encoder-quality", "62")
+    status, out, err = run(capsys, "compress", photo[0], *arguments)
+    assert (status, err) == (0, "")
+    assert Path("out/photo.jpg").read_bytes() == pillow(photo[0], 62)
+    assert re.fullmatch(r"photo\.png: out/photo\.jpg, [\d,]+ bytes, \d+\.\d % saved\n", out)
 
 
 def test_compress_to_at_most_so_many_bytes(capsys, photo):
@@ -223,12 +237,12 @@ def test_compress_to_a_psnr_or_an_ssim(capsys, photo):
         assert json.loads(out)[name] == pytest.approx(result[name], abs=1e-5)
 
     _, out, _ = run(capsys, *common, "--target-psnr", 32.5)
-    size = rf"{Path('out/photo.jpg').stat().st_size:,} bytes, \d+\.\d % of the original"
-    compared = r"; PSNR [+-]\d\.\d\d dB against plain JPEG of the same size\n"
-    text = rf"photo\.png: out/photo\.jpg, {size}, PSNR 32\.[56]\d dB{compared}"
-    assert re.fullmatch(text, out)
+    size = rf"{Path('out/photo.jpg').stat().st_size:,} bytes, \d+\.\d % saved"
+    assert re.fullmatch(rf"photo\.png: out/photo\.jpg, {size}; PSNR 32\.[56]\d dB\n", out)
     _, out, _ = run(capsys, *common, "--target-ssim", ".9")
-    assert re.search(rf"of the original, SSIM 0\.9\d{{3}}{compared}$", out)
+    assert re.search(r" % saved; SSIM 0\.9\d{3}\n$", out)
+    _, out, _ = run(capsys, *common, "--target-ssimulacra2", "70")
+    assert re.search(r" % saved; SSIMULACRA 2 70\.\d\n$", out)
 
     before = Path("out/photo.jpg").read_bytes()
     sentence = refused(capsys, *common, "--target-psnr", 100)
@@ -377,6 +391,16 @@ def test_interrupt(capsys, monkeypatch):
             "see `msroi compress --help`.",
         ),
         (
+            "compress photo.png --out out --quality best",
+            "msroi compress: argument --quality: a level is low, medium, high, visually-lossless "
+            "or a number from 1 to 100, got 'best'; see `msroi compress --help`.",
+        ),
+        (
+            "compress photo.png --out out --quality low --encoder-quality 80",
+            "msroi compress: argument --encoder-quality: not allowed with argument --quality; "
+            "see `msroi compress --help`.",
+        ),
+        (
             "compress photo.png --jobs 0",
             "msroi compress: argument --jobs: jobs are a whole number from 1 to 256, got '0'; "
             "see `msroi compress --help`.",
@@ -497,7 +521,10 @@ def test_numbers_are_whole(capsys, photo, option, value):
 
 
 @pytest.mark.parametrize("value", ["-1", "nan", "inf", "1e1", "", ".", "many", "٣", "9" * 5000])
-@pytest.mark.parametrize("option", ["--target-psnr", "--target-ssim"])
+@pytest.mark.parametrize(
+    "option",
+    ["--target-psnr", "--target-ssim", "--target-ssimulacra2", "--quality", "--encoder-quality"],
+)
 def test_decimal_numbers(capsys, photo, option, value):
     sentence = refused(capsys, "compress", photo[0], "--out", "out", f"{option}={value}")
     assert f"argument {option}" in sentence

@@ -94,6 +94,9 @@ def test_jpeg_of_a_quality_is_pillows(photo, tmp_path, quality):
         "encoded_bytes": len(data),
         "target_bytes": len(data),
         "size_error_pct": 0,
+        "sampled": False,
+        "plain_quality": None,
+        "plain_bytes": None,
         "gain_measure": "psnr_rgb_db",
         "gain_db": None,  # it is plain JPEG
         "encoder": f"pillow {jpeg.encoder_version()}",

@@ -123,14 +123,14 @@ def test_no_whole_quality_gives_a_much_smaller_file(method, measure, least):
     encoder = PEERS[method].prepare(PHOTO, None)
     found = TargetMeasure(measure, least).search("x", PHOTO, encoder, same)
     files = [encoder(float(quality)) for quality in range(1, 101)]
-    sizes = [len(data) for data in files if measure.of(PHOTO, jpeg.decode(data)) >= least]
+    sizes = [len(data) for data in files if measure.against(PHOTO)(jpeg.decode(data)) >= least]
     assert len(found.data) <= 1.01 * min(sizes)
 
 
 def test_an_unreachable_target():
     for measure, least, of_least in ((PSNR, 60.0, "60.00 dB"), (SSIM, 1.0, "1.0000")):
         encoder = counted(encode)
-        best = measure.of(PHOTO, jpeg.decode(encode(100)))
+        best = measure.against(PHOTO)(jpeg.decode(encode(100)))
         expected = (
             f"x.png can't be made to reach {measure.text.format(least)}: "
             f"the highest quality gives {measure.text.format(best)}."

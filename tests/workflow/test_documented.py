@@ -19,9 +19,10 @@ OWN_PHOTOS = (
     "msroi compress photo.jpg",
     "msroi explain photo.jpg --open",
     "msroi compress photo.jpg --out small --target-bytes 30000",
+    "msroi compress photo.jpg --out fine --quality visually-lossless",
     "msroi compress photo.jpg --out small --target-bytes 20000",
     "msroi compress photo.jpg --out good --target-ssim 0.95",
-    "msroi compress holiday --out holiday-small --match-quality 60 --jobs 2",
+    "msroi compress holiday --out holiday-small --quality medium --jobs 2",
 )
 
 RUNS, UNIT = "tests/workflow/test_runs.py::", "tests/unit/"

@@ -128,12 +128,7 @@ def run_compress(arguments: argparse.Namespace) -> int:
     from msroi.photos import batch, goals
     from msroi.photos import lines as photos_lines
 
-    goal = goals.goal(
-        arguments.match_quality,
-        arguments.target_bytes,
-        arguments.target_psnr,
-        arguments.target_ssim,
-    )
+    goal = goals.goal(**{name: getattr(arguments, name) for name in parser.GOALS})
     writing = batch.Writing(
         arguments.out, arguments.force, arguments.allow_larger, arguments.keep_folders
     )

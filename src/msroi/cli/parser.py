@@ -80,9 +80,22 @@ VERIFY_HELP = (
 COMPRESS_HELP = """\
 Compress your own photos: the bytes go where people look.
 
-photo.jpg becomes photo.msroi.jpg beside it, a standard JPEG as large as plain
-JPEG of quality 50. Where that saves less than 5 %, it is no gain: a JPEG is
-copied, and for a photo of another format nothing is written."""
+photo.jpg becomes photo.msroi.jpg beside it, a standard JPEG that looks as good
+as plain JPEG of quality 85 and is smaller. Where that saves less than 5 %, it
+is no gain: a JPEG is copied, and for a photo of another format nothing is
+written."""
+
+# how good or how large a photo's file is to be: options, and arguments of `msroi.compress`
+GOALS = (
+    "quality",
+    "match_quality",
+    "target_bytes",
+    "target_psnr",
+    "target_ssim",
+    "target_ssimulacra2",
+    "encoder_quality",
+)
+LEVELS = ("low", "medium", "high", "visually-lossless")
 
 DECIMAL = re.compile(r"[0-9]+([.][0-9]*)?|[.][0-9]+")
 
@@ -305,13 +318,20 @@ def add_compress(command: Parser) -> None:
     command.description = COMPRESS_HELP
     methods = "\n".join(f"  {name:<{width}}  {one.description}" for name, one in METHODS.items())
     command.epilog = f"methods:\n{methods}\n\n{command.epilog}"
-    size = command.add_argument_group("how large or how good (one of these)")
-    goal = size.add_mutually_exclusive_group()
+    good = command.add_argument_group("how good or how large (one of these)")
+    goal = good.add_mutually_exclusive_group()
+    goal.add_argument(
+        "--quality",
+        metavar="LEVEL",
+        type=level,
+        help="the smallest file that looks as good as plain JPEG: low, medium, high (of quality "
+        "50, 70, 85) or a number from 1 to 100; or visually-lossless (default: high)",
+    )
     goal.add_argument(
         "--match-quality",
         metavar="Q",
         type=quality,
-        help="as large as plain JPEG of quality Q, 1 to 100 (default: 50)",
+        help="as large as plain JPEG of quality Q, 1 to 100",
     )
     goal.add_argument("--target-bytes", metavar="N", type=byte_count, help="at most N bytes")
     goal.add_argument(
@@ -325,6 +345,18 @@ def add_compress(command: Parser) -> None:
         metavar="S",
         type=similarity,
         help="the smallest file with an SSIM of S or more, 0 to 1",
+    )
+    goal.add_argument(
+        "--target-ssimulacra2",
+        metavar="V",
+        type=ssimulacra2,
+        help="the smallest file with a SSIMULACRA 2 of V or more, 0 to 100",
+    )
+    goal.add_argument(
+        "--encoder-quality",
+        metavar="Q",
+        type=real_quality,
+        help="the method's own quality, 1 to 100, without a search",
     )
     how = command.add_argument_group("how")
     how.add_argument(
@@ -366,6 +398,23 @@ def add_metrics(command: Parser) -> None:
 def quality(text: str) -> int:
     """Parse a JPEG quality, 1 to 100."""
     return whole_number(text, "a quality is a whole number from 1 to 100", 1, 100)
+
+
+def real_quality(text: str) -> float:
+    """Parse a quality that need not be whole, 1 to 100."""
+    return number(text, "a quality is a number from 1 to 100", 1, 100)
+
+
+def level(text: str) -> str | float:
+    """Parse a level of quality: a name, or a number from 1 to 100."""
+    if text in LEVELS:
+        return text
+    return number(text, f"a level is {', '.join(LEVELS)} or a number from 1 to 100", 1, 100)
+
+
+def ssimulacra2(text: str) -> float:
+    """Parse a SSIMULACRA 2."""
+    return number(text, "a SSIMULACRA 2 is a number from 0 to 100", 0, 100)
 
 
 def byte_count(text: str) -> int:

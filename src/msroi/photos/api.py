@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from msroi.encoders.methods import METHODS, encoder
+from msroi.encoders.methods import METHODS
 from msroi.errors import ImageError, ParameterError
 from msroi.images import Pixels
 from msroi.photos import goals, packaged, photo
@@ -27,10 +27,13 @@ def compress(
     *,
     method: str = "roi-trellis",
     saliency: NDArray[np.floating] | None = None,
+    quality: str | float | None = None,
     match_quality: int | None = None,
     target_bytes: int | None = None,
     target_psnr: float | None = None,
     target_ssim: float | None = None,
+    target_ssimulacra2: float | None = None,
+    encoder_quality: float | None = None,
 ) -> bytes:
     """Compress a photo to a standard JPEG file.
 
@@ -49,10 +52,15 @@ def compress(
     saliency
         A map to follow in place of the model's: `(H, W)` in [0, 1], 1 where people look. With
         it no network is needed.
-    match_quality, target_bytes, target_psnr, target_ssim
-        How large or how good the file is to be, one of them: as large as plain JPEG of a
-        quality from 1 to 100 (50 if none is given); at most so many bytes; the smallest file
-        with a PSNR of RGB from 0 to 100 dB, or an SSIM of luma from 0 to 1, or a higher one.
+    quality
+        How good the file is to be: `low`, `medium`, `high` (what is taken if nothing is given)
+        or a number from 1 to 100 give the smallest that is as good as plain JPEG of quality 50,
+        70, 85 or that number, by SSIMULACRA 2; `visually-lossless` is SSIMULACRA 2 of 90.
+    match_quality, target_bytes, target_psnr, target_ssim, target_ssimulacra2, encoder_quality
+        One of them in place of `quality`: as large as plain JPEG of a quality from 1 to 100;
+        at most so many bytes; the smallest file with a PSNR of RGB from 0 to 100 dB, an SSIM of
+        luma from 0 to 1 or a SSIMULACRA 2 from 0 to 100, or a higher one; the encoder's own
+        quality from 1 to 100, without a search.
 
     Returns
     -------
@@ -103,15 +111,21 @@ def compress(
         raise ParameterError(
             f"The method {method} follows a saliency map; give a model, `Model()`, or saliency=…."
         )
-    goal = goals.goal(match_quality, target_bytes, target_psnr, target_ssim)
+    goal = goals.goal(
+        quality=quality,
+        match_quality=match_quality,
+        target_bytes=target_bytes,
+        target_psnr=target_psnr,
+        target_ssim=target_ssim,
+        target_ssimulacra2=target_ssimulacra2,
+        encoder_quality=encoder_quality,
+    )
     opened = _of_pixels(image) if isinstance(image, np.ndarray) else _of_file(Path(image))
     weights = None if saliency is None else _checked_map(saliency, opened)
     if weights is None and model is not None and needs_map:
         weights = opened.as_stored(model.saliency(opened.upright()))
     described = packaged.experiment() if model is None else model.experiment
-    params = photo.settings(opened, described.compress)
-    encode = encoder(method, params).prepare(opened.pixels, weights)
-    data, _ = photo.compressed(opened, encode, goal)
+    data, _ = photo.compressed(opened, method, described.compress, weights, goal)
     return data
 
 

@@ -21,13 +21,17 @@ from msroi.encoders.methods import METHODS, encoder
 from msroi.errors import ImageError, ParameterError
 from msroi.images import NO_MEMORY, read_grey, read_rgb, save_image, to_8_bit
 from msroi.photos import packaged, paths
+from msroi.photos.compiled import keep_compiled
 from msroi.photos.goals import Goal
 from msroi.photos.paths import Naming
-from msroi.photos.photo import compressed, gain_db, opened, settings
+from msroi.photos.photo import compressed, gain_db, opened
 from msroi.photos.results import Results
 
 if TYPE_CHECKING:
     from msroi.photos.model import Model
+
+# the methods without a map that JAX computes for
+COMPILED = frozenset({"trellis-psnr", "trellis"})
 
 OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"  # as JAX says it
 
@@ -45,6 +49,7 @@ def load_model(experiment: str | None) -> "Model":
     """Load an experiment's trained network, or the package's."""
     from msroi.photos.model import Model  # needs JAX, which takes a second
 
+    keep_compiled()
     return Model(experiment=experiment)
 
 
@@ -197,13 +202,15 @@ def compress_all(
     """
     results = writing.results(images)
     params = packaged.parameters(experiment).compress
+    if method in COMPILED:
+        keep_compiled()
+    made_by = encoder(method, params)
     model = load_model(experiment) if METHODS[method].needs_map else None
 
     def compress_one(image: Path) -> dict[str, Any]:
         photo = opened(image)
         saliency = None if model is None else photo.as_stored(model.saliency(photo.upright()))
-        made_by = encoder(method, settings(photo, params))
-        data, found = compressed(photo, made_by.prepare(photo.pixels, saliency), goal)
+        data, found = compressed(photo, method, params, saliency, goal)
         original_bytes = image.stat().st_size
         worth = gains_enough(original_bytes, len(data), len(found.data)) or writing.allow_larger
         output: Path | None = results.names[image][0]
@@ -219,7 +226,8 @@ def compress_all(
             outcome, size_bytes, output = LEFT, None, None
         target = found.target_bytes
         error_pct = target and round(100 * (len(data) - target) / target, 4)
-        gain = None if method == "jpeg" else gain_db(photo.pixels, found.data, saliency)
+        of_a_size = target is not None and method != "jpeg"
+        gain = gain_db(photo.pixels, found.data, saliency) if of_a_size else None
         return {
             "image": str(image),
             "output": output and str(output),
@@ -232,6 +240,9 @@ def compress_all(
             "target_bytes": target,
             "size_error_pct": error_pct,
             **{name: round(value, 6) for name, value in found.values.items()},
+            "sampled": found.sampled,
+            "plain_quality": found.plain_quality,
+            "plain_bytes": found.plain_bytes,
             "gain_measure": "psnr_rgb_db" if saliency is None else "wpsnr_rgb_db",
             "gain_db": gain and round(gain, 4),
             "encoder": made_by.version,

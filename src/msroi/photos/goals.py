@@ -1,6 +1,7 @@
-"""What a compressed photo is to be: as large as plain JPEG, small enough, or good enough.
+"""What a compressed photo is to be: good enough, as large as plain JPEG, or small enough.
 
-A goal searches the quality of an encoder.
+A goal searches the quality of an encoder. Of a large photo it does so on a sample (`sample`):
+what is measured as people see, on that alone; sizes, PSNR and SSIM, on the whole in the end.
 """
 
 import functools
@@ -10,12 +11,19 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from msroi.encoders import jpeg, search
-from msroi.encoders.search import Encode
+from msroi.encoders.search import Encode, Match, Reached, Try
 from msroi.errors import ImageError, ParameterError
 from msroi.images import Pixels
-from msroi.measures import distortion
+from msroi.measures import distortion, ssimulacra2
+from msroi.photos.sample import Sample
+
+
+class OutOfReachError(ImageError):
+    """No quality of an encoder is good enough."""
+
 
 Finish = Callable[[bytes], bytes]
+Value = Callable[[Pixels], float]
 
 
 @dataclass(frozen=True)
@@ -29,19 +37,34 @@ class Found:
     target_bytes
         The wanted size of the file with its metadata; None where no size was wanted.
     values
-        By name, what was measured of the file, where that was wanted.
+        By name, what was measured, where that was wanted.
+    sampled
+        Whether that was measured of a sample.
+    plain_quality, plain_bytes
+        Of the plain JPEG, with this metadata, that is as good by these values; None where the
+        goal was none such.
     """
 
     quality: float
     data: bytes
-    target_bytes: int | None
+    target_bytes: int | None = None
     values: dict[str, float] = field(default_factory=dict)
+    sampled: bool = False
+    plain_quality: float | None = None
+    plain_bytes: int | None = None
 
 
 class Goal(Protocol):
     """What a photo's file is to reach."""
 
-    def search(self, name: str, image: Pixels, encode: Encode, finished: Finish) -> Found:
+    def search(
+        self,
+        name: str,
+        image: Pixels,
+        encode: Encode,
+        finished: Finish,
+        sample: Sample | None = None,
+    ) -> Found:
         """Find the file.
 
         Parameters
@@ -54,6 +77,8 @@ class Goal(Protocol):
             Gives the image's file for a quality in [1, 100].
         finished
             Adds the metadata to the image's file, always as many bytes.
+        sample
+            Of a large photo.
 
         Raises
         ------
@@ -65,24 +90,53 @@ class Goal(Protocol):
         """Tell whether a photo of such a size misses the goal that a file of another reaches."""
 
 
+class Undemanding:
+    """A goal that the photo itself will do for, even if it is hardly larger."""
+
+    def demands(self, original_bytes: int, encoded_bytes: int) -> bool:
+        """Demand nothing."""
+        return False
+
+
 @dataclass(frozen=True)
-class MatchQuality:
-    """As large as plain JPEG of a whole quality, 1 to 100.
+class EncoderQuality(Undemanding):
+    """The encoder's own quality, 1 to 100, without a search."""
+
+    quality: float
+
+    def search(
+        self,
+        name: str,
+        image: Pixels,
+        encode: Encode,
+        finished: Finish,
+        sample: Sample | None = None,
+    ) -> Found:
+        """Return the file of that quality."""
+        return Found(self.quality, encode(self.quality))
+
+
+@dataclass(frozen=True)
+class MatchQuality(Undemanding):
+    """As large as plain JPEG of a quality, 1 to 100.
 
     Like is compared with like: the sizes that are matched are those without metadata.
     """
 
-    quality: int
+    quality: float
 
-    def search(self, name: str, image: Pixels, encode: Encode, finished: Finish) -> Found:
+    def search(
+        self,
+        name: str,
+        image: Pixels,
+        encode: Encode,
+        finished: Finish,
+        sample: Sample | None = None,
+    ) -> Found:
         """Find the file next in size; of plain JPEG it is that of the quality itself."""
         reference = jpeg.encode(image, self.quality)
-        match = search.match_size(encode, len(reference), start=self.quality)
+        match = matched(image, encode, len(reference), sample, start=self.quality)
         return Found(match.quality, match.data, len(finished(reference)))
-
-    def demands(self, original_bytes: int, encoded_bytes: int) -> bool:
-        """Demand nothing: a photo that is hardly larger will do."""
-        return False
 
 
 @dataclass(frozen=True)
@@ -91,13 +145,20 @@ class TargetBytes:
 
     size_bytes: int
 
-    def search(self, name: str, image: Pixels, encode: Encode, finished: Finish) -> Found:
+    def search(
+        self,
+        name: str,
+        image: Pixels,
+        encode: Encode,
+        finished: Finish,
+        sample: Sample | None = None,
+    ) -> Found:
         """Find the largest file that is small enough."""
-        encode = functools.cache(encode)  # the sample is also the search's first try
-        sample = encode(search.MIDDLE)
-        added_bytes = len(finished(sample)) - len(sample)
+        encode = functools.cache(encode)  # the first file is also the search's first try
+        first = encode(search.MIDDLE) if sample is None else sample.encode(search.MIDDLE)
+        added_bytes = len(finished(first)) - len(first)
         room = max(self.size_bytes - added_bytes, 1)
-        match = search.match_size(encode, room, never_above=True)
+        match = matched(image, encode, room, sample, never_above=True)
         needed = len(match.data) + added_bytes
         if needed > self.size_bytes:
             of_these = f", {added_bytes} of them for its metadata" if added_bytes else ""
@@ -112,6 +173,52 @@ class TargetBytes:
         return encoded_bytes <= self.size_bytes < original_bytes
 
 
+# a size that a sample leads to is searched no further within this
+SAMPLED_SIZE_PCT = 0.25
+MOST_WHOLE_ENCODES = 3
+
+
+def matched(
+    image: Pixels,
+    encode: Encode,
+    target_bytes: int,
+    sample: Sample | None,
+    *,
+    never_above: bool = False,
+    start: float = search.MIDDLE,
+) -> Match:
+    """Find the file of a size as `search.match_size` does, of a large photo by a sample.
+
+    The photo's sizes are the sample's times a factor: at first that of plain JPEG, then that of
+    the photo's last file, of which there are one to three. If no size above the target will do
+    and all are, the photo's own sizes are searched.
+    """
+    if sample is None:
+        return search.match_size(encode, target_bytes, never_above=never_above, start=start)
+    # a little smaller where it must not be larger, so that it may err to either side
+    aim_bytes = round(target_bytes * (1 - SAMPLED_SIZE_PCT / 100 * never_above))
+    of_sample = functools.cache(sample.encode)
+    factor = len(jpeg.encode(image, start)) / len(jpeg.encode(sample.image, start))
+    made: dict[float, bytes] = {}
+    for _ in range(MOST_WHOLE_ENCODES):
+        tried = search.match_size(of_sample, max(round(aim_bytes / factor), 1), start=start)
+        start = tried.quality
+        if start in made:
+            break
+        made[start] = encode(start)
+        if abs(search.size_error_pct(len(made[start]), aim_bytes)) <= SAMPLED_SIZE_PCT:
+            break
+        factor = len(made[start]) / len(tried.data)
+    fitting = [
+        Match(quality, data, target_bytes)
+        for quality, data in made.items()
+        if not never_above or len(data) <= target_bytes
+    ]
+    if not fitting:
+        return search.match_size(encode, target_bytes, never_above=True, start=start)
+    return min(fitting, key=lambda match: abs(match.size_error_pct))
+
+
 @dataclass(frozen=True)
 class Measure:
     """A measure of a distorted image that can be a target.
@@ -122,77 +229,259 @@ class Measure:
         As in results.
     text
         Of a value, in a sentence; a format.
-    of
-        Gives the value for a reference and a distorted image; higher is better.
+    against
+        Gives, for a reference, what gives the value of a distorted image; higher is better.
     level
         Brings a value to the scale on which the search works (`search.smallest_reaching`).
+    by_sample
+        Whether a sample's value is taken for that of a large photo.
     """
 
     name: str
     text: str
-    of: Callable[[Pixels, Pixels], float]
+    against: Callable[[Pixels], Value]
     level: Callable[[float], float]
+    by_sample: bool = False
+
+
+def is_tiny(image: Pixels) -> bool:
+    """Tell whether an image is too small for SSIMULACRA 2."""
+    return bool(min(image.shape[:2]) < ssimulacra2.SMALLEST_PX)
+
+
+def _ssimulacra2_against(reference: Pixels) -> Value:
+    if is_tiny(reference):
+        height, width = reference.shape[:2]
+        raise ImageError(
+            f"The image has {width}x{height} pixels; SSIMULACRA 2 needs at least "
+            f"{ssimulacra2.SMALLEST_PX} a side."
+        )
+    return ssimulacra2.against(reference)
 
 
 # of what is too near to perfect for a search on logs; 130 dB or so
 PERFECT = 15.0
+# -log(100 - SSIMULACRA 2) rises along a line of slope 0.64 (median of 12 photos between qualities
+# 20 and 96, three encoders, 0.50 to 0.69), a level's of 0.5
+SSIMULACRA2_SLOPE = 0.78
+# near enough for the eye: 0.2 points above 80, or one percent of the file
+CLOSE_LEVEL, CLOSE_FILES_PCT = 0.008, 1.0
 PSNR = Measure(
     "psnr_rgb_db",
     "a PSNR of {:.2f} dB",
-    distortion.psnr_rgb_db,
+    lambda reference: functools.partial(distortion.psnr_rgb_db, reference),
     lambda value_db: min(value_db * math.log(10) / 20, PERFECT),
 )
 SSIM = Measure(
     "ssim_luma",
     "an SSIM of {:.4f}",
-    distortion.ssim_luma,
+    lambda reference: functools.partial(distortion.ssim_luma, reference),
     lambda value: -math.log(max(1 - value, math.exp(-2 * PERFECT))) / 2,
+)
+SSIMULACRA2 = Measure(
+    "ssimulacra2",
+    "a SSIMULACRA 2 of {:.2f}",
+    _ssimulacra2_against,
+    lambda value: min(-SSIMULACRA2_SLOPE * math.log(max(100 - value, 1e-9)), PERFECT),
+    by_sample=True,
 )
 
 
+def smallest(
+    measure: Measure,
+    least: float | Callable[[Value], float],
+    subject: Sample,
+    start: float = search.VALUE_START,
+) -> tuple[Reached, float]:
+    """Find the smallest file of a photo, or of its sample, whose value is at least `least`.
+
+    Parameters
+    ----------
+    measure
+        What is measured.
+    least
+        The wanted value, or what gives it for what measures.
+    subject
+        The image and its encoder.
+    start
+        The quality to try first of a measure that is taken `by_sample`.
+
+    Returns
+    -------
+    tuple
+        The file, and the wanted value.
+    """
+    value_of = measure.against(subject.image)
+    wanted = least(value_of) if callable(least) else least
+
+    def of_file(data: bytes) -> float:
+        return value_of(jpeg.decode(data))
+
+    if measure.by_sample:
+        return nearly_smallest(subject.encode, of_file, wanted, measure.level, start), wanted
+    return search.smallest_reaching(subject.encode, of_file, wanted, measure.level), wanted
+
+
+def nearly_smallest(
+    encode: Encode,
+    of_file: Callable[[bytes], float],
+    least: float,
+    level: Callable[[float], float],
+    start: float,
+) -> Reached:
+    """Find a file as `search.smallest_reaching` does, with fewer encodes: mostly 3 or 4.
+
+    It ends with a level above the wanted one by at most `CLOSE_LEVEL`, or with a file that is
+    larger than one that fails by at most `CLOSE_FILES_PCT`.
+    """
+    of_file = functools.cache(of_file)
+
+    def error_of(data: bytes) -> float:
+        return level(of_file(data)) - level(least) - CLOSE_LEVEL / 2
+
+    def badness(one: Try) -> tuple[bool, float]:
+        value = of_file(one.data)
+        return value < least, len(one.data) if value >= least else -value
+
+    def good_enough(new: Try, opposite: Try | None, leniency: float) -> bool:
+        reaching = of_file(new.data) >= least
+        if reaching and new.error <= (leniency - 0.5) * CLOSE_LEVEL:
+            return True
+        return (
+            reaching
+            and opposite is not None
+            and search.apart_pct(new, opposite) <= leniency * CLOSE_FILES_PCT
+        )
+
+    best = search.search(encode, start, search.VALUE_SLOPE, error_of, good_enough, badness)
+    return Reached(best.quality, best.data, of_file(best.data))
+
+
 @dataclass(frozen=True)
-class TargetMeasure:
-    """The smallest file whose image is at least so good."""
+class TargetMeasure(Undemanding):
+    """The smallest file whose image is at least so good.
+
+    Attributes
+    ----------
+    measure, least
+        The measure and the least value.
+    of_tiny
+        The goal of images that are too small to be measured; None refuses them.
+    """
 
     measure: Measure
     least: float
+    of_tiny: Goal | None = None
 
-    def search(self, name: str, image: Pixels, encode: Encode, finished: Finish) -> Found:
+    def search(
+        self,
+        name: str,
+        image: Pixels,
+        encode: Encode,
+        finished: Finish,
+        sample: Sample | None = None,
+    ) -> Found:
         """Find the file; `ImageError` also if the image is too small to be measured."""
-
-        def value_of(data: bytes) -> float:
-            try:
-                return self.measure.of(image, jpeg.decode(data))
-            except ImageError as error:
-                raise ImageError(f"{name}: {error}") from None
-
-        reached = search.smallest_reaching(encode, value_of, self.least, self.measure.level)
+        if self.of_tiny is not None and is_tiny(image):
+            return self.of_tiny.search(name, image, encode, finished)
+        by_sample = sample if self.measure.by_sample else None
+        try:
+            reached, _ = smallest(self.measure, self.least, by_sample or Sample(image, encode))
+        except ImageError as error:
+            raise ImageError(f"{name}: {error}") from None
         if reached.value < self.least:
             text = self.measure.text
-            raise ImageError(
+            raise OutOfReachError(
                 f"{name} can't be made to reach {text.format(self.least)}: "
                 f"the highest quality gives {text.format(reached.value)}."
             )
-        return Found(reached.quality, reached.data, None, {self.measure.name: reached.value})
-
-    def demands(self, original_bytes: int, encoded_bytes: int) -> bool:
-        """Demand nothing: the photo itself is the best."""
-        return False
+        sampled = by_sample is not None
+        data = encode(reached.quality) if sampled else reached.data
+        return Found(reached.quality, data, None, {self.measure.name: reached.value}, sampled)
 
 
-DEFAULT_QUALITY = 50
+@dataclass(frozen=True)
+class AsGoodAs(Undemanding):
+    """The smallest file that is as good as plain JPEG of a quality, 1 to 100, or better.
+
+    The judge is SSIMULACRA 2 (`measures.ssimulacra2`), to which the encoder was tuned. Images
+    that are too small for it get the size of that JPEG.
+    """
+
+    quality: float
+
+    def search(
+        self,
+        name: str,
+        image: Pixels,
+        encode: Encode,
+        finished: Finish,
+        sample: Sample | None = None,
+    ) -> Found:
+        """Find the file."""
+        if is_tiny(image):
+            return MatchQuality(self.quality).search(name, image, encode, finished)
+        subject = sample or Sample(image, encode)
+
+        def of_plain(value_of: Value) -> float:
+            return value_of(jpeg.decode(jpeg.encode(subject.image, self.quality)))
+
+        reached, wanted = smallest(SSIMULACRA2, of_plain, subject, self.quality)
+        if reached.value < wanted:
+            raise ImageError(
+                f"{name} can't be made as good as plain JPEG of quality {self.quality:g} "
+                f"(SSIMULACRA 2 {wanted:.1f}): the highest quality gives {reached.value:.1f}. "
+                "Ask for a lower quality, or for a size."
+            )
+        data = reached.data if sample is None else encode(reached.quality)
+        plain_bytes = len(finished(jpeg.encode(image, self.quality)))
+        values = {SSIMULACRA2.name: reached.value}
+        sampled = sample is not None
+        return Found(reached.quality, data, None, values, sampled, self.quality, plain_bytes)
+
+
+# as good as plain JPEG of these qualities
+LEVELS = {"low": 50, "medium": 70, "high": 85}
+DEFAULT_LEVEL = "high"
+# SSIMULACRA 2 of 90 is "visually lossless: distortion not noticeable by an average observer in a
+# flicker comparison test at 1:1" (https://github.com/cloudinary/ssimulacra2, "Usage")
+VISUALLY_LOSSLESS, NOT_NOTICEABLE = "visually-lossless", 90.0
+# the size of this plain JPEG, where that can't be measured
+TINY_LOSSLESS_QUALITY = 95
+
+
+def of_level(level: str | float) -> Goal:
+    """Return the goal of a level of quality, as `goal` takes it."""
+    if level == VISUALLY_LOSSLESS:
+        tiny = MatchQuality(TINY_LOSSLESS_QUALITY)
+        return TargetMeasure(SSIMULACRA2, NOT_NOTICEABLE, of_tiny=tiny)
+    if isinstance(level, str):
+        if level not in LEVELS:
+            names = ", ".join([*LEVELS, VISUALLY_LOSSLESS])
+            raise ParameterError(f"quality is {names} or a number from 1 to 100, got {level!r}.")
+        return AsGoodAs(LEVELS[level])
+    insist("quality is from 1 to 100", 1 <= level <= 100, level)
+    return AsGoodAs(level)
 
 
 def goal(
+    *,
+    quality: str | float | None = None,
     match_quality: int | None = None,
     target_bytes: int | None = None,
     target_psnr: float | None = None,
     target_ssim: float | None = None,
+    target_ssimulacra2: float | None = None,
+    encoder_quality: float | None = None,
 ) -> Goal:
-    """Return the goal that one option sets; without any, the size of JPEG of quality 50.
+    """Return the goal that one option sets; without any, that of the quality `high`.
 
     Parameters
     ----------
+    quality
+        The smallest file that is as good as plain JPEG of this quality, 1 to 100, by
+        SSIMULACRA 2; `low`, `medium` and `high` are 50, 70 and 85. `visually-lossless` is
+        SSIMULACRA 2 of 90.
     match_quality
         As large as plain JPEG of this quality, 1 to 100.
     target_bytes
@@ -201,6 +490,10 @@ def goal(
         The smallest file with this PSNR of RGB or a higher one, 0 to 100 dB.
     target_ssim
         The smallest file with this SSIM of luma or a higher one, 0 to 1.
+    target_ssimulacra2
+        The smallest file with this SSIMULACRA 2 or a higher one, 0 to 100.
+    encoder_quality
+        The encoder's own quality, 1 to 100, without a search.
 
     Raises
     ------
@@ -208,6 +501,8 @@ def goal(
         If several are given, or one out of its range.
     """
     goals: dict[str, Goal] = {}
+    if quality is not None:
+        goals["quality"] = of_level(quality)
     if match_quality is not None:
         insist("match_quality is from 1 to 100", 1 <= match_quality <= 100, match_quality)
         goals["match_quality"] = MatchQuality(match_quality)
@@ -220,9 +515,16 @@ def goal(
     if target_ssim is not None:
         insist("target_ssim is from 0 to 1", 0 <= target_ssim <= 1, target_ssim)
         goals["target_ssim"] = TargetMeasure(SSIM, target_ssim)
+    if target_ssimulacra2 is not None:
+        kept = 0 <= target_ssimulacra2 <= 100
+        insist("target_ssimulacra2 is from 0 to 100", kept, target_ssimulacra2)
+        goals["target_ssimulacra2"] = TargetMeasure(SSIMULACRA2, target_ssimulacra2)
+    if encoder_quality is not None:
+        insist("encoder_quality is from 1 to 100", 1 <= encoder_quality <= 100, encoder_quality)
+        goals["encoder_quality"] = EncoderQuality(encoder_quality)
     if len(goals) > 1:
         raise ParameterError(f"A photo has one goal, got {' and '.join(goals)}; give one of them.")
-    return next(iter(goals.values()), MatchQuality(DEFAULT_QUALITY))
+    return next(iter(goals.values()), of_level(DEFAULT_LEVEL))
 
 
 def insist(rule: str, kept: bool, value: float) -> None:

@@ -9,6 +9,12 @@ from msroi.photos.batch import COMPRESSED, COPIED, LEFT
 
 Result = Mapping[str, Any]
 
+# what can be the goal, by the key of its value
+VALUES = {
+    "ssimulacra2": "SSIMULACRA 2 {:.1f}",
+    "psnr_rgb_db": "PSNR {:.2f} dB",
+    "ssim_luma": "SSIM {:.4f}",
+}
 COMPARED = "against plain JPEG of the same size"
 
 
@@ -21,10 +27,8 @@ def line(result: Result) -> str:
         return f"{image}: nothing written: {why} (--allow-larger writes it)"
     if result["outcome"] == COPIED:
         return f"{image}: {output}, a copy: compressed {no_gain(result)}"
-    share = percent(result["encoded_bytes"], result["original_bytes"])
-    return f"{image}: {output}, {encoded} bytes, {share} of the original{reached(result)}" + (
-        "" if result["gain_db"] is None else gained(result["gain_measure"], result["gain_db"])
-    )
+    saving = saved(result["encoded_bytes"], result["original_bytes"])
+    return f"{image}: {output}, {encoded} bytes, {saving}{looks(result)}"
 
 
 def no_gain(result: Result) -> str:
@@ -41,11 +45,24 @@ def percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %"
 
 
-def reached(result: Result) -> str:
-    """Say which quality was reached, where one was the target."""
-    if "psnr_rgb_db" in result:
-        return f", PSNR {result['psnr_rgb_db']:.2f} dB"
-    return f", SSIM {result['ssim_luma']:.4f}" if "ssim_luma" in result else ""
+def saved(size_bytes: int, original_bytes: int) -> str:
+    """Say how much smaller a file is than the original, or how much larger."""
+    if size_bytes > original_bytes:
+        return f"{percent(size_bytes - original_bytes, original_bytes)} larger"
+    return f"{percent(original_bytes - size_bytes, original_bytes)} saved"
+
+
+def looks(result: Result) -> str:
+    """Say how a photo looks, by what was its goal."""
+    if result["gain_db"] is not None:
+        return gained(result["gain_measure"], result["gain_db"])
+    for name, text in VALUES.items():
+        if name in result:
+            value = text.format(result[name])
+            if result["plain_bytes"] is None:
+                return f"; {value}"
+            return f"; as good as a plain JPEG of {result['plain_bytes']:,} bytes ({value})"
+    return ""
 
 
 def gained(measure: str, gain_db: float) -> str:
@@ -60,16 +77,16 @@ def total(results: Sequence[Result]) -> str:
     if not written:
         return f"{count}: nothing written"
     size_bytes = sum(result["bytes"] for result in written)
-    share = percent(size_bytes, sum(result["original_bytes"] for result in written))
-    text = f"{count}: {size_bytes:,} bytes, {share} of the originals"
+    saving = saved(size_bytes, sum(result["original_bytes"] for result in written))
+    text = f"{count}: {size_bytes:,} bytes, {saving}"
     for outcome, what in ((COPIED, "copied"), (LEFT, "not written")):
         number = sum(result["outcome"] == outcome for result in results)
         text += f", {number} {what}" if number else ""
-    gains = [
-        result["gain_db"]
-        for result in results
-        if result["outcome"] == COMPRESSED and result["gain_db"] is not None
-    ]
+    compressed = [result for result in results if result["outcome"] == COMPRESSED]
+    plain = [r["plain_bytes"] for r in compressed if r["plain_bytes"] is not None]
+    if plain and len(plain) == len(compressed):
+        text += f"; those compressed are as good as plain JPEGs of {sum(plain):,} bytes"
+    gains = [result["gain_db"] for result in compressed if result["gain_db"] is not None]
     if gains:
         text += f"{gained(results[0]['gain_measure'], fmean(gains))} (mean of {len(gains)})"
     return text

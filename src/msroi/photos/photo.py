@@ -1,25 +1,28 @@
 """One photo, compressed to a goal with the metadata of its source, and what that gains."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from msroi.encoders import chroma, jpeg, search
+from msroi.encoders.methods import Encoder, encoder
 from msroi.errors import ImageError
 from msroi.experiment.params import Compress
 from msroi.images import JPEG_FORMATS, Pixels, Saliency, open_source, to_rgb
 from msroi.measures import distortion
-from msroi.photos import metadata
-from msroi.photos.goals import Found, Goal
+from msroi.photos import metadata, sample
+from msroi.photos.goals import EncoderQuality, Found, Goal, OutOfReachError
 from msroi.photos.metadata import Metadata
+from msroi.photos.sample import Sample
 
 JPEG_MAX_SIDE = 65500  # libjpeg's JPEG_MAX_DIMENSION
 NOTHING = Metadata()
+# the methods that halve chroma or not by what they see
+CHOOSE_CHROMA = frozenset({"trellis", "roi-trellis"})
 # plain JPEG is of the same size within this, or it is not compared with
 SAME_SIZE_PCT = 0.5
 
@@ -101,15 +104,21 @@ def opened(path: Path) -> Photo:
     )
 
 
-def settings(photo: Photo, params: Compress) -> Compress:
+def settings(photo: Photo, method: str, params: Compress) -> Compress:
     """Return the encoders' parameters for a photo.
 
     A file of one component can't have a colour profile of RGB. So a photo without colours that
-    has one keeps three components, and its profile.
+    has one keeps three components, and its profile. What a method decides of a large photo's
+    chroma is decided here, once for the photo and its sample.
     """
-    if photo.metadata.icc_profile and chroma.is_grey(photo.pixels):
-        return replace(params, trellis=replace(params.trellis, chroma="half"))
-    return params
+    if chroma.is_grey(photo.pixels):
+        decided = "half" if photo.metadata.icc_profile else params.trellis.chroma
+    elif method in CHOOSE_CHROMA and sample.places(*photo.pixels.shape[:2]):
+        factor = chroma.factor(photo.pixels, params.trellis.chroma)
+        decided = "full" if factor == 1 else "half"
+    else:
+        return params
+    return replace(params, trellis=replace(params.trellis, chroma=decided))
 
 
 def insist_on_jpeg_size(name: str, width: int, height: int) -> None:
@@ -120,15 +129,21 @@ def insist_on_jpeg_size(name: str, width: int, height: int) -> None:
         )
 
 
-def compressed(photo: Photo, encode: Callable[[float], bytes], goal: Goal) -> tuple[bytes, Found]:
+def compressed(
+    photo: Photo, method: str, params: Compress, saliency: Saliency | None, goal: Goal
+) -> tuple[bytes, Found]:
     """Compress a photo.
 
     Parameters
     ----------
     photo
         What to compress.
-    encode
-        Gives its file, still without metadata, for a quality in [1, 100].
+    method
+        One of `methods.METHODS`.
+    params
+        The encoders' parameters.
+    saliency
+        A map as the pixels are stored, for methods that follow one.
     goal
         How small or how good the file is to be.
 
@@ -142,9 +157,30 @@ def compressed(photo: Photo, encode: Callable[[float], bytes], goal: Goal) -> tu
     ImageError
         If the goal can't be reached.
     """
+    chosen = settings(photo, method, params)
+    try:
+        found = _found(photo, encoder(method, chosen), saliency, goal)
+    except OutOfReachError:
+        # halved chroma may be what is not good enough
+        if method not in CHOOSE_CHROMA or params.trellis.chroma != "auto":
+            raise
+        full = replace(params, trellis=replace(params.trellis, chroma="full"))
+        found = _found(photo, encoder(method, full), saliency, goal)
+    return metadata.inserted(found.data, photo.metadata), found
+
+
+def _found(photo: Photo, made_by: Encoder, saliency: Saliency | None, goal: Goal) -> Found:
+    """Return what a goal finds, of a large photo by its sample."""
     finished = partial(metadata.inserted, metadata=photo.metadata)
-    found = goal.search(photo.name, photo.pixels, encode, finished)
-    return finished(found.data), found
+    sampled = sample.places(*photo.pixels.shape[:2])
+    if sampled is None or isinstance(goal, EncoderQuality):
+        encode = made_by.prepare(photo.pixels, saliency)
+        return goal.search(photo.name, photo.pixels, encode, finished)
+    pixels = sampled.cut(photo.pixels)
+    weights = None if saliency is None else sampled.cut(saliency)
+    of_sample = Sample(pixels, made_by.prepare(pixels, weights))
+    prepared = cache(lambda: made_by.prepare(photo.pixels, saliency))  # not while it is searched
+    return goal.search(photo.name, photo.pixels, lambda q: prepared()(q), finished, of_sample)
 
 
 def gain_db(pixels: Pixels, data: bytes, saliency: Saliency | None) -> float | None:
