@@ -47,9 +47,9 @@ def test_the_folder_is_the_users(monkeypatch, tmp_path):
 def compressed(folder: Path, **variables: str) -> bytes:
     """Compress by the program, with the cache that a user has, not that of the tests."""
     known = {name: of for name, of in os.environ.items() if not name.startswith("JAX_")}
+    arguments = "compress photo.png --force --method trellis --encoder-quality 60"
     done = subprocess.run(
-        [sys.executable, "-m", "msroi", "compress", "photo.png", "--force", "--method", "trellis"]
-        + ["--encoder-quality", "60"],
+        [sys.executable, "-m", "msroi", *arguments.split()],
         cwd=folder,
         env=known | variables,
         capture_output=True,
