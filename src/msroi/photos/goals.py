@@ -406,9 +406,17 @@ class AsGoodAs(Undemanding):
 
     The judge is SSIMULACRA 2 (`measures.ssimulacra2`), to which the encoder was tuned. Images
     that are too small for it get the size of that JPEG.
+
+    Attributes
+    ----------
+    quality
+        That of plain JPEG.
+    ahead
+        Where the search starts: so far below that quality's `search.position`.
     """
 
     quality: float
+    ahead: float = 0.0
 
     def search(
         self,
@@ -426,7 +434,10 @@ class AsGoodAs(Undemanding):
         def of_plain(value_of: Value) -> float:
             return value_of(jpeg.decode(jpeg.encode(subject.image, self.quality)))
 
-        reached, wanted = smallest(SSIMULACRA2, of_plain, subject, self.quality)
+        start = self.quality
+        if self.ahead:  # there and back rounds
+            start = search.quality_at(search.position(start) - self.ahead)
+        reached, wanted = smallest(SSIMULACRA2, of_plain, subject, start)
         if reached.value < wanted:
             raise ImageError(
                 f"{name} can't be made as good as plain JPEG of quality {self.quality:g} "
