@@ -439,7 +439,7 @@ class AsGoodAs(Undemanding):
             start = search.quality_at(search.position(start) - self.ahead)
         reached, wanted = smallest(SSIMULACRA2, of_plain, subject, start)
         if reached.value < wanted:
-            raise ImageError(
+            raise OutOfReachError(
                 f"{name} can't be made as good as plain JPEG of quality {self.quality:g} "
                 f"(SSIMULACRA 2 {wanted:.1f}): the highest quality gives {reached.value:.1f}. "
                 "Ask for a lower quality, or for a size."
