@@ -273,7 +273,7 @@ def test_no_such_model(made, tmp_path):
     with refused(
         MissingError,
         f"{parameters} is missing; a folder with a model holds weights.safetensors, as stage "
-        "train writes it, and parameters.yaml, a copy of the experiment's file in config/.",
+        "readout writes it, and parameters.yaml, a copy of the experiment's file in config/.",
     ):
         Model(tmp_path)
     parameters.write_text("seed: 1\n", encoding="utf-8")
