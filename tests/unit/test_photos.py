@@ -471,7 +471,9 @@ def test_without_a_model(project, photo):
         batch.heatmaps([photo], Path("out"), "tiny"),
         compress([photo], Path("out"), "msroi", MatchQuality(50), "tiny"),
     ):
-        with pytest.raises(MissingError, match=r"^results/tiny/readout/weights\.safetensors is miss"):
+        with pytest.raises(
+            MissingError, match=r"^results/tiny/readout/weights\.safetensors is miss"
+        ):
             one(results)
     assert not Path("out").exists()
 

@@ -413,6 +413,17 @@ def test_a_result_of_another_version_of_its_input_breaks_the_chain(project):
     )
 
 
+def test_a_stage_that_is_newer_than_the_results_is_outdated(project):
+    shutil.rmtree(RESULTS / "anova")
+    change_lock(lambda stages: stages.pop(f"anova@{NAME}"))
+    newer = [one for one in hashes.against_lock(NAME) if "/anova/" in one.path]
+    why = "the results are from before this stage; `dvc repro` makes it anew"
+    assert newer == [
+        Checked(NAME, HASH, f"{RESULTS}/anova/{name}", OUTDATED, True, why)
+        for name in ("anova.csv", "summary.json")
+    ]
+
+
 def test_a_stage_that_was_never_recorded_is_missing(project):
     change_lock(lambda stages: stages.pop(f"anova@{NAME}"))
     remedy = f"dvc.lock does not have it: `dvc repro anova@{NAME}`"

@@ -11,7 +11,8 @@ class Checked:
     """What a check found; `allowed` is what is missing or outdated and no failure.
 
     That is what only DVC's cache holds, all outputs of an experiment that was never recorded,
-    and tables of other parameters that today's code can't read.
+    those of a stage that is newer than the results, and tables of other parameters that today's
+    code can't read.
     """
 
     experiment: str
@@ -32,10 +33,14 @@ def differs(experiment: str, kind: str, path: str, detail: str) -> Checked:
     return Checked(experiment, kind, path, DIFFERS, False, detail)
 
 
-def outdated(experiment: str, kind: str, path: str) -> Checked:
-    """Return that a file was made with other parameters, and what makes it anew."""
-    detail = "made with other parameters by older code; `dvc repro` makes it anew"
-    return Checked(experiment, kind, path, OUTDATED, True, detail)
+def outdated(
+    experiment: str,
+    kind: str,
+    path: str,
+    why: str = "made with other parameters by older code",
+) -> Checked:
+    """Return that a file is of older results, and what makes it anew."""
+    return Checked(experiment, kind, path, OUTDATED, True, f"{why}; `dvc repro` makes it anew")
 
 
 def missing(experiment: str, kind: str, path: str, *, of_git: bool = True) -> Checked:

@@ -11,7 +11,17 @@ from typing import Any
 
 from msroi.errors import ParameterError
 from msroi.experiment import params
-from msroi.verify.finding import CHAIN, HASH, MISSING, Checked, differs, intact, missing, named
+from msroi.verify.finding import (
+    CHAIN,
+    HASH,
+    MISSING,
+    Checked,
+    differs,
+    intact,
+    missing,
+    named,
+    outdated,
+)
 from msroi.workflow import pipeline
 from msroi.workflow.dvc_hash import Version, version_of
 from msroi.workflow.pipeline import ADOPT, LOCK, Stage
@@ -75,7 +85,8 @@ def hashes(
 
     What dvc.yaml marks `cache: false` is for git and must be there. An output of dvc.yaml
     that dvc.lock does not have counts as missing: it was never recorded, which is allowed
-    only if nothing of the experiment was.
+    only if nothing of the experiment was. A stage that dvc.lock does not have, and that has left
+    no file, is newer than the results.
 
     Parameters
     ----------
@@ -95,8 +106,12 @@ def hashes(
         else:
             yield intact(experiment, HASH, path)
     for stage in stages:
-        for path in (out.format(experiment=experiment) for out in stage.outs):
-            if path not in outs:
+        paths = [out.format(experiment=experiment) for out in stage.outs]
+        newer = stage.address(experiment) not in lock and not any(Path(p).exists() for p in paths)
+        for path in paths:
+            if path not in outs and lock and newer:
+                yield outdated(experiment, HASH, path, "the results are from before this stage")
+            elif path not in outs:
                 detail = f"{LOCK} does not have it: `dvc repro {stage.address(experiment)}`"
                 yield Checked(experiment, HASH, path, MISSING, not lock, detail)
 

@@ -146,7 +146,8 @@ def of_heatmaps(experiment: Experiment, layout: Layout) -> Files:
     counts = {"images": len(photographs), "images_with_passes": len(drawn)}
     means = how_good("saliency_quality", quality) if quality else {}
     # results that were committed before they had standard errors have means alone
-    committed = read_object(layout.heatmaps / "summary.json")
+    file = layout.heatmaps / "summary.json"
+    committed = read_object(file) if file.is_file() else means
     means = {k: v for k, v in means.items() if k in committed or k == "saliency_quality"}
     unknown = frozenset({"fixations_dropped", "boxes_skipped"})
     summary = Summary(counts | spread.means(drawn) | means, unknown, unit=ROUNDED)

@@ -128,10 +128,10 @@ PARAMETERS = (
     changed("YAML 1.1: yes", "flips: true", "flips: yes", YAML),
     changed("YAML 1.1: off", "flips: true", "flips: off", YAML),
     changed(
-        "YAML 1.2: 1e-4, text in 1.1",
+        "a number with an exponent, of the wrong sign",
         "1.0e-4",
-        "1e-4",
-        "FILE: train.learning_rate: '1e-4' is not of type 'number' (…).",
+        "-2e-05",
+        "FILE: train.learning_rate: -2e-05 is less than or equal to the minimum of 0 (…).",
     ),
     Parameters(
         "a key that occurs twice",
