@@ -11,6 +11,7 @@ TARGET = "results/tiny/metrics/per_image.csv"
 # the jobs of the cluster: rules and chunks
 EXPECTED = [
     ("prepare", ""),
+    ("readout", ""),
     ("train", ""),
     *(
         (f"{stage}_chunk", f"{n}-of-2")
@@ -72,6 +73,7 @@ def test_each_job_asked_for_what_the_profile_says(cluster: Cluster, spread: Proj
     fields = ("Partition", "NumCPUs", "MinMemoryNode", "TimeLimit")
     asked = {
         "prepare": ("cpu", "2", "8000M", "01:00:00"),
+        "readout": ("cpu", "4", "8000M", "04:00:00"),
         "train": ("gpu", "8", "16000M", "1-00:00:00"),
         "heatmap_chunk": ("cpu", "4", "8000M", "04:00:00"),
         "compress_chunk": ("cpu", "8", "8000M", "04:00:00"),
