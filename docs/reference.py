@@ -63,9 +63,7 @@ def table(described: Mapping[str, Any], values: Mapping[str, Any], section: tupl
     return markdown_table(["parameter", "kind", "meaning", *experiments], rows)
 
 
-def by_rule(
-    section: str, described: Mapping[str, Any], shared: Mapping[str, Any]
-) -> Iterable[str]:
+def by_rule(section: str, described: Mapping[str, Any], shared: Mapping[str, Any]) -> Iterable[str]:
     """Yield the parameters of a mapping whose entries have a `rule`, a table a rule."""
     for name, one in described.items():
         entry = one.get("additionalProperties", False)
