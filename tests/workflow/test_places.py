@@ -37,4 +37,4 @@ def test_snakemake_from_another_folder_says_where_to_run(tmp_path: Path) -> None
     assert (
         f"There is no dvc.yaml in {tmp_path.resolve()}; run snakemake in the project's folder, or "
         f"with --directory {ROOT}."
-    ) in done.stderr
+    ) in done.stdout + done.stderr
