@@ -3,8 +3,9 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import cast
 
 from benchmarks.comparison import Comparison, seconds, side_by_side, speed_ratios
 from benchmarks.setting import HEIGHT_PX, WIDTH_PX, photographs
@@ -16,7 +17,6 @@ from msroi.photos import packaged
 from msroi.plots import overlay
 
 IMAGES = 8
-RULE = ReadoutMap(blur=0.03, power=1)  # the packaged map's
 
 
 def measure(repeats: int) -> list[Comparison]:
@@ -53,9 +53,16 @@ def written(folder: Path) -> list[Path]:
     return files
 
 
+@cache
+def packaged_rule() -> ReadoutMap:
+    """Return the rule of the packaged map."""
+    described = packaged.experiment()
+    return cast(ReadoutMap, described.heatmap.maps[described.main_map])
+
+
 def small(network: ReadoutNetwork, given: Pixels) -> Map:
     """Return the map of what the network is given."""
-    return readout_map(network.density(given), RULE)
+    return readout_map(network.density(given), packaged_rule())
 
 
 def files_to_files(network: ReadoutNetwork, files: Sequence[Path]) -> None:

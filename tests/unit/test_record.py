@@ -79,51 +79,51 @@ def test_a_failing_tool_is_quoted() -> None:
         record.tool("sh", "-c", "echo no such stage >&2; exit 1")
 
 
-def test_nothing_is_committed_after_a_refusal_and_the_mark_goes(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+class Tools:
+    """Stand-ins for Snakemake and DVC: what they are called with, and what they say."""
+
+    def __init__(self) -> None:
+        self.said = ""
+        self.calls: list[tuple[str, ...]] = []
+
+    def run(self, command: tuple[str, ...], **_: object) -> subprocess.CompletedProcess[str]:
+        """Succeed, as `subprocess.run` would say it."""
+        self.calls.append(command)
+        return subprocess.CompletedProcess(command, 0, self.said, "")
+
+
+@pytest.fixture
+def tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Tools:
+    """Work where both tools agree on `demo`, with stand-ins for them."""
     shutil.copy2("dvc.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     record.agree("demo")
-    calls = []
+    tools = Tools()
+    monkeypatch.setattr(subprocess, "run", tools.run)
+    return tools
 
-    def run(command: tuple[str, ...], **_: object) -> subprocess.CompletedProcess[str]:
-        calls.append(command[1])
-        said = '{"metrics@demo": [{"changed outs": {"a": "modified"}}]}'
-        return subprocess.CompletedProcess(command, 0, said, "")
 
-    monkeypatch.setattr(subprocess, "run", run)
+def test_nothing_is_committed_after_a_refusal_and_the_mark_goes(tools: Tools) -> None:
+    tools.said = '{"metrics@demo": [{"changed outs": {"a": "modified"}}]}'
     with pytest.raises(RecordError, match=r"metrics@demo: a"):
         record.record("demo")
-    assert calls == ["status"]
+    assert [command[1] for command in tools.calls] == ["status"]
     assert not Layout("demo").agreed.exists()
 
 
-def test_adopt_tells_snakemake_nothing_while_dvc_knows_a_stage_that_is_due(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    shutil.copy2("dvc.yaml", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    record.agree("demo")
-    calls = []
-    said = '{"train@demo": [{"changed deps": {"params": "modified"}}], "anova@demo": []}'
-
-    def run(command: tuple[str, ...], **_: object) -> subprocess.CompletedProcess[str]:
-        calls.append(command[0])
-        return subprocess.CompletedProcess(command, 0, said, "")
-
-    monkeypatch.setattr(subprocess, "run", run)
+def test_adopt_tells_snakemake_nothing_while_dvc_knows_a_stage_that_is_due(tools: Tools) -> None:
+    tools.said = '{"train@demo": [{"changed deps": {"params": "modified"}}], "anova@demo": []}'
     with pytest.raises(RecordError) as caught:
         record.adopt("demo")
     assert str(caught.value) == (
         "Snakemake was not told that demo is up to date, since to DVC these stages are due: "
         "train@demo, anova@demo. Run `dvc repro`, which makes them and then runs adopt."
     )
-    assert calls == ["dvc"]
+    assert [command[0] for command in tools.calls] == ["dvc"]
     assert not Layout("demo").agreed.exists()
-    said = "{}"
+    tools.said = "{}"
     record.adopt("demo")
-    assert calls == ["dvc", "dvc", "snakemake"]
+    assert [command[0] for command in tools.calls] == ["dvc", "dvc", "snakemake"]
     assert Layout("demo").agreed.exists()
 
 

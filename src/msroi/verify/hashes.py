@@ -107,12 +107,13 @@ def hashes(
             yield intact(experiment, HASH, path)
     for stage in stages:
         paths = [out.format(experiment=experiment) for out in stage.outs]
-        newer = stage.address(experiment) not in lock and not any(Path(p).exists() for p in paths)
-        for path in paths:
-            if path not in outs and lock and newer:
+        address = stage.address(experiment)
+        newer = lock and address not in lock and not any(Path(path).exists() for path in paths)
+        for path in (path for path in paths if path not in outs):
+            if newer:
                 yield outdated(experiment, HASH, path, "the results are from before this stage")
-            elif path not in outs:
-                detail = f"{LOCK} does not have it: `dvc repro {stage.address(experiment)}`"
+            else:
+                detail = f"{LOCK} does not have it: `dvc repro {address}`"
                 yield Checked(experiment, HASH, path, MISSING, not lock, detail)
 
 
