@@ -120,6 +120,17 @@ def test_what_can_not_be_as_good():
         AsGoodAs(85).search("x.png", PHOTO, encode, same)
 
 
+def test_what_no_one_tells_from_the_photo_will_do_where_plain_jpeg_is_all_but_perfect():
+    flat = np.full((24, 32, 3), (200, 100, 50), np.uint8)
+    value = SSIMULACRA2.against(flat)
+    encode = functools.partial(jpeg.encode, flat + np.uint8(1))
+    best = value(jpeg.decode(encode(100)))
+    assert 90 <= best < value(jpeg.decode(jpeg.encode(flat, 85)))
+    found = AsGoodAs(85).search("x", flat, encode, same)
+    assert found.values == {"ssimulacra2": pytest.approx(best, abs=2)}
+    assert found.plain_quality is found.plain_bytes is None
+
+
 # too small to be judged
 
 

@@ -40,11 +40,17 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("used", ["by the stage", "for own photos", "with the package's"])
-def test_what_is_no_safetensors_file_is_refused(project, tmp_path, monkeypatch, capfd, name, used):
+@pytest.mark.parametrize(
+    ("used", "stage"),
+    [("by the stage", "train"), ("for own photos", "readout"), ("with the package's", "readout")],
+)
+def test_what_is_no_safetensors_file_is_refused(
+    project, tmp_path, monkeypatch, capfd, name, used, stage
+):
     made = project()
     made.write_model()
-    file, options = made.layout.model / "weights.safetensors", ["--experiment", "tiny"]
+    folder = made.layout.model if stage == "train" else made.layout.readout
+    file, options = folder / "weights.safetensors", ["--experiment", "tiny"]
     command = ["stage", "heatmap"] if used == "by the stage" else ["heatmap"]
     if used == "with the package's":
         carry(made, tmp_path / "carried", monkeypatch)
@@ -56,7 +62,7 @@ def test_what_is_no_safetensors_file_is_refused(project, tmp_path, monkeypatch, 
     assert main.main([*command, *options]) == 2
     err = capfd.readouterr().err
     if name == "a description that is no JSON":
-        assert err == f"msroi: {file} is not from this version's stage train; run it again.\n"
+        assert err == f"msroi: {file} is not from this version's stage {stage}; run it again.\n"
     else:
         assert err.startswith(f"msroi: {file} is no sound safetensors file (")
         assert err.endswith("again, or, if it came with msroi, install that again.\n")

@@ -7,7 +7,7 @@ what is measured as people see, on that alone; sizes, PSNR and SSIM, on the whol
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from msroi.encoders import jpeg, search
@@ -400,12 +400,18 @@ class TargetMeasure(Undemanding):
         return Found(reached.quality, data, None, {self.measure.name: reached.value}, sampled)
 
 
+# "visually lossless: distortion not noticeable by an average observer in a flicker comparison
+# test at 1:1" (https://github.com/cloudinary/ssimulacra2, "Usage")
+NOT_NOTICEABLE = 90.0
+
+
 @dataclass(frozen=True)
 class AsGoodAs(Undemanding):
     """The smallest file that is as good as plain JPEG of a quality, 1 to 100, or better.
 
     The judge is SSIMULACRA 2 (`measures.ssimulacra2`), to which the encoder was tuned. Images
-    that are too small for it get the size of that JPEG.
+    that are too small for it get the size of that JPEG. Where plain JPEG is all but perfect, as
+    of a flat graphic, and the encoder isn't, a file of `NOT_NOTICEABLE` or more will do.
 
     Attributes
     ----------
@@ -438,25 +444,25 @@ class AsGoodAs(Undemanding):
         if self.ahead:  # there and back rounds
             start = search.quality_at(search.position(start) - self.ahead)
         reached, wanted = smallest(SSIMULACRA2, of_plain, subject, start)
-        if reached.value < wanted:
+        if reached.value < min(wanted, NOT_NOTICEABLE):
             raise OutOfReachError(
                 f"{name} can't be made as good as plain JPEG of quality {self.quality:g} "
                 f"(SSIMULACRA 2 {wanted:.1f}): the highest quality gives {reached.value:.1f}. "
                 "Ask for a lower quality, or for a size."
             )
         data = reached.data if sample is None else encode(reached.quality)
-        plain_bytes = len(finished(jpeg.encode(image, self.quality)))
         values = {SSIMULACRA2.name: reached.value}
-        sampled = sample is not None
-        return Found(reached.quality, data, None, values, sampled, self.quality, plain_bytes)
+        found = Found(reached.quality, data, None, values, sampled=sample is not None)
+        if reached.value < wanted:
+            return found
+        plain_bytes = len(finished(jpeg.encode(image, self.quality)))
+        return replace(found, plain_quality=self.quality, plain_bytes=plain_bytes)
 
 
 # as good as plain JPEG of these qualities
 LEVELS = {"low": 50, "medium": 70, "high": 85}
 DEFAULT_LEVEL = "high"
-# SSIMULACRA 2 of 90 is "visually lossless: distortion not noticeable by an average observer in a
-# flicker comparison test at 1:1" (https://github.com/cloudinary/ssimulacra2, "Usage")
-VISUALLY_LOSSLESS, NOT_NOTICEABLE = "visually-lossless", 90.0
+VISUALLY_LOSSLESS = "visually-lossless"
 # the size of this plain JPEG, where that can't be measured
 TINY_LOSSLESS_QUALITY = 95
 
