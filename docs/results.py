@@ -4,8 +4,10 @@
 heads or the kills have run; a test compares them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
+
+from scipy.stats import t
 
 from msroi.encoders.methods import METHODS
 from msroi.experiment.comparison import BASELINE
@@ -23,7 +25,7 @@ QUALITIES = ("30", "50", "70")
 SETS = {"3": "3 (SALICON)", "4": "4 (General-100)"}
 # of the encoders that have not changed since `paper-cpu` ran
 METHODS_SHOWN = [METHODS[name] for name in ("jpeg-opt", "msroi", "mozjpeg")]
-# the rows of the two tables of judges in README.md: methods, what they are compared with, judges
+# the rows of the tables of judges in docs/findings.md: methods, their peers, judges
 OURS = ("trellis", "roi-trellis")
 PEERS = ("mozjpeg", "jpegli", BASELINE)
 WHOLE = (
@@ -49,6 +51,16 @@ JUDGED_AT = ("30", "50", "70", "85")
 SEEN = ("psnr_fixated_db", "psnr_edges_db", "ssim_fixated", "ssimulacra2_fixated")
 SEEN_WHOLE = ("psnr_rgb_db", "ssimulacra2")
 MAP_PAIRS = (("hard", "readout"), ("top-1", "paper"))
+# of README.md: label, table, the column that names the measure, the measure
+HEADLINE = (
+    (
+        "SSIMULACRA 2 in the most fixated fifth",
+        *(PROPOSED.gaze / "comparison.csv", "measure", "ssimulacra2_fixated"),
+    ),
+    ("PSNR at fixations, dB", PROPOSED.gaze / "comparison.csv", "measure", "psnr_fixated_db"),
+    ("SSIMULACRA 2, whole image", PROPOSED.gaze / "comparison.csv", "measure", "ssimulacra2"),
+    ("PSNR-HVS-M, whole image, dB", BY_EYE, "judge", "psnr_hvs_m_db"),
+)
 # of docs/heads.md: the head of a column, the map, the side of the input, and the measure
 OF_HEADS = (
     ("top-5 at 224", "top-5", "224", "auc_judd"),
@@ -252,9 +264,38 @@ def gaze_bytes() -> Iterator[Sequence[str]]:
             else row["ratio"]
             for row in (found[name] for name in names)
         ]
-        counts = sorted({int(row["n"]) for row in found.values()})
-        n = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        n = numbers(found.values())
         yield dataset, METHODS[method].label, METHODS[against].label, n, *ratios
+
+
+def headline() -> Iterator[Sequence[str]]:
+    """Yield the rows of what the default method gains over mozjpeg, and of what it loses."""
+    ours, peer = OURS[1], PEERS[0]
+    yield f"`{ours}` − {METHODS[peer].label}", "n", *(f"Q {quality}" for quality in JUDGED_AT)
+    for label, path, key, name in HEADLINE:
+        found = {
+            row["match_quality"]: row
+            for row in csv_rows(path)
+            if row["dataset"] in (PROPOSED.experiment, "all")
+            and (row["method"], row["against"], row[key]) == (ours, peer, name)
+        }
+        cells = [found[quality] for quality in JUDGED_AT]
+        yield label, numbers(cells), *(with_interval(students(cell), 1) for cell in cells)
+
+
+def students(row: Row) -> Row:
+    """Return a difference with Student's interval of 95 %, if it has none, from n and sd."""
+    if "low" in row:
+        return row
+    n, sd, middle = int(row["n"]), float(row["sd"]), float(row["difference"])
+    half = float(t.ppf(0.975, n - 1)) * sd / n**0.5
+    return row | {"low": str(middle - half), "high": str(middle + half)}
+
+
+def numbers(rows: Collection[Row]) -> str:
+    """Return how many photographs there are: one number, or the fewest and the most."""
+    counts = sorted({int(row["n"]) for row in rows})
+    return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
 def heads() -> Iterator[Sequence[str]]:
@@ -297,10 +338,11 @@ def headed(rows: Iterator[Sequence[str]]) -> tuple[Sequence[str], Iterator[Seque
 
 
 TABLES: dict[str, tuple[Path, Callable[[], Iterator[Sequence[str]]]]] = {
-    "replication": (Path("README.md"), replication),
-    "gains": (Path("README.md"), gains),
-    "judges": (Path("README.md"), whole),
-    "salient": (Path("README.md"), salient),
+    "headline": (Path("README.md"), headline),
+    "replication": (Path("docs/findings.md"), replication),
+    "gains": (Path("docs/findings.md"), gains),
+    "judges": (Path("docs/findings.md"), whole),
+    "salient": (Path("docs/findings.md"), salient),
     "gaze methods": (Path("docs/gaze.md"), gaze_methods),
     "gaze maps": (Path("docs/gaze.md"), gaze_maps),
     "gaze pairs": (Path("docs/gaze.md"), gaze_pairs),

@@ -1,56 +1,51 @@
-"""Draw docs/images/teaser.jpg: a photograph, where the network looks, and two files of one size.
+"""Draw docs/images/teaser.jpg: a photograph, where people look, and files of one size close up.
 
-`python docs/teaser.py`, after the experiment `demo` has run.
+`python docs/teaser.py`; the photograph comes with scikit-image.
 """
 
 from pathlib import Path
 
+import skimage.data
 from matplotlib.figure import Figure
 from PIL import Image
 
-from msroi.experiment.layout import Layout
-from msroi.files import csv_rows
-from msroi.images import Pixels, read_rgb
+from msroi import Model, compress
+from msroi.encoders.jpeg import decode
+from msroi.images import Pixels
+from msroi.measures.ssimulacra2 import against
+from msroi.plots import overlay
 
-DATASET, IMAGE, QUALITY = "salient", "astronaut", 30
-CLOSE_PX = (120, 340, 230, 450)  # left, top, right, bottom: the patch on the suit
+QUALITY = 20  # of the plain JPEG whose size all files have
+CLOSE_PX = (170, 50, 290, 190)  # left, top, right, bottom: the face
+METHODS = {"jpeg": "plain JPEG", "mozjpeg": "mozjpeg", "roi-trellis": "ours"}
 TEASER = Path("docs/images/teaser.jpg")
 
 
 def main() -> None:
     """Draw and write it."""
-    layout = Layout("demo")
-    rows = {
-        row["method"]: row
-        for row in csv_rows(layout.metrics / "per_image.csv")
-        if row["image"] == IMAGE and int(row["match_quality"]) == QUALITY
-    }
-
-    def file(method: str) -> Pixels:
-        return read_rgb(layout.jpeg_file(DATASET, method, QUALITY, IMAGE))
-
-    def told(method: str) -> str:
-        row = rows[method]
-        size = f"{int(row['bytes']):,}".replace(",", " ")
-        return f"{method}: {size} bytes, {float(row['wpsnr_rgb_db']):.1f} dB"
-
+    photo, model = skimage.data.astronaut(), Model()
+    score = against(photo)
     panels = {
-        "original": read_rgb(layout.test_image(DATASET, IMAGE)),
-        "where the network looks": read_rgb(layout.overlay(DATASET, IMAGE)),
-        told("jpeg"): close(file("jpeg")),
-        told("roi-trellis"): close(file("roi-trellis")),
+        "original": photo,
+        "where people look": overlay(photo, model.saliency(photo)),
+        "original, close up": close(photo),
     }
-    figure = Figure(figsize=(12, 3.3), layout="constrained")
-    for axes, (title, pixels) in zip(figure.subplots(1, 4), panels.items(), strict=True):
-        axes.imshow(pixels, interpolation="nearest")
-        axes.set_title(title, fontsize=11)
-        axes.set_axis_off()
-    TEASER.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(TEASER, dpi=110, pil_kwargs={"quality": 90, "subsampling": 0})
+    for method, name in METHODS.items():
+        data = compress(photo, model, method=method, match_quality=QUALITY)
+        made = decode(data)
+        panels[f"{name}: {len(data):,} bytes\nSSIMULACRA 2: {score(made):.1f}"] = close(made)
+    figure = Figure(figsize=(12, 2.5), layout="constrained")
+    widths = [1 if title in ("original", "where people look") else 0.86 for title in panels]
+    axes = figure.subplots(1, len(panels), width_ratios=widths)
+    for one, (title, pixels) in zip(axes, panels.items(), strict=True):
+        one.imshow(pixels, interpolation="nearest")
+        one.set_title(title, fontsize=10)
+        one.set_axis_off()
+    figure.savefig(TEASER, dpi=120, pil_kwargs={"quality": 92, "subsampling": 0})
 
 
 def close(pixels: Pixels) -> Image.Image:
-    """Cut out what is looked at most."""
+    """Cut out what people look at most."""
     return Image.fromarray(pixels).crop(CLOSE_PX)
 
 

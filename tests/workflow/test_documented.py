@@ -18,7 +18,6 @@ from skimage.io import imsave
 OWN_PHOTOS = (
     "msroi compress photo.jpg",
     "msroi explain photo.jpg --open",
-    "msroi compress photo.jpg --out small --target-bytes 30000",
     "msroi compress photo.jpg --out fine --quality visually-lossless",
     "msroi compress photo.jpg --out small --target-bytes 20000",
     "msroi compress photo.jpg --out good --target-ssim 0.95",
@@ -96,7 +95,7 @@ ELSEWHERE = {
     "python -m benchmarks.encoders": UNIT + "test_bench.py::test_the_program_has_one_row_a_method",
     "python -m benchmarks.backbones paper-cpu": HOURS,
     "python -m benchmarks.backbones efficientnet paper-cpu": HOURS,
-    "python -m benchmarks.by_eye": HOURS,
+    "python -m benchmarks.by_eye General-100 coco_640x480 --images 20": HOURS,
     "python -m benchmarks.encoder_terms": HOURS,
     "python -m benchmarks.heads": HOURS,
     "python -m benchmarks.heads --weights "
