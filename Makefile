@@ -7,11 +7,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/ready
 BENCH := .venv/ready-bench
+LINT := .venv/ready-lint
 # a line a stage and a bar of jobs; what Snakemake says else is in .snakemake/log
 CALM := snakemake --logger msroi --
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo paper-cpu check test test-slow report-test dag torture reproduce lint workflow-lint bench lock clean
+.PHONY: setup demo paper-cpu check test test-slow report-test dag torture reproduce lint workflow-lint words-lint bench lock clean
 
 setup: $(SETUP)
 
@@ -65,7 +66,7 @@ REPRODUCE := demo --chunks 3
 reproduce: setup
 	PYTHONPATH=.:src:tests/workflow python -m reproduce $(REPRODUCE)
 
-lint: setup workflow-lint
+lint: setup workflow-lint words-lint
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow
@@ -78,6 +79,25 @@ WANTED := * Specify a conda environment or container for each rule.:
 workflow-lint: setup
 	@said=$$(snakemake --lint 2>&1); echo "$$said" | grep -qF '$(WANTED)' \
 	  && ! echo "$$said" | grep '^ *[*]' | grep -vF '$(WANTED)' || { echo "$$said"; exit 1; }
+
+# spelling, long sentences, and the files that other programs read
+SCHEMA := .venv/lint/bin/check-jsonschema --quiet --builtin-schema
+words-lint: setup $(LINT)
+	python docs/prose.py
+	.venv/lint/bin/codespell
+	.venv/lint/bin/pre-commit validate-config
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(SCHEMA) vendor.citation-file-format CITATION.cff
+
+# in an environment of its own, so that the lock of what makes results stays as it is
+$(LINT): $(SETUP) requirements/lint.txt
+	$(PYTHON) -m venv .venv/lint
+	.venv/lint/bin/python -m pip install --quiet --require-hashes -r requirements/lint.txt
+	touch $@
 
 # every part beside a peer: results/bench and the table in docs/performance.md; 25 minutes
 bench: $(BENCH)
@@ -94,6 +114,7 @@ lock: setup
 	$(LOCK) --extra dev --extra slurm pyproject.toml -o requirements/lock.txt
 	$(LOCK) -c requirements/lock.txt requirements/build.in -o requirements/build.txt
 	$(LOCK) -c requirements/lock.txt --group bench -o requirements/bench.txt
+	$(LOCK) requirements/lint.in -o requirements/lint.txt
 
 # back to a fresh clone, but for the installed packages and the DVC cache
 clean:
