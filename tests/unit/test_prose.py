@@ -19,6 +19,7 @@ LONG = "Word" + " word" * 22 + "."
         ("One. Two? Three!", ["One.", "Two?", "Three!"]),
         ("A colon divides: so does this; No more.", ["A colon divides: so does this;", "No more."]),
         ("It is 0.5 dB, e.g. here.", ["It is 0.5 dB, e.g. here."]),
+        ("So it is. msroi reads it.", ["So it is.", "msroi reads it."]),
         ("# A heading\n\nA text.", ["A text."]),
         ("| a | table |\n| --- | --- |\n\nA text.", ["A text."]),
         ("```\nmsroi compress photo.jpg. Now.\n```\n\nA text.", ["A text."]),
