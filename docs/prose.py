@@ -13,15 +13,13 @@ LONGEST_WORDS = 22
 WRITTEN_BY_PROGRAMS = ("docs/commands.md", "docs/parameters.md")
 # long sentences that pages had before this rule
 LEFT = {
-    "CONTRIBUTING.md": 5,
-    "SECURITY.md": 7,
     "docs/audit.md": 25,
-    "docs/backbone.md": 7,
+    "docs/backbone.md": 1,
     "docs/encoder.md": 32,
     "docs/findings.md": 6,
     "docs/gaze.md": 12,
     "docs/gpu.md": 10,
-    "docs/heads.md": 8,
+    "docs/heads.md": 2,
     "docs/locks.md": 1,
     "docs/method.md": 3,
     "docs/performance.md": 25,
