@@ -8,11 +8,12 @@ BIN := .venv/bin
 SETUP := .venv/ready
 BENCH := .venv/ready-bench
 LINT := .venv/ready-lint
+SITE := .venv/ready-docs
 # a line a stage and a bar of jobs; what Snakemake says else is in .snakemake/log
 CALM := snakemake --logger msroi --
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo paper-cpu check test test-slow report-test dag torture reproduce lint workflow-lint words-lint bench lock clean
+.PHONY: setup demo paper-cpu check test test-slow report-test dag torture reproduce lint workflow-lint words-lint docs bench lock clean
 
 setup: $(SETUP)
 
@@ -40,7 +41,7 @@ paper-cpu: setup
 check: setup lint
 	pytest -m "not numerics and not workflow and not slow and not torture"
 
-test: setup lint
+test: setup lint docs
 	pytest -m "not slow and not torture"
 	msroi verify
 
@@ -99,6 +100,15 @@ $(LINT): $(SETUP) requirements/lint.txt
 	.venv/lint/bin/python -m pip install --quiet --require-hashes -r requirements/lint.txt
 	touch $@
 
+# the pages as a site in build/docs; a link that leads nowhere is an error
+docs: $(SITE)
+	NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs build --quiet
+
+$(SITE): $(SETUP) requirements/docs.txt
+	$(PYTHON) -m venv .venv/docs
+	.venv/docs/bin/python -m pip install --quiet --require-hashes -r requirements/docs.txt
+	touch $@
+
 # every part beside a peer: results/bench and the table in docs/performance.md; 25 minutes
 bench: $(BENCH)
 	python -m benchmarks $(JOBS)
@@ -115,6 +125,7 @@ lock: setup
 	$(LOCK) -c requirements/lock.txt requirements/build.in -o requirements/build.txt
 	$(LOCK) -c requirements/lock.txt --group bench -o requirements/bench.txt
 	$(LOCK) requirements/lint.in -o requirements/lint.txt
+	$(LOCK) requirements/docs.in -o requirements/docs.txt
 
 # back to a fresh clone, but for the installed packages and the DVC cache
 clean:
