@@ -26,7 +26,6 @@ LEFT = {
     "docs/pipeline.md": 1,
     "docs/readout.md": 12,
     "docs/reliability.md": 29,
-    "docs/results.md": 21,
     "docs/scale.md": 22,
 }
 NO_PROSE = (
