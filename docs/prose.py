@@ -22,7 +22,7 @@ LEFT = {
     "docs/heads.md": 2,
     "docs/locks.md": 1,
     "docs/method.md": 3,
-    "docs/performance.md": 25,
+    "docs/performance.md": 1,
     "docs/pipeline.md": 1,
     "docs/readout.md": 12,
     "docs/reliability.md": 29,
