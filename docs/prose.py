@@ -26,7 +26,6 @@ LEFT = {
     "docs/pipeline.md": 1,
     "docs/readout.md": 12,
     "docs/reliability.md": 29,
-    "docs/scale.md": 22,
 }
 NO_PROSE = (
     re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE),  # code
