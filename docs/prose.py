@@ -18,13 +18,12 @@ LEFT = {
     "docs/encoder.md": 32,
     "docs/findings.md": 6,
     "docs/gaze.md": 12,
-    "docs/gpu.md": 10,
+    "docs/gpu.md": 1,
     "docs/heads.md": 2,
     "docs/locks.md": 1,
     "docs/method.md": 3,
     "docs/performance.md": 1,
     "docs/pipeline.md": 1,
-    "docs/readout.md": 12,
     "docs/reliability.md": 29,
 }
 NO_PROSE = (
