@@ -24,7 +24,6 @@ LEFT = {
     "docs/method.md": 3,
     "docs/performance.md": 1,
     "docs/pipeline.md": 1,
-    "docs/reliability.md": 29,
 }
 NO_PROSE = (
     re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE),  # code
