@@ -67,7 +67,7 @@ def test_every_supported_python_is_checked() -> None:
 
 
 def test_the_hooks_run_what_make_lint_runs() -> None:
-    """A hook's program and schema stand in the Makefile, but for the locks, which a commit writes."""
+    """A hook's program and schema stand in the Makefile; the locks are what a commit writes."""
     hooks = read(ROOT / ".pre-commit-config.yaml")["repos"][0]["hooks"]
     for hook in hooks:
         if hook["id"] == "locks":
@@ -98,7 +98,7 @@ def test_the_catalogue_of_workflows_knows_every_word_of_its_file() -> None:
 
 
 def editor_rules() -> dict[str, dict[str, str]]:
-    """Return what .editorconfig says by pattern; it is an INI file that begins without a section."""
+    """Return what .editorconfig, an INI file whose first lines have no section, says by pattern."""
     parser = configparser.ConfigParser(strict=True)
     parser.read_string("[top]\n" + (ROOT / ".editorconfig").read_text(encoding="utf-8"))
     return {name: dict(parser[name]) for name in parser.sections()}
