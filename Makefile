@@ -9,6 +9,7 @@ SETUP := .venv/ready
 BENCH := .venv/ready-bench
 LINT := .venv/ready-lint
 SITE := .venv/ready-docs
+CRATE := .venv/ready-crate
 # a line a stage and a bar of jobs; what Snakemake says else is in .snakemake/log
 CALM := snakemake --logger msroi --
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -41,7 +42,7 @@ paper-cpu: setup
 check: setup lint
 	pytest -m "not numerics and not workflow and not slow and not torture"
 
-test: setup lint docs
+test: setup lint docs $(CRATE)
 	pytest -m "not slow and not torture"
 	msroi verify
 
@@ -112,6 +113,12 @@ $(SITE): $(SETUP) requirements/docs.txt
 	.venv/docs/bin/python -m pip install --quiet --require-hashes -r requirements/docs.txt
 	touch $@
 
+# the public validator of what `msroi publish` writes
+$(CRATE): $(SETUP) requirements/crate.txt
+	$(PYTHON) -m venv .venv/crate
+	.venv/crate/bin/python -m pip install --quiet --require-hashes -r requirements/crate.txt
+	touch $@
+
 # every part beside a peer: results/bench and the table in docs/performance.md; 25 minutes
 bench: $(BENCH)
 	python -m benchmarks $(JOBS)
@@ -129,6 +136,7 @@ lock: setup
 	$(LOCK) -c requirements/lock.txt --group bench -o requirements/bench.txt
 	$(LOCK) requirements/lint.in -o requirements/lint.txt
 	$(LOCK) requirements/docs.in -o requirements/docs.txt
+	$(LOCK) requirements/crate.in -o requirements/crate.txt
 
 # back to a fresh clone, but for the installed packages and the DVC cache
 clean:

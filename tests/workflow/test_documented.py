@@ -73,6 +73,8 @@ ELSEWHERE = {
     "uv venv /tmp/lowest && uv pip install --python /tmp/lowest --resolution lowest-direct "
     "-r pyproject.toml": SETS_UP,
     "dvc exp apply": "not run: `dvc exp run` leaves the same in the working folder",
+    "msroi publish osie --out crate --author 'Josiah Carberry <0000-0002-1825-0097>'": UNIT
+    + "test_publish.py::test_every_file_is_described_by_its_hash_and_size",
     "msroi verify": UNIT + "test_cli_audit.py::test_a_clone_knows_that_its_own_results_are_whole",
     "msroi audit --experiment demo": AUDITED,
     "msroi audit --new my-paper": TEMPLATE,

@@ -233,6 +233,16 @@ def run_verify(arguments: argparse.Namespace) -> int:
     return 1 if committed.failures(checked) else 0
 
 
+def run_publish(arguments: argparse.Namespace) -> int:
+    """Write the crate of an experiment."""
+    from msroi.publish import folder
+
+    authors = [folder.author(one) for one in arguments.author]
+    said = folder.publish(arguments.experiment, arguments.out, parser.STAGES, authors)
+    print(printable(said))
+    return 0
+
+
 def show(
     results: Iterable[Result | UserError], text: Callable[[Result], str], *, as_json: bool
 ) -> tuple[list[Result], int]:
@@ -267,6 +277,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     parser.METRICS: run_metrics,
     parser.AUDIT: run_audit,
     parser.VERIFY: run_verify,
+    parser.PUBLISH: run_publish,
     parser.STAGE: run_stage,
     parser.COMPLETION: run_completion,
 }

@@ -42,7 +42,7 @@ LOCKS = "locks"
 CHUNKED = ("heatmap", "compress", "metrics")
 
 COMPRESS, HEATMAP, EXPLAIN, METRICS = "compress", "heatmap", "explain", "metrics"
-AUDIT, VERIFY, STAGE = "audit", "verify", "stage"
+AUDIT, VERIFY, PUBLISH, STAGE = "audit", "verify", "publish", "stage"
 COMPLETION = "completion"
 SHELLS = ("bash", "zsh", "fish")
 COMPLETION_HELP = """\
@@ -68,6 +68,7 @@ PURPOSES = {
     METRICS: "measure what compression cost, of two files",
     AUDIT: STAGES["audit"],
     VERIFY: "check that this project's committed results are whole and follow from one another",
+    PUBLISH: "write a recorded run as a Workflow Run RO-Crate, for an archive",
     STAGE: "run a stage of an experiment",
     COMPLETION: "print a script for your shell",
 }
@@ -133,6 +134,7 @@ def build_parser() -> Parser:
         "--experiment", metavar="NAME", help="only this one (default: all that are recorded)"
     )
     verify.description = f"{verify.description} {VERIFY_HELP}"
+    add_publish(add_command(commands, PUBLISH, PURPOSES[PUBLISH], "msroi publish demo --out crate"))
     add_stages(add_command(commands, STAGE, PURPOSES[STAGE], "msroi stage train --experiment demo"))
     completion = add_command(commands, COMPLETION, PURPOSES[COMPLETION], "msroi completion bash")
     completion.formatter_class = RAW
@@ -226,6 +228,21 @@ def add_chunk_options(command: Parser) -> None:
         "--gather", metavar="DIR", type=Path, nargs="+", help="bring these parts, all, together"
     )
     parts.add_argument("--into", metavar="DIR", type=Path, help="folder for a part, named N-of-M")
+
+
+def add_publish(command: Parser) -> None:
+    """Add what `publish` takes: which run, where to, and who made it."""
+    command.add_argument("experiment", metavar="EXPERIMENT", help="an experiment that dvc.lock has")
+    command.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="a folder that is not there yet"
+    )
+    command.add_argument(
+        "--author",
+        metavar="'NAME <ORCID>'",
+        action="append",
+        default=[],
+        help="who made the run, with or without an ORCID; may be repeated (default: the project)",
+    )
 
 
 def add_audit(command: Parser) -> None:
