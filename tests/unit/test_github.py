@@ -140,3 +140,18 @@ def test_a_run_ends_and_does_not_run_beside_itself(path: Path) -> None:
     workflow = read(path)
     assert "github.ref" in workflow["concurrency"]["group"]
     assert all(0 < job["timeout-minutes"] <= 360 for job in workflow["jobs"].values())
+
+
+def test_the_changelog_has_the_headings_of_keep_a_changelog() -> None:
+    """And one of ours, for numbers; each heading once a version, in one order, and a list below."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    names = [version.splitlines()[0] for version in versions]
+    assert names[0] == "[Unreleased]"
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", name) for name in names[1:])
+    kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security", "Results changed"]
+    for version in versions:
+        headings = re.findall(r"^### (.+)$", version, re.MULTILINE)
+        assert headings == [kind for kind in kinds if kind in headings]
+        sections = re.split(r"^### .+$", version, flags=re.MULTILINE)[1:]
+        assert all(re.match(r"\n\n- ", section) for section in sections)
