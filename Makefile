@@ -88,7 +88,7 @@ SCHEMA := $(CHECKS)/check-jsonschema --quiet --builtin-schema
 words-lint: setup $(LINT)
 	python docs/prose.py
 	$(CHECKS)/codespell
-	$(CHECKS)/pre-commit validate-config
+	$(CHECKS)/pre-commit validate-config .pre-commit-config.yaml
 	$(CHECKS)/zizmor --offline --quiet .
 	VALIDATE_PYPROJECT_NO_NETWORK=1 $(CHECKS)/validate-pyproject pyproject.toml
 	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml

@@ -12,6 +12,8 @@ import yaml
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+EXPRESSION = re.compile(r"\$\{\{ *(.*?) *\}\}")
+GITHUB = {"github.ref", "github.repository", "github.token", "github.workflow"}
 EDITOR_WORDS = {
     "root",
     "charset",
@@ -53,6 +55,19 @@ def test_every_command_has_a_target_or_a_file(path: Path) -> None:
             assert (ROOT / command.split()[1]).is_file(), command
         else:
             assert ".venv/bin/" in command or command.startswith("gh release"), command
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_expressions_and_needs_name_what_is_there(path: Path) -> None:
+    """What actionlint would find. It has no package that carries its program."""
+    workflow = read(path)
+    jobs = workflow.pop("jobs")
+    assert set(EXPRESSION.findall(str(workflow))) <= GITHUB
+    for job in jobs.values():
+        matrix = {f"matrix.{name}" for name in job.get("strategy", {}).get("matrix", {})}
+        named = set(EXPRESSION.findall(str(job)))
+        assert matrix <= named <= GITHUB | matrix
+        assert job.get("needs") in {None, *jobs}
 
 
 def test_every_supported_python_is_checked() -> None:
