@@ -82,12 +82,15 @@ workflow-lint: setup
 	@said=$$(snakemake --lint 2>&1); echo "$$said" | grep -qF '$(WANTED)' \
 	  && ! echo "$$said" | grep '^ *[*]' | grep -vF '$(WANTED)' || { echo "$$said"; exit 1; }
 
-# spelling, long sentences, and the files that other programs read
-SCHEMA := .venv/lint/bin/check-jsonschema --quiet --builtin-schema
+# words, spelling, and the files that other programs read; none of these asks a network
+CHECKS := .venv/lint/bin
+SCHEMA := $(CHECKS)/check-jsonschema --quiet --builtin-schema
 words-lint: setup $(LINT)
 	python docs/prose.py
-	.venv/lint/bin/codespell
-	.venv/lint/bin/pre-commit validate-config
+	$(CHECKS)/codespell
+	$(CHECKS)/pre-commit validate-config .pre-commit-config.yaml
+	$(CHECKS)/zizmor --offline --quiet .
+	VALIDATE_PYPROJECT_NO_NETWORK=1 $(CHECKS)/validate-pyproject pyproject.toml
 	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
 	$(SCHEMA) custom.github-workflows-require-timeout .github/workflows/*.yml
 	$(SCHEMA) vendor.dependabot .github/dependabot.yml

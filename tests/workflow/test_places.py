@@ -38,3 +38,26 @@ def test_snakemake_from_another_folder_says_where_to_run(tmp_path: Path) -> None
         f"There is no dvc.yaml in {tmp_path.resolve()}; run snakemake in the project's folder, or "
         f"with --directory {ROOT}."
     ) in done.stdout + done.stderr
+
+
+def test_the_catalogues_snakefile_is_the_projects(tmp_path: Path) -> None:
+    """`workflow/Snakefile`, without which the catalogue of workflows does not list a project."""
+    snakefile = str(ROOT / "workflow/Snakefile")
+    done = snakemake(tmp_path, "--list-rules", "--directory", str(ROOT), "--snakefile", snakefile)
+    assert done.returncode == 0, done.stderr
+    assert "record" in done.stdout.split()
+    refused = snakemake(tmp_path, "--dry-run", "--snakefile", snakefile)
+    assert f"or with --directory {ROOT}." in refused.stdout + refused.stderr
+
+
+def test_a_deployment_as_a_module_says_what_to_do_instead(tmp_path: Path) -> None:
+    (tmp_path / "workflow").mkdir()
+    (tmp_path / "workflow/Snakefile").write_text(
+        f'module msroi:\n    snakefile: "{ROOT}/workflow/Snakefile"\nuse rule * from msroi\n'
+    )
+    done = snakemake(tmp_path, "--dry-run")
+    assert done.returncode == 1
+    assert (
+        f"There is no dvc.yaml in {tmp_path.resolve()}; run snakemake in the project's folder, a "
+        "clone of its repository."
+    ) in done.stdout + done.stderr

@@ -13,10 +13,17 @@ from msroi.workflow import code, pipeline
 from msroi.workflow.record import dvc_at_work
 
 if not Path(pipeline.STAGES).exists():
-    home = Path(workflow.basedir).resolve()
+    started = Path(workflow.basedir).resolve()
+    homes = [
+        home for home in (started, started.parent) if (home / pipeline.STAGES).exists()
+    ]
     raise WorkflowError(
-        f"There is no {pipeline.STAGES} in {Path.cwd()}; run snakemake in the project's folder, "
-        f"or with --directory {home}."
+        f"There is no {pipeline.STAGES} in {Path.cwd()}; run snakemake in the project's folder"
+        + (
+            f", or with --directory {homes[0]}."
+            if homes
+            else ", a clone of its repository."
+        )
     )
 # also where the environment that Snakemake runs in is not activated
 shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
