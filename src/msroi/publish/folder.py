@@ -91,7 +91,7 @@ def publish(
             version=__version__,
             authors=authors or [cited(one) for one in citation["authors"]],
         )
-        insist_on_recorded(outs, held | run.folders)
+        insist_on_recorded(outs, {**run.files, **run.folders})
         write_json(partial / METADATA, document(run))
     return said(out, run)
 
