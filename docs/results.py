@@ -23,8 +23,6 @@ HEADS = Path("results/heads/heads.csv")
 KILLS = Path("results/torture/kills.csv")
 QUALITIES = ("30", "50", "70")
 SETS = {"3": "3 (SALICON)", "4": "4 (General-100)"}
-# of the encoders that have not changed since `paper-cpu` ran
-METHODS_SHOWN = [METHODS[name] for name in ("jpeg-opt", "msroi", "mozjpeg")]
 # the rows of the tables of judges in docs/findings.md: methods, their peers, judges
 OURS = ("trellis", "roi-trellis")
 PEERS = ("mozjpeg", "jpegli", BASELINE)
@@ -36,14 +34,11 @@ SALIENT = (
     *("ssimulacra2_composite", "psnr_hvs_m_composite_db", "ms_ssim_luma_composite"),
     "lpips_salient",
 )
-# of judges that the stage lacks or that have changed since: label, decimals, whether more is better
+# of judges that the stage lacks: label, decimals, whether more is better
 EXTRA = {
     "butteraugli_3norm": ("Butteraugli, 3-norm", 3, False),
     "butteraugli_max": ("Butteraugli, maximum", 2, False),
     "psnr_rgb_db": ("PSNR (dB)", 2, True),
-    # these tables were made when the judge was LPIPS with VGG16; leave these two out of new ones
-    "lpips": ("LPIPS with VGG16", 4, False),
-    "lpips_salient": ("LPIPS with VGG16, of the salient region", 4, False),
 }
 JUDGED_AT = ("30", "50", "70", "85")
 # measures of the tables of docs/gaze.md, and maps that are compared there: hard borders with soft
@@ -110,7 +105,7 @@ def compared(method: str, against: str, column: str) -> list[str]:
         for row in csv_rows(EXPERIMENT.metrics / "comparison.csv")
         if (row["dataset"], row["method"], row["against"]) == ("all", method, against)
     }
-    return [found[quality] for quality in QUALITIES]
+    return [found[quality] for quality in JUDGED_AT]
 
 
 def differences(method: str, against: str, measure: str, digits: int) -> list[str]:
@@ -126,8 +121,10 @@ def gains() -> Iterator[Sequence[str]]:
         ("SSIM", "ssim_luma", 3),
         ("MS-SSIM", "ms_ssim_luma", 4),
     )
-    yield "method", "n at Q 30, 50, 70", *(head for head, _, _ in columns)
-    for method in METHODS_SHOWN:
+    yield "method", "n at Q 30, 50, 70, 85", *(head for head, _, _ in columns)
+    for method in METHODS.values():
+        if method.name == BASELINE:
+            continue
         counts = ", ".join(compared(method.name, BASELINE, "n"))
         cells = [
             ", ".join(differences(method.name, BASELINE, measure, digits))
@@ -137,13 +134,17 @@ def gains() -> Iterator[Sequence[str]]:
 
 
 def judges(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield the rows of how our methods differ from others by some judges, of all photographs."""
+    """Yield the rows of how our methods differ from others by some judges, of all photographs.
+
+    Those that stage `judges` lacks are of the bench by eye.
+    """
     found = {
         tuple(row[key] for key in ("method", "against", "judge", "match_quality")): row
-        for row in csv_rows(BY_EYE)
+        for table in (BY_EYE, EXPERIMENT.judges / "comparison.csv")
+        for row in csv_rows(table)
         if row["dataset"] == "all"
     }
-    yield "", "judge", "its role", *(f"Q {quality}" for quality in JUDGED_AT)
+    yield "", "judge", "n", "its role", *(f"Q {quality}" for quality in JUDGED_AT)
     for method in OURS:
         for against in PEERS:
             pair = f"`{method}` − {METHODS[against].label}"
@@ -151,8 +152,9 @@ def judges(names: Sequence[str]) -> Iterator[Sequence[str]]:
                 cells = [found[method, against, name, quality] for quality in JUDGED_AT]
                 label, digits, higher = EXTRA.get(name) or of_judge(name)
                 yield (
-                    f"{pair} (n = {cells[0]['n']})" if name == names[0] else "",
+                    pair if name == names[0] else "",
                     label + ("" if higher else ", less is better"),
+                    numbers(cells),
                     cells[0]["role"],
                     *(
                         f"{signed(cell['difference'], digits)}; {float(cell['won']):.0%}"

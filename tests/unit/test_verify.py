@@ -168,9 +168,11 @@ def test_all_that_git_holds_is_intact_and_every_number_follows(project):
     assert {one.path for one in checked if one.kind == RECOMPUTED} == {
         str(RESULTS / path)
         for path in (
-            *("model/summary.json", "heatmaps/summary.json"),
+            *("model/summary.json", "readout/summary.json", "heatmaps/summary.json"),
             *("metrics/per_image.csv", "metrics/summary.json", "metrics/comparison.csv"),
-            "judges/per_image.csv",  # outdated until `paper-cpu` is run again
+            *("judges/per_image.csv", "judges/summary.json", "judges/comparison.csv"),
+            *("gaze/per_image.csv", "gaze/maps_per_image.csv", "gaze/comparison.csv"),
+            *("gaze/maps.csv", "gaze/bytes.csv", "gaze/summary.json"),
             *("rate_distortion/bd_rate.csv", "rate_distortion/summary.json"),
             *("anova/anova.csv", "anova/summary.json"),
             *("conventions/summary.json", "audit/summary.json"),
@@ -184,8 +186,7 @@ def test_all_that_git_holds_is_intact_and_every_number_follows(project):
     most = Counter((one.kind, one.path) for one in checked).most_common(1)
     assert most[0][1] == 1
     assert committed.verdict(checked).endswith(
-        f"; {len(missing)} outputs that git does not hold are missing; "
-        "tables of other parameters, outdated: 1."
+        f"; {len(missing)} outputs that git does not hold are missing."
     )
 
 
@@ -278,15 +279,23 @@ def test_the_table_of_images_contradicts_itself(column, project):
 
 
 def test_a_table_that_todays_code_cant_read_is_outdated_if_it_is_as_recorded(project):
-    """The judges' committed table has other columns, until `paper-cpu` is run again."""
+    """Of another stage with other parameters, and with a column that has another name today."""
+    table = RESULTS / "judges/per_image.csv"
+    table.write_text(table.read_text().replace("ssimulacra2", "ssimulacra", 1))
+    version = dvc_hash.version_of(table)
+
+    def change(stages):
+        entry = stages[f"judges@{NAME}"]
+        entry["params"][f"config/{NAME}.yaml"]["judges"]["images"] += 1
+        (out,) = (out for out in entry["outs"] if out["path"] == str(table))
+        out |= {"md5": version.md5, "size": version.size}
+
+    change_lock(change)
     (found,) = rows_of(project, recompute.of_judges)
-    assert (found.path, found.state, found.allowed) == (
-        str(RESULTS / "judges/per_image.csv"),
-        OUTDATED,
-        True,
-    )
+    assert (found.path, found.state, found.allowed) == (str(table), OUTDATED, True)
     assert found.detail == "made with other parameters by older code; `dvc repro` makes it anew"
-    change_cell(RESULTS / "judges/per_image.csv", 2, "bytes")
+    assert committed.verdict([found]).endswith("; tables of other parameters, outdated: 1.")
+    change_cell(table, 2, "bytes")
     (found,) = rows_of(project, recompute.of_judges)
     assert (found.state, found.allowed) == (DIFFERS, False)
     assert found.detail.startswith("its columns are experiment, ")

@@ -40,7 +40,7 @@ def wrong(made: Path, severity: str) -> set[str]:
 def test_the_crate_conforms_to_the_provenance_run_crate(
     name: str, out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether code is as recorded (osie) or not (paper-cpu), as an archive and as a folder."""
+    """As an archive and as a folder."""
     assert wrong(published(name, tmp_path / out, monkeypatch), "REQUIRED") == set()
 
 

@@ -33,6 +33,7 @@ COMPLETION = UNIT + "test_completion.py::test_a_script_is_one_of_its_shell"
 BY_DVC = RUNS + "test_a_changed_alpha_reruns_anova_and_report_by_dvc"
 TRIED = RUNS + "test_an_experiment_can_be_tried_and_compared"
 GENERATED = UNIT + "test_generated.py::test_committed_tables_are_current"
+PROSE = UNIT + "test_prose.py::test_pages_are_checked"
 TEMPLATE = UNIT + "test_audit_paper.py::test_a_template_is_written_once_and_has_two_planted_errors"
 AUDITED = UNIT + "test_cli_audit.py::test_an_audit_reports_and_does_not_fail"
 
@@ -93,6 +94,8 @@ ELSEWHERE = {
     "MSROI_MIRROR=/path/to/files snakemake results/osie/readout/summary.json": HOURS,
     "msroi stage prepare --experiment x": UNIT + "test_hostile_parameters.py",
     "PYTHONPATH=src:tests/unit python -m hostile": GENERATED,
+    "python docs/prose.py --lower": PROSE,
+    "python docs/prose.py docs/audit.md": PROSE,
     "python -m benchmarks.plan": GENERATED,
     "python -m benchmarks.encoders": UNIT + "test_bench.py::test_the_program_has_one_row_a_method",
     "python -m benchmarks.backbones paper-cpu": HOURS,

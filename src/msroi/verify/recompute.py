@@ -145,10 +145,6 @@ def of_heatmaps(experiment: Experiment, layout: Layout) -> Files:
     drawn = [row for row in spreads if row["dropout"] == experiment.heatmap.dropout]
     counts = {"images": len(photographs), "images_with_passes": len(drawn)}
     means = how_good("saliency_quality", quality) if quality else {}
-    # results that were committed before they had standard errors have means alone
-    file = layout.heatmaps / "summary.json"
-    committed = read_object(file) if file.is_file() else means
-    means = {k: v for k, v in means.items() if k in committed or k == "saliency_quality"}
     unknown = frozenset({"fixations_dropped", "boxes_skipped"})
     summary = Summary(counts | spread.means(drawn) | means, unknown, unit=ROUNDED)
     return {layout.heatmaps / "summary.json": summary}
