@@ -52,7 +52,7 @@ def read_lock() -> dict[str, Locked]:
                 _versions(entry.get("deps", [])),
                 _versions(entry.get("outs", [])),
                 dict(entry.get("params", {})),
-                " ".join(entry["cmd"].split()),
+                " ".join(entry.get("cmd", "").split()),
             )
             for address, entry in values["stages"].items()
         }
