@@ -14,7 +14,7 @@ CRATE := .venv/ready-crate
 CALM := snakemake --logger msroi --
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo paper-cpu check test test-slow report-test dag torture reproduce lint workflow-lint words-lint docs bench lock clean
+.PHONY: setup demo paper-cpu check test test-slow report-test crate-test dag torture reproduce lint workflow-lint words-lint docs bench lock clean
 
 setup: $(SETUP)
 
@@ -53,6 +53,10 @@ test-slow: setup
 # the report's page, in a Chromium without a window where there is one; part of `make test`
 report-test: setup
 	pytest tests/unit/test_page.py tests/unit/test_page_browser.py
+
+# what `msroi publish` writes, and the public validator of it; part of `make test`
+crate-test: setup $(CRATE)
+	pytest tests/unit/test_publish.py tests/workflow/test_crate.py
 
 # the rules and what each waits for, for the README; needs Graphviz (apt-get install graphviz)
 dag: setup

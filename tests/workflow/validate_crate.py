@@ -35,7 +35,7 @@ def main(crate: str, severity: str) -> None:
     requests.adapters.HTTPAdapter.send = answer  # type: ignore[method-assign]
     settings = ValidationSettings(
         rocrate_uri=crate,
-        profile_identifier="workflow-run-crate-0.5",
+        profile_identifier="provenance-run-crate-0.5",
         requirement_severity=Severity[severity],
         no_cache=True,
     )

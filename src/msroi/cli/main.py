@@ -238,7 +238,8 @@ def run_publish(arguments: argparse.Namespace) -> int:
     from msroi.publish import folder
 
     authors = [folder.author(one) for one in arguments.author]
-    said = folder.publish(arguments.experiment, arguments.out, parser.STAGES, authors)
+    out = arguments.out or Path("build", arguments.experiment)
+    said = folder.publish(arguments.experiment, out, parser.STAGES, authors)
     print(printable(said))
     return 0
 

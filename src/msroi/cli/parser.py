@@ -134,7 +134,7 @@ def build_parser() -> Parser:
         "--experiment", metavar="NAME", help="only this one (default: all that are recorded)"
     )
     verify.description = f"{verify.description} {VERIFY_HELP}"
-    add_publish(add_command(commands, PUBLISH, PURPOSES[PUBLISH], "msroi publish demo --out crate"))
+    add_publish(add_command(commands, PUBLISH, PURPOSES[PUBLISH], "msroi publish osie"))
     add_stages(add_command(commands, STAGE, PURPOSES[STAGE], "msroi stage train --experiment demo"))
     completion = add_command(commands, COMPLETION, PURPOSES[COMPLETION], "msroi completion bash")
     completion.formatter_class = RAW
@@ -234,7 +234,10 @@ def add_publish(command: Parser) -> None:
     """Add what `publish` takes: which run, where to, and who made it."""
     command.add_argument("experiment", metavar="EXPERIMENT", help="an experiment that dvc.lock has")
     command.add_argument(
-        "--out", metavar="DIR", type=Path, required=True, help="a folder that is not there yet"
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="a folder that is not there yet, or an archive, DIR.zip (default: build/EXPERIMENT)",
     )
     command.add_argument(
         "--author",

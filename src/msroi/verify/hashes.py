@@ -34,6 +34,7 @@ class Locked:
     deps: Mapping[str, Version]
     outs: Mapping[str, Version]
     params: Mapping[str, Mapping[str, Any]]
+    command: str
 
 
 def read_lock() -> dict[str, Locked]:
@@ -51,6 +52,7 @@ def read_lock() -> dict[str, Locked]:
                 _versions(entry.get("deps", [])),
                 _versions(entry.get("outs", [])),
                 dict(entry.get("params", {})),
+                " ".join(entry.get("cmd", "").split()),
             )
             for address, entry in values["stages"].items()
         }
