@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from seeded import KINDS, Seeded
 
-from msroi.audit import arithmetic, maps, photographs
+from msroi.audit import arithmetic, photographs
 from msroi.audit import check as audit_check
 from msroi.audit.check import CONSISTENT, INCONSISTENT, REGISTRY, Run
 from msroi.audit.entries import Entry
@@ -50,6 +50,8 @@ def run() -> Run:
             {key: float(row[key]) for key in ("dropout", "min_correlation", "mean_correlation")}
             for row in spread
         ],
+        map_quality=read_csv(ROOT / LAYOUT.heatmaps / "saliency_quality.csv"),
+        map_files=read_csv(ROOT / LAYOUT.gaze / "maps_per_image.csv"),
         images={("caltech-101", "train"): 7614, ("caltech-101", "validate"): 1530},
         classes={"caltech-101": 102},
         jpeg_sources={"salicon": (139, 139), "general-100": (100, 0)},
@@ -95,8 +97,8 @@ def test_at_least_60_checks_of_three_families_run(found: list[Entry]) -> None:
     families = Counter(entry.family for entry in found)
     assert families.keys() == set(audit_check.FAMILIES)
     assert families.total() >= 60
-    # those of arithmetic, of photographs and of maps have papers of their own in their tests
-    apart = (arithmetic.__name__, photographs.__name__, maps.__name__)
+    # those of arithmetic and of photographs have papers of their own in their tests
+    apart = (arithmetic.__name__, photographs.__name__)
     others = {n for n, c in REGISTRY.items() if c.function.__module__ not in apart}
     assert {entry.claim.check for entry in found} == others
 
@@ -160,6 +162,7 @@ def test_the_planted_errors_of_the_made_up_example_are_found(run: Run) -> None:
 
 def test_without_a_set_of_the_papers_kind_replication_can_not_tell(paper: Paper, run: Run) -> None:
     nothing = replace(run, sets={}, spread=[], images={}, classes={}, jpeg_sources={})
+    nothing = replace(nothing, map_quality=[], map_files=[])
     found = [e for e in audit.entries(paper, nothing) if e.family != audit_check.INTERNAL]
     assert {entry.finding.verdict for entry in found} == {"cannot tell"}
 

@@ -345,7 +345,7 @@ def test_a_clone_without_the_index_is_audited_from_its_results(
     before = (ROOT / "results/paper-cpu/audit/audit.md").read_bytes()
     assert main.main(["audit", "--experiment", "paper-cpu"]) == 0
     out = capsys.readouterr().out
-    assert "selimovic-2018: 247 checks\n  internal     144 consistent, 3 inconsistent\n" in out
+    assert "selimovic-2018: 253 checks\n  internal     144 consistent, 3 inconsistent\n" in out
     assert out.endswith(
         "data/paper-cpu/prepare/index.csv is not here, so formats of sources are unknown and "
         "nothing is written; the audit as committed: results/paper-cpu/audit/audit.md\n"
