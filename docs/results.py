@@ -54,7 +54,10 @@ HEADLINE = (
     ),
     ("PSNR at fixations, dB", PROPOSED.gaze / "comparison.csv", "measure", "psnr_fixated_db"),
     ("SSIMULACRA 2, whole image", PROPOSED.gaze / "comparison.csv", "measure", "ssimulacra2"),
-    ("PSNR-HVS-M, whole image, dB", BY_EYE, "judge", "psnr_hvs_m_db"),
+    (
+        "PSNR-HVS-M, whole image, dB",
+        *(EXPERIMENT.judges / "comparison.csv", "judge", "psnr_hvs_m_db"),
+    ),
 )
 # of docs/heads.md: the head of a column, the map, the side of the input, and the measure
 OF_HEADS = (
