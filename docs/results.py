@@ -46,18 +46,14 @@ JUDGED_AT = ("30", "50", "70", "85")
 SEEN = ("psnr_fixated_db", "psnr_edges_db", "ssim_fixated", "ssimulacra2_fixated")
 SEEN_WHOLE = ("psnr_rgb_db", "ssimulacra2")
 MAP_PAIRS = (("hard", "readout"), ("top-1", "paper"))
-# of README.md: label, table, the column that names the measure, the measure
+# of README.md: label, table, its data set, the column that names the measure, the measure
+SEEN_IN = (PROPOSED.gaze / "comparison.csv", "osie")
+JUDGED_IN = (EXPERIMENT.judges / "comparison.csv", "all")
 HEADLINE = (
-    (
-        "SSIMULACRA 2 in the most fixated fifth",
-        *(PROPOSED.gaze / "comparison.csv", "measure", "ssimulacra2_fixated"),
-    ),
-    ("PSNR at fixations, dB", PROPOSED.gaze / "comparison.csv", "measure", "psnr_fixated_db"),
-    ("SSIMULACRA 2, whole image", PROPOSED.gaze / "comparison.csv", "measure", "ssimulacra2"),
-    (
-        "PSNR-HVS-M, whole image, dB",
-        *(EXPERIMENT.judges / "comparison.csv", "judge", "psnr_hvs_m_db"),
-    ),
+    ("SSIMULACRA 2 in the most fixated fifth", *SEEN_IN, "measure", "ssimulacra2_fixated"),
+    ("PSNR at fixations, dB", *SEEN_IN, "measure", "psnr_fixated_db"),
+    ("SSIMULACRA 2, whole image", *SEEN_IN, "measure", "ssimulacra2"),
+    ("PSNR-HVS-M, whole image, dB", *JUDGED_IN, "judge", "psnr_hvs_m_db"),
 )
 # of docs/heads.md: the head of a column, the map, the side of the input, and the measure
 OF_HEADS = (
@@ -277,11 +273,11 @@ def headline() -> Iterator[Sequence[str]]:
     """Yield the rows of what the default method gains over mozjpeg, and of what it loses."""
     ours, peer = OURS[1], PEERS[0]
     yield f"`{ours}` − {METHODS[peer].label}", "n", *(f"Q {quality}" for quality in JUDGED_AT)
-    for label, path, key, name in HEADLINE:
+    for label, path, dataset, key, name in HEADLINE:
         found = {
             row["match_quality"]: row
             for row in csv_rows(path)
-            if row["dataset"] in (PROPOSED.experiment, "all")
+            if row["dataset"] == dataset
             and (row["method"], row["against"], row[key]) == (ours, peer, name)
         }
         cells = [found[quality] for quality in JUDGED_AT]
