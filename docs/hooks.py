@@ -64,6 +64,7 @@ def formulas(markdown: str) -> str:
 
     def inline(found: re.Match[str]) -> str:
         code, formula = found.groups()
-        return code or convert(" ".join(formula.split()))
+        # a line that begins with <math> would be a block
+        return code or f"<span>{convert(' '.join(formula.split()))}</span>"
 
     return INLINE.sub(inline, DISPLAYED.sub(displayed, markdown))

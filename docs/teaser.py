@@ -34,7 +34,7 @@ def main() -> None:
         data = compress(photo, model, method=method, match_quality=QUALITY)
         made = decode(data)
         panels[f"{name}: {len(data):,} bytes\nSSIMULACRA 2: {score(made):.1f}"] = close(made)
-    figure = Figure(figsize=(12, 2.5), layout="constrained")
+    figure = Figure(figsize=(12, 2.75), layout="constrained")
     widths = [1 if title in ("original", "where people look") else 0.86 for title in panels]
     axes = figure.subplots(1, len(panels), width_ratios=widths)
     for one, (title, pixels) in zip(axes, panels.items(), strict=True):
