@@ -102,25 +102,15 @@ words-lint: setup $(LINT)
 	$(SCHEMA) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	$(SCHEMA) vendor.citation-file-format CITATION.cff
 
-# in an environment of its own, so that the lock of what makes results stays as it is
-$(LINT): $(SETUP) requirements/lint.txt
-	$(PYTHON) -m venv .venv/lint
-	.venv/lint/bin/python -m pip install --quiet --require-hashes -r requirements/lint.txt
-	touch $@
-
 # the pages as a site in build/docs; a link that leads nowhere is an error
 docs: $(SITE)
 	NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs build --quiet
 
-$(SITE): $(SETUP) requirements/docs.txt
-	$(PYTHON) -m venv .venv/docs
-	.venv/docs/bin/python -m pip install --quiet --require-hashes -r requirements/docs.txt
-	touch $@
-
-# the public validator of what `msroi publish` writes
-$(CRATE): $(SETUP) requirements/crate.txt
-	$(PYTHON) -m venv .venv/crate
-	.venv/crate/bin/python -m pip install --quiet --require-hashes -r requirements/crate.txt
+# tools with environments of their own, so that the lock of what makes results stays as it is: the
+# linters of words, the site, and the public validator of what `msroi publish` writes
+$(LINT) $(SITE) $(CRATE): .venv/ready-%: $(SETUP) requirements/%.txt
+	$(PYTHON) -m venv .venv/$*
+	.venv/$*/bin/python -m pip install --quiet --require-hashes -r requirements/$*.txt
 	touch $@
 
 # every part beside a peer: results/bench and the table in docs/performance.md; 25 minutes

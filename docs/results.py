@@ -7,8 +7,7 @@ heads or the kills have run; a test compares them.
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
-from scipy.stats import t
-
+from msroi.audit.readings import reach_of
 from msroi.encoders.methods import METHODS
 from msroi.experiment.comparison import BASELINE
 from msroi.experiment.layout import Layout
@@ -288,9 +287,9 @@ def students(row: Row) -> Row:
     """Return a difference with Student's interval of 95 %, if it has none, from n and sd."""
     if "low" in row:
         return row
-    n, sd, middle = int(row["n"]), float(row["sd"]), float(row["difference"])
-    half = float(t.ppf(0.975, n - 1)) * sd / n**0.5
-    return row | {"low": str(middle - half), "high": str(middle + half)}
+    n, middle = int(row["n"]), float(row["difference"])
+    reach = reach_of(n) * float(row["sd"]) / n**0.5
+    return row | {"low": str(middle - reach), "high": str(middle + reach)}
 
 
 def numbers(rows: Collection[Row]) -> str:

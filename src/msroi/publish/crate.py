@@ -287,7 +287,7 @@ def elsewhere(run: Run) -> list[tuple[str, Version]]:
     return [
         (path, version)
         for (path, _), version in sorted(known.items())
-        if place(run, path, version).startswith("#")
+        if held_id(run, path, version) is None
     ]
 
 
@@ -427,10 +427,15 @@ def action(run: Run, stage: str, position: int) -> tuple[Entity, Entity, Entity]
 
 def place(run: Run, path: str, version: Version) -> str:
     """Return the identifier of a version of a file or folder, whether the crate holds it or not."""
+    return held_id(run, path, version) or absent_id(path, version)
+
+
+def held_id(run: Run, path: str, version: Version) -> str | None:
+    """Return the identifier of a version of a file or folder that the crate holds, else None."""
     for held, identifier in ((run.files, quote), (run.folders, folder_id)):
         if path in held and held[path].md5 == version.md5:
             return identifier(path)
-    return absent_id(path, version)
+    return None
 
 
 def ref(identifier: str) -> dict[str, str]:

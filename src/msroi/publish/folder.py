@@ -22,7 +22,7 @@ from msroi.sources.table import Source
 from msroi.verify import hashes
 from msroi.verify.hashes import Locked
 from msroi.workflow import code, pipeline
-from msroi.workflow.dvc_hash import Version, version_of
+from msroi.workflow.dvc_hash import IGNORED, Version, version_of
 from msroi.workflow.pipeline import LOCK
 
 CITATION = Path("CITATION.cff")
@@ -33,7 +33,6 @@ PROJECT = (
     *("workflow", "profiles", "src"),
 )
 ARCHIVE = ".zip"
-LEFT_OUT = ("__pycache__", ".snakemake_timestamp")
 AUTHOR = re.compile(
     r"(?P<name>[^<>]*[^<>\s])"
     r"(?:\s*<(?:https://orcid\.org/)?(?P<orcid>\d{4}-\d{4}-\d{4}-\d{3}[\dX])>)?"
@@ -99,8 +98,9 @@ def publish(
 def recorded(experiment: str) -> dict[str, Locked]:
     """Return the stages of an experiment that dvc.lock has, in their order."""
     lock = hashes.read_lock() if LOCK.is_file() else {}
-    names = [name for name in pipeline.read_stages() if name != pipeline.ADOPT]
-    found = {name: lock[f"{name}@{experiment}"] for name in names if f"{name}@{experiment}" in lock}
+    stages = [stage for stage in pipeline.read_stages().values() if stage.name != pipeline.ADOPT]
+    addresses = {stage.name: stage.address(experiment) for stage in stages}
+    found = {name: lock[address] for name, address in addresses.items() if address in lock}
     if not found:
         raise ParameterError(
             f"{LOCK} has no stage of experiment {experiment!r}; run `snakemake`, which records "
@@ -204,14 +204,14 @@ def pack(folder: Path, archive: Path) -> None:
 
 
 def inside(path: Path) -> list[Path]:
-    """Return a file, or the files in a folder, without what programs leave there."""
+    """Return a file, or the files in a folder, without what DVC leaves out of its hash."""
     if not path.is_dir():
         return [path]
     found = sorted(one for one in path.rglob("*") if one.is_file())
     return [
         one
         for one in found
-        if not any(fnmatch(part, left) for part in one.parts for left in LEFT_OUT)
+        if not any(fnmatch(part, left) for part in one.parts for left in IGNORED)
     ]
 
 
