@@ -18,7 +18,7 @@ def test_planes_are_pillows():
     """Pillow rounds to whole levels."""
     image = skimage.data.coffee()[:40, :60]
     expected = np.asarray(Image.fromarray(image).convert("YCbCr"), np.float32)
-    got = np.stack(coefficients.planes(image), axis=-1)
+    got = np.stack(list(coefficients.planes(image)), axis=-1)
     np.testing.assert_allclose(got, expected, atol=1.01)
     assert abs((got - expected).mean()) < 0.5
 
@@ -39,6 +39,13 @@ def test_coefficients_are_scipys_and_come_back():
     np.testing.assert_allclose(got[:, 9], dctn(block, norm="ortho").ravel()[jpeg.ZIGZAG], atol=1e-3)
     np.testing.assert_allclose(coefficients.restored(got, plane.shape), plane, atol=1e-3)
     assert (got**2).sum() == pytest.approx(((plane - 128) ** 2).sum(), rel=1e-5)
+
+
+def test_bands_of_rows_change_nothing(monkeypatch):
+    plane = np.random.default_rng(0).uniform(0, 255, (72, 40)).astype(np.float32)
+    whole = coefficients.transformed(plane)
+    monkeypatch.setattr(coefficients, "BAND_ROWS", 16)
+    np.testing.assert_array_equal(coefficients.transformed(plane), whole)
 
 
 def test_enlarging_is_what_the_decoder_does():

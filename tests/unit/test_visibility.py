@@ -9,7 +9,7 @@ from msroi.encoders import coefficients, visibility
 
 def test_masking_falls_with_the_variance_of_the_neighbourhood():
     """Restated with explicit Gaussian windows, away from the edge."""
-    luma = coefficients.planes(PHOTOS["coffee"][:60, :70])[0]
+    luma = next(coefficients.planes(PHOTOS["coffee"][:60, :70]))
     found = visibility.masking(luma, TRELLIS)
     reach = np.arange(-12, 13)
     bell_1d = np.exp(-(reach**2) / (2 * 3.0**2))
@@ -20,6 +20,13 @@ def test_masking_falls_with_the_variance_of_the_neighbourhood():
         variance = (window * (around - mean) ** 2).sum()
         expected = (1300 / (1300 + variance)) ** 0.65
         assert found[y, x] == pytest.approx(expected, rel=1e-3)
+
+
+def test_bands_change_nothing(monkeypatch):
+    luma = next(coefficients.planes(PHOTOS["coffee"][:100, :70]))
+    whole = visibility.masking(luma, TRELLIS)
+    monkeypatch.setattr(visibility, "BAND_ROWS", 16)
+    np.testing.assert_array_equal(visibility.masking(luma, TRELLIS), whole)
 
 
 def test_nothing_masks_in_a_flat_image():
@@ -41,7 +48,7 @@ def test_the_maps_factors_have_geometric_mean_1_and_the_stated_ratios(share):
     "saliency", [None, np.zeros((40, 56), np.float32), np.full((40, 56), 0.5, np.float32)]
 )
 def test_a_map_without_a_say_changes_nothing(saliency):
-    luma = coefficients.planes(PHOTOS["coffee"][:40, :56])[0]
+    luma = next(coefficients.planes(PHOTOS["coffee"][:40, :56]))
     without = visibility.block_weights(luma, None, 2, TRELLIS, 0.5)
     found = visibility.block_weights(luma, saliency, 2, TRELLIS, 0.5)
     for one, expected in zip(found, without, strict=True):
@@ -49,7 +56,7 @@ def test_a_map_without_a_say_changes_nothing(saliency):
 
 
 def test_chromas_blocks_have_the_mean_of_lumas():
-    luma = coefficients.planes(PHOTOS["coffee"][:48, :64])[0]
+    luma = next(coefficients.planes(PHOTOS["coffee"][:48, :64]))
     of_luma, of_chroma = visibility.block_weights(luma, None, 2, TRELLIS, 0.0)
     four = of_luma.reshape(3, 2, 4, 2).mean(axis=(1, 3)).ravel()
     np.testing.assert_allclose(of_chroma, four, rtol=1e-5)

@@ -5,6 +5,8 @@ loses there buys luma. Coloured text, line art and charts are not: no file size 
 edges back. docs/encoder.md has the measurements behind the thresholds.
 """
 
+from itertools import islice
+
 import numpy as np
 
 from msroi.encoders import coefficients
@@ -50,10 +52,12 @@ def halving_error(image: Pixels) -> float:
     The root of the mean squared error of R, G and B over a unit of 16x16 pixels, if chroma
     is halved and enlarged but not quantised.
     """
-    error = np.zeros(image.shape[:2], np.float32)
-    for plane, cost in zip(coefficients.planes(image)[1:], (CB_COST, CR_COST), strict=True):
-        error += np.float32(cost / LUMA_COST) * np.square(plane - _restored(plane))
-    units = coefficients.block_means(error, UNIT_PX)
+    units = np.float32(0)
+    chroma = islice(coefficients.planes(image), 1, None)
+    for plane, cost in zip(chroma, (CB_COST, CR_COST), strict=True):
+        plane -= _restored(plane)
+        plane *= plane
+        units = units + cost / LUMA_COST * coefficients.block_means(plane, UNIT_PX)
     return float(np.sqrt(np.percentile(units, WORST_PCT)))
 
 

@@ -6,6 +6,8 @@ two chroma planes have half the pixels a side, and decoders enlarge them by a tr
 made so that what this filter gives is nearest to the full planes.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
@@ -21,6 +23,8 @@ LUMA_COST = 3.0
 CB_COST = 0.344136**2 + 1.772**2
 CR_COST = 1.402**2 + 0.714136**2
 LARGEST_SAMPLE = 255
+LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # of R, G and B
+BAND_ROWS = 256  # that are transformed at once
 
 _PLACES = np.arange(8)
 _COSINES = np.cos(np.pi * (2 * _PLACES + 1) * _PLACES[:, None] / 16) / 2
@@ -28,11 +32,17 @@ _COSINES[0] /= np.sqrt(2)
 DCT = np.asarray(_COSINES, np.float32)  # (8, 8), orthonormal: frequency by place
 
 
-def planes(image: Pixels) -> tuple[Plane, Plane, Plane]:
-    """Return Y, Cb and Cr, each `(H, W) float32` in [0, 255], not rounded."""
-    red, green, blue = np.moveaxis(image.astype(np.float32), -1, 0)
-    luma = 0.299 * red + 0.587 * green + 0.114 * blue
-    return luma, (blue - luma) / 1.772 + 128, (red - luma) / 1.402 + 128
+def planes(image: Pixels) -> Iterator[Plane]:
+    """Yield Y, Cb and Cr, each `(H, W) float32` in [0, 255], not rounded.
+
+    One after the other, since those of a large photo take much memory.
+    """
+    luma = sum(
+        np.float32(weight) * image[..., channel] for channel, weight in enumerate(LUMA_WEIGHTS)
+    )
+    yield luma
+    for channel, range_ in ((2, 1.772), (0, 1.402)):
+        yield (image[..., channel] - luma) / np.float32(range_) + 128
 
 
 def enlarged(plane: Plane) -> Plane:
@@ -56,11 +66,13 @@ def components(image: Pixels, factor: int) -> list[Plane]:
     whose enlargement by the decoder is nearest, cut to samples of 8 bits; with 1 (4:4:4)
     they are full.
     """
-    luma, *chroma = planes(image)
-    if factor == 2:
-        # at edges of pure colours the nearest samples lie far beyond what decoders keep
-        chroma = [np.clip(halved(padded(plane, 2)), 0, LARGEST_SAMPLE) for plane in chroma]
-    return [padded(plane, BLOCK_PX) for plane in (luma, *chroma)]
+    found = []
+    for number, plane in enumerate(planes(image)):
+        if number > 0 and factor == 2:
+            # at edges of pure colours the nearest samples lie far beyond what decoders keep
+            plane = np.clip(halved(padded(plane, 2)), 0, LARGEST_SAMPLE)
+        found.append(padded(plane, BLOCK_PX))
+    return found
 
 
 def block_means(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
@@ -88,6 +100,8 @@ def enlargement_energy() -> NDArray[np.float32]:
 def padded(plane: Plane, multiple: int) -> Plane:
     """Repeat the last row and column until both sides are multiples of `multiple`."""
     height, width = plane.shape
+    if height % multiple == width % multiple == 0:
+        return plane  # no copy, of a large photo
     return np.pad(plane, ((0, -height % multiple), (0, -width % multiple)), mode="edge")
 
 
@@ -98,9 +112,13 @@ def transformed(plane: Plane) -> NDArray[np.float32]:
     minus 128, as the standard has it.
     """
     height, width = plane.shape
-    blocks = plane.reshape(height // 8, 8, width // 8, 8).transpose(0, 2, 1, 3) - 128
-    coefficients = (DCT @ blocks @ DCT.T).reshape(-1, 64)
-    return np.ascontiguousarray(coefficients[:, ZIGZAG].T, np.float32)
+    found = np.empty((64, height // 8 * (width // 8)), np.float32)
+    for top in range(0, height, BAND_ROWS):
+        band = plane[top : top + BAND_ROWS].reshape(-1, 8, width // 8, 8).transpose(0, 2, 1, 3)
+        coefficients = (DCT @ (band - 128) @ DCT.T).reshape(-1, 64)
+        first = top // 8 * (width // 8)
+        found[:, first : first + len(coefficients)] = coefficients[:, ZIGZAG].T
+    return found
 
 
 def restored(coefficients: NDArray[np.float32], shape: tuple[int, int]) -> Plane:
@@ -115,9 +133,10 @@ def restored(coefficients: NDArray[np.float32], shape: tuple[int, int]) -> Plane
 def _doubled(plane: Plane) -> Plane:
     """Double the number of rows."""
     around = np.pad(plane, ((1, 1), (0, 0)), mode="edge")
-    upper = 0.75 * plane + 0.25 * around[:-2]
-    lower = 0.75 * plane + 0.25 * around[2:]
-    return np.stack([upper, lower], axis=1).reshape(2 * plane.shape[0], plane.shape[1])
+    rows = np.empty((plane.shape[0], 2, plane.shape[1]), np.float32)
+    for number, nearer in enumerate((around[:-2], around[2:])):
+        rows[:, number] = 0.75 * plane + 0.25 * nearer
+    return rows.reshape(2 * plane.shape[0], plane.shape[1])
 
 
 def _halved(plane: Plane) -> Plane:

@@ -21,7 +21,7 @@ NEVER = 1e30  # a cost that no path has
 ROUNDS = 2  # a third is worth less than 0.01 dB
 PER_OCTAVE = 8  # shapes between one power of two and the next
 SAMPLE = 2048  # blocks from which the costs of symbols are estimated
-BAND = 8192  # blocks that are worked on at once: some 40 MB
+BAND = 4096  # blocks that are worked on at once: at most: some 20 MB
 NOTHING = np.zeros((huffman.RUNS, huffman.SIZES), np.int64)
 
 
@@ -92,9 +92,10 @@ def _cheapest(part: Part, rates: NDArray[np.float32]) -> NDArray[np.int16]:
     """Return the best levels of a part for given costs of symbols, band by band."""
     blocks = part.coefficients.shape[1]
     levels = np.empty((64, blocks), np.int16)
+    size = -(-blocks // -(-blocks // BAND))  # bands of one size, which is compiled once
 
     def fill(start: int) -> None:
-        band = slice(start, min(start + BAND, blocks))
+        band = slice(start, min(start + size, blocks))
         spare = shape_class(band.stop - start) - (band.stop - start)  # blocks of zeros
         chosen = best_levels(
             np.pad(part.coefficients[:, band], ((0, 0), (0, spare))),
@@ -105,7 +106,7 @@ def _cheapest(part: Part, rates: NDArray[np.float32]) -> NDArray[np.int16]:
         )
         levels[:, band] = np.asarray(chosen)[:, : band.stop - start]
 
-    starts = range(0, blocks, BAND)
+    starts = range(0, blocks, size)
     if len(starts) == 1:
         fill(0)
     else:  # JAX works without holding the interpreter's lock

@@ -39,10 +39,12 @@ class TrellisJpeg:
         planes = coefficients.components(image, factor)
         if self.params.chroma == "auto" and chroma.is_grey(image):
             planes = planes[:1]
-        blocks = [coefficients.transformed(plane) for plane in planes]
         shapes = [plane.shape for plane in planes]
         luma = planes[0][: size[0], : size[1]]
         weights = visibility.block_weights(luma, saliency, factor, self.params, self.saliency_share)
+        del luma
+        # a plane is given back once it is transformed, as those of a large photo take much memory
+        blocks = [coefficients.transformed(planes.pop(0)) for _ in shapes]
         price = self.params.lagrangian
 
         def encode(quality: float) -> bytes:

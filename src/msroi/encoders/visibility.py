@@ -11,6 +11,8 @@ from msroi.images import BLOCK_PX, Saliency
 Weights = NDArray[np.float32]
 
 NEIGHBOURHOOD_PX = 3.0  # the standard deviation of the Gaussian within which contrast masks
+REACH_PX = 12  # of the Gaussian to either side
+BAND_ROWS = 256  # that are worked on at once
 
 
 def block_weights(
@@ -50,8 +52,17 @@ def masking(luma: NDArray[np.float32], params: Trellis) -> Weights:
     `(c / (c + v))^p` with the luma's local variance v, `masking_variance` c, and `masking` p:
     1 where the image is flat; noise hides errors.
     """
-    mean = gaussian_filter(luma, NEIGHBOURHOOD_PX)
-    variance = gaussian_filter(luma * luma, NEIGHBOURHOOD_PX) - mean * mean
+    found = np.empty_like(luma)
+    for top in range(0, len(luma), BAND_ROWS):
+        above = min(top, REACH_PX)
+        seen = luma[top - above : top + BAND_ROWS + REACH_PX]
+        found[top : top + BAND_ROWS] = _masking(seen, params)[above : above + BAND_ROWS]
+    return found
+
+
+def _masking(luma: NDArray[np.float32], params: Trellis) -> Weights:
+    mean = gaussian_filter(luma, NEIGHBOURHOOD_PX, radius=REACH_PX)
+    variance = gaussian_filter(luma * luma, NEIGHBOURHOOD_PX, radius=REACH_PX) - mean * mean
     half = np.float32(params.masking_variance)
     return np.asarray((half / (half + np.maximum(variance, 0))) ** np.float32(params.masking))
 
