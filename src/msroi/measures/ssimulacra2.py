@@ -57,14 +57,11 @@ class Side:
         Gaussian means.
     variance
         Gaussian variances.
-    edges
-        One plus how far the values are from the means.
     """
 
     plane: Plane
     mean: Plane
     variance: Plane
-    edges: Plane
 
 
 def against(reference: Pixels) -> Callable[[Pixels], float]:
@@ -91,7 +88,11 @@ def pyramid(image: Pixels) -> list[list[Plane]]:
         height, width = linear[0].shape
         if min(height, width) < SMALLEST_PX:
             break
-        scales.append([framed(plane) for plane in opponent(np.stack(linear))])
+        planes = np.empty((3, height, width))
+        for top in range(0, height, STRIP_ROWS):
+            rows = slice(top, top + STRIP_ROWS)
+            planes[:, rows] = opponent(np.stack([plane[rows] for plane in linear]))
+        scales.append([framed(plane) for plane in planes])
         linear = [halved(plane) for plane in linear]
     return scales
 
@@ -114,8 +115,7 @@ def _side(plane: Plane) -> Side:
     mean, power = (
         np.concatenate(strips) for strips in zip(*_means_of_reference(plane), strict=True)
     )
-    inside = plane[REACH_PX:-REACH_PX, REACH_PX:-REACH_PX]
-    return Side(plane, mean, power - mean * mean, 1 + np.abs(inside - mean))
+    return Side(plane, mean, power - mean * mean)
 
 
 def _means_of_reference(plane: Plane) -> Iterator[list[Plane]]:
@@ -153,9 +153,8 @@ def compared(side: Side, plane: Plane) -> list[float]:
         cross *= cross
         product *= np.subtract(1, cross, out=cross)
         lost = np.subtract(1, product, out=product)
-        edges = np.abs(y[REACH_PX:-REACH_PX, REACH_PX:-REACH_PX] - mean)
-        edges += 1
-        edges /= side.edges[rows]
+        edges = _edges(y, mean)
+        edges /= _edges(x, mean_x)
         edges -= 1
         for place, error in ((0, lost), (2, edges), (4, np.negative(edges))):
             positive = np.maximum(error, 0)
@@ -166,6 +165,13 @@ def compared(side: Side, plane: Plane) -> list[float]:
     means = sums / side.mean.size
     means[1::2] **= 0.25
     return list(means)
+
+
+def _edges(strip: Plane, mean: Plane) -> Plane:
+    """Return one plus how far a framed strip's values are from their means."""
+    edges: Plane = np.abs(strip[REACH_PX:-REACH_PX, REACH_PX:-REACH_PX] - mean)
+    edges += 1
+    return edges
 
 
 def _strips(plane: Plane) -> Iterator[Plane]:
