@@ -18,11 +18,13 @@ from msroi.files import read_csv, read_json
 from msroi.images import read_rgb, write_image
 from msroi.measures import saliency_quality as quality
 from msroi.network import readout, vgg
-from msroi.network.readout import ReadoutNetwork, Samples, Trainer
+from msroi.network import readout_training as training
+from msroi.network.readout import ReadoutNetwork
+from msroi.network.readout_training import Samples, Trainer
 from msroi.sources.annotations import OSIE, SALICON_FIXATIONS, read_fixations
 from msroi.sources.splits import FOLDER
 from msroi.stages import readout as stage
-from msroi.xla import jnp
+from msroi.xla import jax, jnp
 
 pytestmark = pytest.mark.numerics
 
@@ -101,7 +103,7 @@ def test_the_blur_is_scipys(sigma):
 def test_the_centre_is_as_wide_as_the_photograph():
     rng = np.random.default_rng(0)
     seen = np.clip(rng.normal(0.5, 0.15, (5000, 2)), 0, 0.999)
-    density = readout.centre_density(seen)
+    density = training.centre_density(seen)
     assert (density.shape, density.dtype) == (readout.CENTRE_SHAPE, np.float32)
     assert density.sum() == pytest.approx(1, abs=1e-5)
     np.testing.assert_allclose(density, density[:, ::-1], rtol=1e-4)  # left and right alike
@@ -119,7 +121,7 @@ def test_the_centre_is_as_wide_as_the_photograph():
 
 def test_fixations_are_counted_by_place():
     seen = np.array([[0.0, 0.0], [0.99, 0.99], [0.5, 0.26], [0.5, 0.26]])
-    assert readout.fixation_counts(seen, (2, 4)).tolist() == [[1, 0, 0, 0], [0, 2, 0, 1]]
+    assert training.fixation_counts(seen, (2, 4)).tolist() == [[1, 0, 0, 0], [0, 2, 0, 1]]
 
 
 # training
@@ -149,7 +151,7 @@ def uniform():
 def test_the_loss_is_that_of_the_places(uniform):
     logs = np.log(np.full((2, 3, 4), 1 / 12, np.float32))
     counts = np.random.default_rng(0).integers(0, 3, (2, 3, 4)).astype(np.float32)
-    assert float(readout.loss(jnp.asarray(logs), jnp.asarray(counts))) == pytest.approx(np.log(12))
+    assert float(training.loss(jnp.asarray(logs), jnp.asarray(counts))) == pytest.approx(np.log(12))
     trainer = Trainer(SMALL, made(4), uniform)
     assert trainer.of_centre(made(4)) == pytest.approx(np.log(64), rel=1e-5)
 
@@ -182,14 +184,14 @@ def test_the_folded_weights_serve_features_as_they_are(uniform, tmp_path):
     model = readout.Readout(SMALL.layers, SMALL.channels)
     features, counts = train.batch(np.arange(4))
     logs = model.apply({"params": vgg.nested(flat)}, features, trainer.centre)
-    assert float(readout.loss(logs, counts)) == pytest.approx(
+    assert float(training.loss(logs, counts)) == pytest.approx(
         trainer.measure(weights, train), rel=1e-4
     )
 
 
 def test_both_halves_of_joined_samples():
     first, second = made(3), made(2, seed=1)
-    both = readout.joined(first, second)
+    both = training.joined(first, second)
     features, counts = both.batch(np.array([4, 0, 2]))
     np.testing.assert_array_equal(counts, [first.counts[0], first.counts[2], second.counts[1]])
     expected = [first.features["conv5_2"][0], first.features["conv5_2"][2]]
@@ -408,3 +410,12 @@ def test_the_packaged_weights_do_what_is_recorded(network, tmp_path, monkeypatch
     recorded = quality.means(read_csv(stage.PACKAGED / stage.QUALITY))["readout"]["auc_judd"]
     assert np.mean(aucs) == pytest.approx(recorded, abs=0.002)
     assert recorded >= 0.91
+
+
+def test_weight_shapes_are_those_of_flax():
+    layers = ("conv3_3", "conv5_1")
+    network = readout.Readout(layers, 4)
+    features = {"conv3_3": jnp.zeros((1, 8, 8, 256)), "conv5_1": jnp.zeros((1, 2, 2, 512))}
+    weights = network.init(jax.random.key(0), features, jnp.zeros((4, 4)))["params"]
+    shapes = {name: array.shape for name, array in vgg.flattened(weights).items()}
+    assert readout.weight_shapes(network) == shapes | {readout.CENTRE: readout.CENTRE_SHAPE}

@@ -34,7 +34,9 @@ from msroi.files import (
 from msroi.images import Pixels, read_rgb
 from msroi.measures import saliency_quality as quality
 from msroi.network import readout, vgg
-from msroi.network.readout import ReadoutNetwork, Samples, Trainer
+from msroi.network import readout_training as training
+from msroi.network.readout import ReadoutNetwork
+from msroi.network.readout_training import Samples, Trainer
 from msroi.plots import save_figure
 from msroi.sources.annotations import Fixated, read_fixations
 from msroi.sources.splits import read_split
@@ -112,7 +114,7 @@ def trained(
     }
     vgg16 = vgg.read_weights(layout.vgg16)
     seen = np.concatenate([relative(fixated[path.stem]) for path in photographs["train"]])
-    log_centre = np.log(readout.centre_density(seen))
+    log_centre = np.log(training.centre_density(seen))
     scratch = layout.scratch / "readout"
     files = {
         name: feature_files(scratch, params, layout.vgg16, photographs[split], mirrored)
@@ -130,10 +132,10 @@ def trained(
         paths = photographs["train" if mirrored else name]
         features = features_of(paths, mirrored, params, vgg16, files[name])
         shape = places(features)
-        counts = [readout.fixation_counts(relative(fixated[path.stem]), shape) for path in paths]
+        counts = [training.fixation_counts(relative(fixated[path.stem]), shape) for path in paths]
         return Samples(features, np.stack(counts)[:, :, :: -1 if mirrored else 1])
 
-    train = readout.joined(samples("train"), samples("mirrored", mirrored=True))
+    train = training.joined(samples("train"), samples("mirrored", mirrored=True))
     validation = samples("validation")
     weights, history = fit(params, seed, train, validation, log_centre)
     data = readout.to_file(weights, log_centre, params)
