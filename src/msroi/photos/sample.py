@@ -15,7 +15,7 @@ from msroi.images import Pixels
 T = TypeVar("T", bound=np.generic)
 
 LARGE_PX = 2_000_000  # photos of more pixels are sampled
-SAMPLE_PX = 1_500_000  # about so many of them
+SAMPLE_PX = 1_250_000  # about so many of them
 TILE_PX, UNIT_PX = 256, 16
 
 
