@@ -4,8 +4,9 @@
 name, and writes two tables to `results/by_eye`: `per_image.csv`, a row for each photograph,
 method and quality, and `comparison.csv`, each method beside plain JPEG, mozjpeg and jpegli. Where
 Debian's `butteraugli_main` is installed (libjxl-devtools), Butteraugli judges, too. With
-`--shares` it compares shares of the saliency map instead (`shares.csv`, `shares_comparison.csv`).
-The maps are those of the packaged network. The stage `judges` does the same for an experiment.
+`--vary share` it compares shares of the saliency map in `roi-trellis` instead (`share.csv`,
+`share_comparison.csv`), with `--vary masking` powers of the masking in `trellis`. The maps are
+those of the packaged network. The stage `judges` does the same for an experiment.
 """
 
 import argparse
@@ -39,19 +40,28 @@ from msroi.stages import judges
 FOLDER = Path("results/by_eye")
 QUALITIES = (30, 50, 70, 85)
 PSNR = METRICS["psnr_rgb_db"]
-SHARES = (0.0, 0.15, 0.3, 0.5, 0.7, 0.85)
+# what can be varied: its values, beside plain JPEG and the peers
+VARIED = {
+    "share": (0.0, 0.15, 0.3, 0.5, 0.7, 0.85),
+    "masking": (0.4, 0.65, 0.8, 0.9, 1.0, 1.2),
+}
 TOLERANCE_PCT = 0.5
 COMPARED = ("jpeg", "trellis-psnr", "trellis", "roi-trellis", "mozjpeg", "jpegli")
 WORKERS = 2
 
 
-def encoders(shares: bool) -> dict[str, Encoder]:
-    """Return what is compared: methods, or shares of the map beside the peers."""
+def encoders(varied: str | None) -> dict[str, Encoder]:
+    """Return what is compared: methods, or values of one parameter beside the peers."""
     compress = params.load("paper-cpu").compress
-    if not shares:
+    if varied is None:
         return {name: encoder(name, compress) for name in COMPARED}
     given = compress.trellis
-    ours = {f"share {of:g}": TrellisJpeg("roi-trellis", given, of) for of in SHARES}
+    ours = {
+        f"{varied} {value:g}": TrellisJpeg("roi-trellis", given, value)
+        if varied == "share"
+        else TrellisJpeg("trellis", replace(given, masking=value), 0.0)
+        for value in VARIED[varied]
+    }
     return {name: encoder(name, compress) for name in ("jpeg", "mozjpeg", "jpegli")} | ours
 
 
@@ -82,13 +92,13 @@ def model() -> Model:
     return Model()
 
 
-def rows(shares: bool, qualities: Sequence[int], photograph: Path) -> list[dict[str, Any]]:
+def rows(varied: str | None, qualities: Sequence[int], photograph: Path) -> list[dict[str, Any]]:
     """Return the judged rows of one photograph, method by method."""
     image = read_rgb(photograph)
     saliency = model().saliency(image)
     targets = {quality: len(jpeg.encode(image, quality)) for quality in qualities}
     found, files = [], []
-    for name, one in encoders(shares).items():
+    for name, one in encoders(varied).items():
         encode = one.prepare(image, saliency)
         for quality, target in targets.items():
             match = search.match_size(encode, target, start=quality)
@@ -122,17 +132,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--images", type=int, default=40, help="how many of each folder")
-    parser.add_argument("--shares", action="store_true", help="compare shares of the map")
+    parser.add_argument("--vary", choices=VARIED, help="compare values of this parameter")
     parser.add_argument("--qualities", type=int, nargs="+", default=QUALITIES)
     given = parser.parse_args()
     chosen = list(photographs(given.folders, given.images))
-    one = functools.partial(rows, given.shares, given.qualities)
+    one = functools.partial(rows, given.vary, given.qualities)
     # a process each, as much of the work holds the interpreter's lock
     with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")) as pool:
         done = tqdm(pool.map(one, chosen), total=len(chosen), unit="photograph")
         table = [row for of_one in done for row in of_one]
     table_name, comparison = (
-        ("shares", "shares_comparison") if given.shares else ("per_image", "comparison")
+        (given.vary, f"{given.vary}_comparison") if given.vary else ("per_image", "comparison")
     )
     columns = (*judges.COLUMNS, *extra())
     write_csv(
