@@ -1,6 +1,6 @@
 """Run the program as `python -m msroi`."""
 
-from msroi.cli.main import main
+from msroi.cli.main import program
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    program()

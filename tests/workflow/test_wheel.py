@@ -46,7 +46,7 @@ def test_the_wheel_holds_every_module_and_what_modules_read(wheel: Path) -> None
     assert {name for name in names if name.startswith("msroi/")} == {
         path.relative_to(package.parent).as_posix() for path in files
     }
-    assert dict(scripts["console_scripts"]) == {"msroi": "msroi.cli.main:main"}
+    assert dict(scripts["console_scripts"]) == {"msroi": "msroi.cli.main:program"}
 
 
 @pytest.mark.slow

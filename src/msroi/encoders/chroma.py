@@ -6,6 +6,7 @@ edges back. docs/encoder.md has the measurements behind the thresholds.
 """
 
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def halving_error(image: Pixels) -> float:
     The root of the mean squared error of R, G and B over a unit of 16x16 pixels, if chroma
     is halved and enlarged but not quantised.
     """
-    units = np.float32(0)
+    units: Any = 0.0
     chroma = islice(coefficients.planes(image), 1, None)
     for plane, cost in zip(chroma, (CB_COST, CR_COST), strict=True):
         plane -= _restored(plane)

@@ -37,12 +37,15 @@ def planes(image: Pixels) -> Iterator[Plane]:
 
     One after the other, since those of a large photo take much memory.
     """
-    luma = sum(
-        np.float32(weight) * image[..., channel] for channel, weight in enumerate(LUMA_WEIGHTS)
-    )
+    luma = np.zeros(image.shape[:2], np.float32)
+    for channel, weight in enumerate(LUMA_WEIGHTS):
+        luma += np.float32(weight) * image[..., channel]
     yield luma
-    for channel, range_ in ((2, 1.772), (0, 1.402)):
-        yield (image[..., channel] - luma) / np.float32(range_) + 128
+    for channel, spread in ((2, 1.772), (0, 1.402)):
+        plane: Plane = image[..., channel] - luma
+        plane /= np.float32(spread)
+        plane += np.float32(128)
+        yield plane
 
 
 def enlarged(plane: Plane) -> Plane:

@@ -125,7 +125,7 @@ def compress(
     if weights is None and model is not None and needs_map:
         weights = opened.as_stored(model.saliency(opened.upright()))
     described = packaged.experiment() if model is None else model.experiment
-    data, _ = photo.compressed(opened, method, described.compress, weights, goal)
+    data, _ = photo.compressed(opened, method, described.compress, lambda: weights, goal)
     return data
 
 

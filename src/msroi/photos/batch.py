@@ -19,7 +19,7 @@ from tqdm import tqdm
 from msroi import system_errors
 from msroi.encoders.methods import METHODS, encoder
 from msroi.errors import ImageError, ParameterError
-from msroi.images import NO_MEMORY, read_grey, read_rgb, save_image, to_8_bit
+from msroi.images import NO_MEMORY, Saliency, read_grey, read_rgb, save_image, to_8_bit
 from msroi.photos import packaged, paths
 from msroi.photos.compiled import keep_compiled
 from msroi.photos.goals import Goal
@@ -209,7 +209,11 @@ def compress_all(
 
     def compress_one(image: Path) -> dict[str, Any]:
         photo = opened(image)
-        saliency = None if model is None else photo.as_stored(model.saliency(photo.upright()))
+
+        def made() -> Saliency | None:
+            return None if model is None else photo.as_stored(model.saliency(photo.upright()))
+
+        saliency = maps.submit(made).result
         data, found = compressed(photo, method, params, saliency, goal)
         original_bytes = image.stat().st_size
         worth = gains_enough(original_bytes, len(data), len(found.data)) or writing.allow_larger
@@ -227,7 +231,7 @@ def compress_all(
         target = found.target_bytes
         error_pct = target and round(100 * (len(data) - target) / target, 4)
         of_a_size = target is not None and method != "jpeg"
-        gain = gain_db(photo.pixels, found.data, saliency) if of_a_size else None
+        gain = gain_db(photo.pixels, found.data, saliency()) if of_a_size else None
         return {
             "image": str(image),
             "output": output and str(output),
@@ -243,13 +247,15 @@ def compress_all(
             "sampled": found.sampled,
             "plain_quality": found.plain_quality,
             "plain_bytes": found.plain_bytes,
-            "gain_measure": "psnr_rgb_db" if saliency is None else "wpsnr_rgb_db",
+            "gain_measure": "psnr_rgb_db" if model is None else "wpsnr_rgb_db",
             "gain_db": gain and round(gain, 4),
             "encoder": made_by.version,
             "left_out": list(photo.left_out),
         }
 
-    yield from each(list(results.names), "compress", compress_one, jobs)
+    # a map is made while its photo's plain JPEG is judged, and one at a time
+    with ThreadPoolExecutor(1) as maps:
+        yield from each(list(results.names), "compress", compress_one, jobs)
 
 
 def gains_enough(original_bytes: int, encoded_bytes: int, pixels_bytes: int) -> bool:

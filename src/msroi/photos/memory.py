@@ -4,7 +4,7 @@ import ctypes
 
 # of glibc's malloc.h: what `mallopt` sets
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
-LARGE_BYTES = 1_000_000
+LARGE_BYTES = 8_000_000
 ARENAS = 2
 
 

@@ -1,6 +1,7 @@
 """One photo, compressed to a goal with the metadata of its source, and what that gains."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 
 from msroi.encoders import chroma, jpeg, search
 from msroi.encoders.methods import Encoder, encoder
+from msroi.encoders.search import Encode
 from msroi.errors import ImageError
 from msroi.experiment.params import Compress
 from msroi.images import JPEG_FORMATS, Pixels, Saliency, open_source, to_rgb
@@ -133,7 +135,11 @@ def insist_on_jpeg_size(name: str, width: int, height: int) -> None:
 
 
 def compressed(
-    photo: Photo, method: str, params: Compress, saliency: Saliency | None, goal: Goal
+    photo: Photo,
+    method: str,
+    params: Compress,
+    saliency: Callable[[], Saliency | None],
+    goal: Goal,
 ) -> tuple[bytes, Found]:
     """Compress a photo.
 
@@ -146,7 +152,8 @@ def compressed(
     params
         The encoders' parameters.
     saliency
-        A map as the pixels are stored, for methods that follow one.
+        Gives a map as the pixels are stored, for methods that follow one. It is asked when the
+        first file is made, so that the map may be made while the goal looks at plain JPEG.
     goal
         How small or how good the file is to be.
 
@@ -174,18 +181,28 @@ def compressed(
     return metadata.inserted(found.data, photo.metadata), found
 
 
-def _found(photo: Photo, made_by: Encoder, saliency: Saliency | None, goal: Goal) -> Found:
+def _found(
+    photo: Photo, made_by: Encoder, saliency: Callable[[], Saliency | None], goal: Goal
+) -> Found:
     """Return what a goal finds, of a large photo by its sample."""
     finished = partial(metadata.inserted, metadata=photo.metadata)
     sampled = sample.places(*photo.pixels.shape[:2])
+    prepared = cache(lambda: made_by.prepare(photo.pixels, saliency()))  # once it is wanted
+
+    def encode(quality: float) -> bytes:
+        return prepared()(quality)
+
     if sampled is None or isinstance(goal, EncoderQuality):
-        encode = made_by.prepare(photo.pixels, saliency)
         return goal.search(photo.name, photo.pixels, encode, finished)
     pixels = sampled.cut(photo.pixels)
-    weights = None if saliency is None else sampled.cut(saliency)
-    of_sample = Sample(pixels, made_by.prepare(pixels, weights))
-    prepared = cache(lambda: made_by.prepare(photo.pixels, saliency))  # not while it is searched
-    return goal.search(photo.name, photo.pixels, lambda q: prepared()(q), finished, of_sample)
+
+    @cache
+    def of_sample() -> Encode:
+        weights = saliency()
+        return made_by.prepare(pixels, None if weights is None else sampled.cut(weights))
+
+    part = Sample(pixels, lambda quality: of_sample()(quality))
+    return goal.search(photo.name, photo.pixels, encode, finished, part)
 
 
 def gain_db(pixels: Pixels, data: bytes, saliency: Saliency | None) -> float | None:
