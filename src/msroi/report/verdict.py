@@ -32,6 +32,8 @@ WHOLE = tuple(
         if not MEASURES[name].needs_map and name != "wpsnr_rgb_db"
     )
 )
+SHOWN = tuple(dict.fromkeys((*WHOLE, "wpsnr_rgb_db", *JUDGES, *GAZE)))  # in the table
+AGAINST = (*PEERS, "trellis")  # whom the tables compare with
 FIXATED, SALIENT = "ssimulacra2_fixated", "ssimulacra2_composite"
 BYTES_BY = "psnr_fixated_db"  # blind: no encoder was chosen by it
 AHEAD, LEVEL, BEHIND = "ahead", "level", "behind"
