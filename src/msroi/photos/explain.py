@@ -56,9 +56,7 @@ def explained(
             }
         )
     opening = Opening(quality, settings.methods[0], settings.methods[-1])
-    shown = photograph(
-        ("", name), image, saliency, {quality: files}, {quality: rows}, opening
-    )
+    shown = photograph(("", name), image, saliency, {quality: files}, {quality: rows}, opening)
     return Page(
         title=f"MS-ROI: {name}",
         lead="One photograph, compressed to the same size with and without regard to what matters.",

@@ -204,9 +204,7 @@ def said_first(experiment: Experiment, layout: Layout) -> tuple[dict[str, Any], 
     top = {
         "verdict": verdict.sentence(differences, method, against, quality),
         "verdict_note": verdict.footnote(differences, method, against),
-        "numbers": verdict.three(
-            differences, read_csv(layout.gaze / "bytes.csv"), method, against
-        ),
+        "numbers": verdict.three(differences, read_csv(layout.gaze / "bytes.csv"), method, against),
         "evidence": evidence(differences.values(), method, quality),
     }
     return top, Opening(quality, against, method, OPENING_ZOOM)

@@ -114,7 +114,10 @@ def photograph(
         "qualities": {
             str(quality): {
                 "files": {
-                    method: {"src": data_uri("image/jpeg", data), "error": error_map(original, data)}
+                    method: {
+                        "src": data_uri("image/jpeg", data),
+                        "error": error_map(original, data),
+                    }
                     for method, data in of_quality.items()
                 },
                 "rows": [numbers(row, rows[quality]) for row in rows[quality]],

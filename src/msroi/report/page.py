@@ -89,6 +89,7 @@ class Page:
         """The sections that the page has, by id, with their titles."""
         every = {
             "gallery": ("Photographs" if len(self.photographs) > 1 else "The photograph", True),
+            "evidence": ("Every measure behind the sentence", self.evidence),
             "curves": ("Quality against file size", "rate_distortion" in self.drawn),
             "summary": ("What each method gains", self.summary),
             "statistics": ("Statistics", self.statistics),

@@ -181,9 +181,7 @@ def sentence(
     )
 
 
-def footnote(
-    found: Mapping[tuple[str, str], Difference], method: str, against: str
-) -> str:
+def footnote(found: Mapping[tuple[str, str], Difference], method: str, against: str) -> str:
     """Say how the sentence was decided, over how many photographs, and what chose the method."""
     of_whole = [found[name, against] for name in WHOLE if (name, against) in found]
     if not of_whole:

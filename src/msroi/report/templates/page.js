@@ -62,7 +62,7 @@
     at("photo").value = state.photo;
     for (const id of ["left", "right", "quality", "what", "heat"]) at(id).value = state[id];
     view.style.aspectRatio = `${width} / ${height}`;
-    view.style.maxWidth = at("wipe").style.maxWidth = `${(66 * width) / height}vh`;
+    view.style.maxWidth = at("wipe").style.maxWidth = `min(${(66 * width) / height}vh, ${2 * width}px)`;
     for (const pan of view.querySelectorAll(".pan"))
       Object.assign(pan.style, { width: `${width}px`, height: `${height}px` });
     for (const button of document.querySelectorAll(".thumbnails button"))
@@ -373,7 +373,8 @@
     at("order").addEventListener("submit", (event) => event.preventDefault());
     at("quality").addEventListener("input", list);
     list();
-    const { digits } = measures.wpsnr_rgb_db;
+    const { title, digits } = measures.wpsnr_rgb_db;
+    at("marked-by").textContent = `${opening.right} minus plain JPEG, ${title}, at the size of JPEG quality ${opening.quality}`;
     at("marked").append(...MARKS.map(marked).filter((index) => index >= 0)
       .map((index) => thumbnail(index, rowOf(photographs[index], opening.right).gain.wpsnr_rgb_db, digits)));
   } else {
