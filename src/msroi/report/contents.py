@@ -22,8 +22,8 @@ from msroi.images import BLOCK_PX, read_rgb
 from msroi.measures.distortion import HEADLINE, METRICS
 from msroi.report import charts, gallery, verdict
 from msroi.report.gallery import Opening, photograph
-from msroi.report.verdict import MEASURES, Difference
 from msroi.report.page import Figure, Page, Table, table
+from msroi.report.verdict import MEASURES, Difference
 from msroi.workflow import pipeline
 from msroi.workflow.dvc_hash import version_of
 

@@ -100,14 +100,16 @@ def photograph(
         Whose two files decide the photograph's `focus`.
     """
     height, width = original.shape[:2]
-    pair = (jpeg.decode(files[opening.quality][name]) for name in (opening.left, opening.right))
+    left, right = (
+        jpeg.decode(files[opening.quality][name]) for name in (opening.left, opening.right)
+    )
     dataset, image = name
     return {
         "dataset": dataset,
         "image": image,
         "width": width,
         "height": height,
-        "focus": focus(original, *pair, saliency),
+        "focus": focus(original, left, right, saliency),
         "thumbnail": webp(smaller(original, THUMBNAIL_PX), THUMBNAIL_QUALITY),
         "original": webp(original, ORIGINAL_QUALITY),
         "heat": webp(smaller(jet(saliency), HEAT_PX), HEAT_QUALITY),

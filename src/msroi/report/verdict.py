@@ -37,6 +37,7 @@ AGAINST = (*PEERS, "trellis")  # whom the tables compare with
 FIXATED, SALIENT = "ssimulacra2_fixated", "ssimulacra2_composite"
 BYTES_BY = "psnr_fixated_db"  # blind: no encoder was chosen by it
 AHEAD, LEVEL, BEHIND = "ahead", "level", "behind"
+NEXT_TO = {AHEAD: "ahead of", LEVEL: "level with", BEHIND: "behind"}
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ def sentence(
     }
     name = "plain JPEG" if against == BASELINE else against
     parts = [
-        f"is {standing} {'with' if standing == LEVEL else 'of'} {name} by {listed(measures)}"
+        f"is {NEXT_TO[standing]} {name} by {listed(measures)}"
         if number == 0
         else f"{standing} by {listed(measures)}"
         for number, (standing, measures) in enumerate(
