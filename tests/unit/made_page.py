@@ -10,6 +10,7 @@ from msroi.experiment import params
 from msroi.measures.distortion import HEADLINE
 from msroi.photos.explain import explained
 from msroi.report import charts
+from msroi.report.gallery import SCORES
 from msroi.report.page import Figure, Page, Table
 from msroi.report.verdict import Number
 
@@ -138,6 +139,10 @@ def scored(rows: Sequence[dict], place: int) -> list[dict]:
     if place > 0:
         return list(rows)
     return [
-        {**row, "ssimulacra2": 60.0 + number, "lpips": 0.5 - number / 10}
+        {
+            **{name: 60.0 + number for name in SCORES},
+            **{name: value for name, value in row.items() if value is not None},
+            "lpips": 0.5 - number / 10,
+        }
         for number, row in enumerate(rows)
     ]
