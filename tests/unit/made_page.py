@@ -140,7 +140,7 @@ def scored(rows: Sequence[dict], place: int) -> list[dict]:
         return list(rows)
     return [
         {
-            **{name: 60.0 + number for name in SCORES},
+            **dict.fromkeys(SCORES, 60.0 + number),
             **{name: value for name, value in row.items() if value is not None},
             "lpips": 0.5 - number / 10,
         }
