@@ -35,12 +35,13 @@ def row(method: str, psnr: float, matched: str = "true", image: str = "a") -> di
     }
 
 
-@given(st.integers(0, 70))
-def test_best_median_and_worst_come_first_and_then_all_others_halfway_between(count):
-    order = gallery.spread_out(count)
+@given(st.integers(0, 70), st.integers(0, 100))
+def test_best_median_and_worst_come_first_and_then_all_others_halfway_between(count, part):
+    median = 1 + part * (count - 3) // 100
+    order = gallery.spread_out(count, median)
     assert sorted(order) == list(range(count))
     if count > 2:
-        assert order[:3] == [count - 1, (count - 1) // 2, 0]
+        assert order[:3] == [count - 1, median, 0]
     for taken in range(4, count + 1):
         # each new one lies between two that are there, as near to the middle as numbers go
         before, new = sorted(order[: taken - 1]), order[taken - 1]
@@ -52,7 +53,7 @@ def test_best_median_and_worst_come_first_and_then_all_others_halfway_between(co
 @given(st.lists(st.integers(1, 100), max_size=60), st.integers(0, 3000))
 def test_as_many_as_fit_are_chosen_and_no_more(sizes, budget):
     items = list(enumerate(sizes))
-    chosen = gallery.fitting(items, lambda item: item[1], budget)
+    chosen = gallery.fitting(items, gallery.middle(items, ()), lambda item: item[1], budget)
     assert sum(size for _, size in chosen) <= budget
     assert chosen == sorted(chosen)
     if sum(sizes) <= budget:
@@ -63,7 +64,7 @@ def test_as_many_as_fit_are_chosen_and_no_more(sizes, budget):
 
 def test_sizes_are_asked_only_of_what_may_be_chosen():
     asked = []
-    gallery.fitting(range(10_000), lambda item: asked.append(item) or 10, 100)
+    gallery.fitting(range(10_000), 5000, lambda item: asked.append(item) or 10, 100)
     assert len(asked) == 11
 
 
@@ -79,8 +80,16 @@ def test_sizes_are_asked_only_of_what_may_be_chosen():
     ],
 )
 def test_of_a_list_from_worst_to_best_the_ends_and_the_middle_have_a_mark(count, expected):
-    assert gallery.marks(range(count)) == expected
+    assert gallery.marks(range(count), gallery.middle(range(count), ())) == expected
     assert set(expected.values()) <= set(gallery.MARKS)
+
+
+@pytest.mark.parametrize(
+    ("seen", "median"),
+    [((), 4), ((4,), 4), ((3, 5), 3), ((6, 1), 6), ((0, 8), 4), ((0, 7), 7), (range(9), 4)],
+)
+def test_the_median_is_the_nearest_that_the_judges_saw_but_never_best_or_worst(seen, median):
+    assert gallery.middle(range(9), seen) == median
 
 
 def test_photographs_are_ranked_from_worst_to_best_and_missed_sizes_are_left_out():

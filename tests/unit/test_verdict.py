@@ -43,21 +43,27 @@ def test_the_sentence_names_wins_ties_and_losses():
     assert said(
         made("psnr_hvs_m_db", -1.0), made("ssimulacra2", 2.0), made("ms_ssim_luma", 0.0)
     ) == (
-        "At the file size of plain JPEG of quality 50, roi-trellis is ahead of mozjpeg by "
+        "At the size of plain JPEG of quality 50, roi-trellis is ahead of mozjpeg by "
         "SSIMULACRA 2, level by MS-SSIM and behind by PSNR-HVS-M."
     )
 
 
 def test_a_sentence_of_losses_alone_does_not_hide_them():
     assert said(made("ssimulacra2", -2.0), made("ssim_luma", -1.0)) == (
-        "At the file size of plain JPEG of quality 50, roi-trellis is behind mozjpeg by "
+        "At the size of plain JPEG of quality 50, roi-trellis is behind mozjpeg by "
         "SSIMULACRA 2 and SSIM."
     )
 
 
 def test_where_nothing_is_lost_the_sentence_says_so():
     assert said(made("ssimulacra2", 0.0)).endswith(
-        "roi-trellis is level with mozjpeg by SSIMULACRA 2, behind by none."
+        "roi-trellis is level with mozjpeg by SSIMULACRA 2 and behind by none."
+    )
+
+
+def test_the_sentence_leaves_out_what_too_few_photographs_say():
+    assert said(made("ssimulacra2", 9.0, n=2), made("gmsd", -9.0)).endswith(
+        "is ahead of mozjpeg by GMSD and behind by none."
     )
 
 
@@ -115,7 +121,7 @@ def test_three_numbers_of_a_run_that_has_them_all():
 def test_without_fixations_the_salient_fifth_stands_in():
     found = by_key(made("ssimulacra2", 1.0), made("ssimulacra2_composite", 3.0))
     titles = [one.what for one in verdict.three(found, [], "roi-trellis", "mozjpeg")]
-    assert titles[1].startswith("SSIMULACRA 2 of the composite")
+    assert titles[1].startswith("SSIMULACRA 2 of the most salient fifth")
 
 
 def test_without_judges_the_measures_of_every_run_stand_in():

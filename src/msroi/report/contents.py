@@ -274,8 +274,10 @@ def photographs(
         return photograph(place, original, saliency, files, of_place, opening)
 
     places = gallery.ranked(at_quality[opening.quality], by)
-    marked = gallery.marks(places)
-    chosen = gallery.fitting(places, lambda place: picture_bytes(of(place)))
+    seen = {(row["dataset"], row["image"]) for row in scores}
+    median = gallery.middle(places, seen)
+    marked = gallery.marks(places, median)
+    chosen = gallery.fitting(places, median, lambda place: picture_bytes(of(place)))
     what = (
         f"All {len(places)} photographs"
         if len(chosen) == len(places)
@@ -283,8 +285,9 @@ def photographs(
     )
     note = (
         f"{what}. Best, median and worst are those by what {by} gains over plain JPEG in "
-        f"saliency-weighted PSNR at quality {opening.quality}. The page opens with the median, "
-        f"where {opening.left} and {by} differ most within what the map takes for salient. All "
+        f"saliency-weighted PSNR at quality {opening.quality}. As the median counts the photograph "
+        "next to it that the judges saw. The page opens with it, at the place within the most "
+        f"salient fifth where the SSIM of {opening.left} and of {by} are furthest apart. All "
         "files of a quality have the size of plain JPEG of that quality, and are in this page byte "
         f"for byte; the original is shown as WebP of quality {gallery.ORIGINAL_QUALITY}. "
         f"Numbers of every photograph, method and size: {layout.metrics}/per_image.csv."

@@ -7,7 +7,7 @@ it as they are, byte for byte.
 import io
 import math
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -23,10 +23,11 @@ from msroi.experiment.comparison import BASELINE, difference, is_matched, signif
 from msroi.files import Row
 from msroi.images import BLOCK_PX, Pixels
 from msroi.measures import distortion
-from msroi.measures.distortion import HEADLINE, METRICS
+from msroi.measures.distortion import HEADLINE
 from msroi.measures.measure import Measure
-from msroi.measures.perceptual import JUDGES, salient_region
+from msroi.measures.perceptual import salient_region
 from msroi.plots import jet
+from msroi.report.verdict import MEASURES, SALIENT, WHOLE
 
 BUDGET_BYTES = 9_000_000  # of all photographs: 12 MB in base64, of a page of at most 15 MB
 ORIGINAL_QUALITY = 90  # of WebP: the original is there to be looked at, not to be measured
@@ -36,10 +37,9 @@ ERROR_LEVELS = 32.0  # root mean squared error of a block that is shown brightes
 FOCUS_PX = 64  # the side of the square that is searched for where two files differ
 MARKS = ("best", "median", "worst")
 RANKED_BY = "wpsnr_rgb_db"
-SHOWN = tuple(name for name, judge in JUDGES.items() if not judge.needs_map)
-SCORES: dict[str, Measure] = {  # of a photograph, in the order of the page
-    name: (JUDGES | METRICS)[name]
-    for name in dict.fromkeys((*SHOWN, "ssimulacra2_composite", *HEADLINE))
+# of a photograph, in the order of the page
+SCORES: dict[str, Measure] = {
+    name: MEASURES[name] for name in dict.fromkeys((*WHOLE, *HEADLINE, SALIENT))
 }
 
 T = TypeVar("T")
@@ -227,20 +227,39 @@ def ranked(
     return [place for _, place in sorted(found)]
 
 
-def marks(places: Sequence[T]) -> dict[T, str]:
+def middle(places: Sequence[T], seen: Collection[T]) -> int:
+    """Return the number of the median of a list, or of that nearest to it which the judges saw.
+
+    The median of an even number is the lower of the two in the middle, and of two that are as
+    near the lower counts. It is neither the first nor the last, where there are others.
+
+    Parameters
+    ----------
+    places
+        From the worst to the best.
+    seen
+        Those that the judges saw; if none of the others is among them, the median itself counts.
+    """
+    median = (len(places) - 1) // 2
+    between = [place for place in range(1, len(places) - 1) if places[place] in seen]
+    return min(between, key=lambda place: (abs(place - median), place), default=median)
+
+
+def marks(places: Sequence[T], median: int) -> dict[T, str]:
     """Return which items are `MARKS`, of a list from the worst to the best.
 
-    The median of an even number of items is the lower of the two in the middle. A list of fewer
-    than three has no median.
+    A list of fewer than three has no median; `median` is the number of it.
     """
     if not places:
         return {}
-    middle = {places[(len(places) - 1) // 2]: "median"} if len(places) > 2 else {}
+    between = {places[median]: "median"} if len(places) > 2 else {}
     ends = {places[0]: "worst"} if len(places) > 1 else {}
-    return {places[-1]: "best", **middle, **ends}
+    return {places[-1]: "best", **between, **ends}
 
 
-def fitting(items: Sequence[T], size: Callable[[T], int], budget: int = BUDGET_BYTES) -> list[T]:
+def fitting(
+    items: Sequence[T], median: int, size: Callable[[T], int], budget: int = BUDGET_BYTES
+) -> list[T]:
     """Choose as many items as fit into a budget of bytes, in the order in which they are given.
 
     The items are from the worst to the best. The best, the median and the worst come first;
@@ -248,7 +267,7 @@ def fitting(items: Sequence[T], size: Callable[[T], int], budget: int = BUDGET_B
     only of those that may be chosen, not of all.
     """
     chosen, total = [], 0
-    for place in spread_out(len(items)):
+    for place in spread_out(len(items), median):
         total += size(items[place])
         if total > budget:
             break
@@ -256,12 +275,11 @@ def fitting(items: Sequence[T], size: Callable[[T], int], budget: int = BUDGET_B
     return [items[place] for place in sorted(chosen)]
 
 
-def spread_out(count: int) -> list[int]:
-    """Return the numbers from 0 to count - 1: last, middle, first, then halves between them."""
+def spread_out(count: int, median: int) -> list[int]:
+    """Return the numbers from 0 to count - 1: last, median, first, then halves between them."""
     if count < 3:
         return list(reversed(range(count)))
-    middle = (count - 1) // 2
-    order, gaps = [count - 1, middle, 0], [(0, middle), (middle, count - 1)]
+    order, gaps = [count - 1, median, 0], [(0, median), (median, count - 1)]
     while gaps:
         between = [(low, (low + high) // 2, high) for low, high in gaps if high - low > 1]
         order += [half for _, half, _ in between]

@@ -89,7 +89,7 @@ class Page:
         """The sections that the page has, by id, with their titles."""
         every = {
             "gallery": ("Photographs" if len(self.photographs) > 1 else "The photograph", True),
-            "evidence": ("Every measure behind the sentence", self.evidence),
+            "evidence": ("Every measure", self.evidence),
             "curves": ("Quality against file size", "rate_distortion" in self.drawn),
             "summary": ("What each method gains", self.summary),
             "statistics": ("Statistics", self.statistics),
@@ -136,13 +136,16 @@ def templates() -> "Environment":
     """Return Jinja's environment: it escapes all text, and what is not there is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # methods and measures in our order, not in the alphabet's
+    made.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    return made
 
 
 @cache

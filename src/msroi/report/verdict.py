@@ -6,7 +6,7 @@ better side of 0, behind if it lies on the worse side, and else level.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scipy.special import stdtrit
 
@@ -23,7 +23,14 @@ FEWEST = 5  # photographs: an interval over fewer says too little to stand at th
 OURS = ("roi-trellis", "trellis", "trellis-psnr", "msroi")  # the first that a run has
 PEERS = ("mozjpeg", "jpegli", BASELINE)  # the same
 EVERY_SET = "all"
-MEASURES: dict[str, Measure] = METRICS | JUDGES | GAZE
+FIXATED, SALIENT = "ssimulacra2_fixated", "ssimulacra2_composite"
+# as the page names them: who has not read of composites knows what a region is
+MEASURES: dict[str, Measure] = (
+    METRICS
+    | JUDGES
+    | GAZE
+    | {SALIENT: replace(JUDGES[SALIENT], label="SSIMULACRA 2 of the most salient fifth")}
+)
 # of the whole photograph, in the order in which the sentence names them
 WHOLE = tuple(
     dict.fromkeys(
@@ -34,7 +41,6 @@ WHOLE = tuple(
 )
 SHOWN = tuple(dict.fromkeys((*WHOLE, "wpsnr_rgb_db", *JUDGES, *GAZE)))  # in the table
 AGAINST = (*PEERS, "trellis")  # whom the tables compare with
-FIXATED, SALIENT = "ssimulacra2_fixated", "ssimulacra2_composite"
 BYTES_BY = "psnr_fixated_db"  # blind: no encoder was chosen by it
 AHEAD, LEVEL, BEHIND = "ahead", "level", "behind"
 NEXT_TO = {AHEAD: "ahead of", LEVEL: "level with", BEHIND: "behind"}
@@ -156,35 +162,40 @@ def differences(
     return found
 
 
+def whole(found: Mapping[tuple[str, str], Difference], against: str) -> list[Difference]:
+    """Return the differences by measures of the whole photograph, of `FEWEST` photographs or more.
+
+    Over fewer nearly everything is level, which says nothing.
+    """
+    of_whole = (found.get((name, against)) for name in WHOLE)
+    return [one for one in of_whole if one is not None and one.n >= FEWEST]
+
+
 def sentence(
     found: Mapping[tuple[str, str], Difference], method: str, against: str, quality: int
 ) -> str:
     """Say in a sentence by which measures of the whole photograph a method is ahead or behind."""
-    of_whole = [found[name, against] for name in WHOLE if (name, against) in found]
+    of_whole = whole(found, against)
     by = {
         standing: [MEASURES[one.measure].label for one in of_whole if one.standing == standing]
         for standing in (AHEAD, LEVEL, BEHIND)
     }
+    if not of_whole:
+        return ""
     name = "plain JPEG" if against == BASELINE else against
     parts = [
-        f"is {NEXT_TO[standing]} {name} by {listed(measures)}"
-        if number == 0
-        else f"{standing} by {listed(measures)}"
-        for number, (standing, measures) in enumerate(
-            (one for one in by.items() if one[1]),
-        )
+        f"{standing} by {listed(measures) if measures else 'none'}"
+        for standing, measures in by.items()
+        if measures or standing == BEHIND  # losses are told even where there are none
     ]
-    if not parts:
-        return ""
-    return (
-        f"At the file size of plain JPEG of quality {quality}, {method} {listed(parts)}"
-        f"{'' if by[BEHIND] else ', behind by none'}."
-    )
+    standing = next(one for one, measures in by.items() if measures)
+    parts[0] = f"{NEXT_TO[standing]} {name}{parts[0].removeprefix(standing)}"
+    return f"At the size of plain JPEG of quality {quality}, {method} is {listed(parts)}."
 
 
 def footnote(found: Mapping[tuple[str, str], Difference], method: str, against: str) -> str:
     """Say how the sentence was decided, over how many photographs, and what chose the method."""
-    of_whole = [found[name, against] for name in WHOLE if (name, against) in found]
+    of_whole = whole(found, against)
     if not of_whole:
         return ""
     counts = sorted({one.n for one in of_whole})
@@ -287,7 +298,7 @@ def saved(ratios: Iterable[Row], method: str) -> list[Number]:
     return [
         Number(
             value=f"{signed(value, 1)} %",
-            what=f"bytes of {method} for plain JPEG's {MEASURES[BYTES_BY].label}",
+            what=f"bytes of {method} against plain JPEG, for equal {MEASURES[BYTES_BY].label}",
             interval=f"{signed(low, 1)} to {signed(high, 1)}",
             n=int(row["n"]),
             note=f"set {row['dataset']}",
