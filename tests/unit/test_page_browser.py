@@ -115,8 +115,7 @@ def test_the_border_moves_by_mouse_by_keyboard_and_by_slider(open_page):
     view = tab.locator("#view")
     view.scroll_into_view_if_needed()
     box = view.bounding_box()
-    assert wipe(tab) == pytest.approx(50)
-    tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    tab.mouse.move(box["x"] + wipe(tab) / 100 * box["width"], box["y"] + box["height"] / 2)
     tab.mouse.down()
     tab.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 20, steps=4)
     tab.mouse.up()
@@ -222,6 +221,9 @@ def test_the_page_opens_with_verdict_numbers_and_the_median_at_twice_its_size(op
     focus_x, focus_y = page_.photographs[1]["focus"]
     assert 0 <= 2 * focus_x + x <= box["width"]
     assert 0 <= 2 * focus_y + y <= box["height"]
+    # and the border goes through it
+    border = wipe(tab) / 100 * box["width"]
+    assert border == pytest.approx(2 * focus_x + x, abs=1) or wipe(tab) in (15, 85)
     assert tab.evaluate("location.hash") == ""
 
 

@@ -259,6 +259,9 @@ def photographs(
         of_quality = at_quality[int(row["match_quality"])]
         of_quality.setdefault((row["dataset"], row["image"]), []).append(row)
 
+    def in_order(row: Row) -> int:
+        return settings.methods.index(row["method"])
+
     @cache
     def of(place: tuple[str, str]) -> dict[str, Any]:
         files = {
@@ -268,7 +271,7 @@ def photographs(
             }
             for quality in settings.match_qualities
         }
-        of_place = {quality: at_quality[quality][place] for quality in files}
+        of_place = {quality: sorted(at_quality[quality][place], key=in_order) for quality in files}
         original = read_rgb(layout.test_image(*place))
         saliency = main_map(experiment, layout, *place)
         return photograph(place, original, saliency, files, of_place, opening)

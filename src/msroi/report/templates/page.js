@@ -389,6 +389,11 @@
     state.photo = Math.max(0, marked("median"));
     [state.x, state.y] = photo().focus;
     refresh();
+    // the border goes through what is looked at, with a good part of either file beside it
+    if (state.zoom !== FIT) {
+      const right = photo().focus[0] - state.x;
+      setWipe(within(0.5 + (right * scale()) / view.clientWidth, 0.15, 0.85));
+    }
     at("link").href = address();
     follow();
   }
