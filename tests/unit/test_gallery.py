@@ -88,7 +88,7 @@ def test_of_a_list_from_worst_to_best_the_ends_and_the_middle_have_a_mark(count,
     ("seen", "median"),
     [((), 4), ((4,), 4), ((3, 5), 3), ((6, 1), 6), ((0, 8), 4), ((0, 7), 7), (range(9), 4)],
 )
-def test_the_median_is_the_nearest_that_the_judges_saw_but_never_best_or_worst(seen, median):
+def test_the_median_is_the_nearest_that_has_scores_but_never_best_or_worst(seen, median):
     assert gallery.middle(range(9), seen) == median
 
 
@@ -127,13 +127,13 @@ def test_the_jpeg_file_is_in_the_page_byte_for_byte():
     assert seen.size == (60, 40)
 
 
-def test_a_photograph_has_the_judges_scores_of_its_own_files_and_else_none():
+def test_a_photograph_has_the_scores_of_its_own_files_and_else_none():
     rows = [row("jpeg", 30), row("msroi", 31), row("jpeg", 40, image="b")]
     scores = [
         {**row("msroi", 0), "ssimulacra2": "71.5", "psnr_hvs_m_db": "inf"},
         {**row("msroi", 0), "match_quality": "30", "ssimulacra2": "1"},
     ]
-    joined = gallery.judged(rows, scores)
+    joined = gallery.with_scores(rows, scores)
     assert [one.get("ssimulacra2") for one in joined] == [None, "71.5", None]
     assert [one["psnr_rgb_db"] for one in joined] == ["30", "31", "40"]  # those of metrics
     plain, made = (gallery.numbers(one, joined[:2]) for one in joined[:2])

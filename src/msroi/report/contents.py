@@ -210,8 +210,11 @@ def said_first(experiment: Experiment, layout: Layout) -> tuple[dict[str, Any], 
     return top, Opening(quality, against, method, OPENING_ZOOM)
 
 
-def evidence(found: Iterable[Difference], method: str, quality: int) -> Table:
-    """Return the table behind the verdict: a method minus the others by every measure."""
+def evidence(found: Iterable[Difference], method: str, quality: int) -> Table | None:
+    """Return the table behind the verdict: a method minus the others by every measure.
+
+    A run whose tables compare nothing has none.
+    """
     rows = [
         [
             MEASURES[one.measure].title,
@@ -232,12 +235,14 @@ def evidence(found: Iterable[Difference], method: str, quality: int) -> Table:
         [MEASURES[name].label for name in verdict.SHOWN if not MEASURES[name].higher_is_better]
     )
     order = {MEASURES[name].title: place for place, name in enumerate(verdict.SHOWN)}
-    rows.sort(key=lambda row: (order[row[0]], verdict.AGAINST.index(row[1])))
+    rows.sort(key=lambda row: order[row[0]])
+    if not rows:
+        return None
     return Table(
         f"{method} minus other methods by every measure",
         ["measure", "minus", "set", "n", "difference", "from", "to", "better on (%)", method],
         rows,
-        f"At the file size of plain JPEG of quality {quality}; from and to are the 95 % interval "
+        f"At the size of plain JPEG of quality {quality}; from and to are the 95 % interval "
         f"of the mean. Less is better of {less}.",
     )
 
@@ -255,7 +260,7 @@ def photographs(
     at_quality: dict[int, dict[tuple[str, str], list[Row]]] = {
         quality: {} for quality in settings.match_qualities
     }
-    for row in gallery.judged(rows, scores):
+    for row in gallery.with_scores(rows, scores):
         of_quality = at_quality[int(row["match_quality"])]
         of_quality.setdefault((row["dataset"], row["image"]), []).append(row)
 
@@ -288,9 +293,9 @@ def photographs(
     )
     note = (
         f"{what}. Best, median and worst are those by what {by} gains over plain JPEG in "
-        f"saliency-weighted PSNR at quality {opening.quality}. As the median counts the photograph "
-        "next to it that the judges saw. The page opens with it, at the place within the most "
-        f"salient fifth where the SSIM of {opening.left} and of {by} are furthest apart. All "
+        f"saliency-weighted PSNR at quality {opening.quality}. As the median counts the nearest "
+        "photograph that has perceptual scores. The page opens with it, at the place within the "
+        f"most salient fifth where the SSIM of {opening.left} and of {by} are furthest apart. All "
         "files of a quality have the size of plain JPEG of that quality, and are in this page byte "
         f"for byte; the original is shown as WebP of quality {gallery.ORIGINAL_QUALITY}. "
         f"Numbers of every photograph, method and size: {layout.metrics}/per_image.csv."

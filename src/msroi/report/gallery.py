@@ -51,12 +51,10 @@ class Opening:
 
     Attributes
     ----------
-    quality
-        That of the plain JPEG whose size both have.
-    left, right
-        Methods.
+    quality, left, right
+        The matched quality of plain JPEG, and two methods.
     zoom
-        Screen pixels a pixel of the photograph around its `focus`, or 0: all of the photograph.
+        How many pixels of the screen a pixel has. With 0 the page shows all of the photograph.
     """
 
     quality: int
@@ -86,7 +84,7 @@ def photograph(
     Parameters
     ----------
     name
-        Data set and image.
+        Dataset and image.
     original
         `(H, W, 3) uint8` sRGB.
     saliency
@@ -94,10 +92,9 @@ def photograph(
     files
         JPEG files by quality and method.
     rows
-        By quality, those of metrics/per_image.csv of the photograph with numbers as text and
-        `matched`. A row that has columns of judges/per_image.csv, too, shows these as well.
+        By quality, what `with_scores` returns. Numbers are text.
     opening
-        Whose two files decide the photograph's `focus`.
+        The two files that decide the photograph's `focus`.
     """
     height, width = original.shape[:2]
     left, right = (
@@ -150,8 +147,8 @@ def known(value: str | float | None) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def judged(rows: Iterable[Row], scores: Iterable[Row]) -> list[Row]:
-    """Return rows of metrics/per_image.csv with what judges/per_image.csv has of the same files."""
+def with_scores(rows: Iterable[Row], scores: Iterable[Row]) -> list[Row]:
+    """Return rows of `metrics/per_image.csv` with the scores that `judges/per_image.csv` has."""
     key = itemgetter("dataset", "image", "method", "match_quality")
     of_file = {key(row): row for row in scores}
     return [{**of_file.get(key(row), {}), **row} for row in rows]
@@ -162,9 +159,9 @@ def focus(
 ) -> tuple[int, int]:
     """Return the pixel (x, y) around which two images of a photograph differ most to the eye.
 
-    It is the middle of the square of `FOCUS_PX` over which the SSIM of the one and that of the
-    other are furthest apart, whichever is the higher. Only windows count whose middle is in the
-    salient region, the most salient fifth, and the middle of the square has to lie there, too.
+    It is the middle of a square of `FOCUS_PX`. Over this square the SSIM of the one and that of
+    the other are furthest apart, whichever is higher. Only windows in the salient region count,
+    the most salient fifth. The middle of the square lies there, too.
 
     Parameters
     ----------
@@ -190,7 +187,7 @@ def gain(row: Row, baseline: Row, measure: str) -> float | None:
 def gains(rows: Iterable[Row]) -> dict[tuple[str, int, str, str], list[float]]:
     """Return what photographs gain over plain JPEG; rows of metrics/per_image.csv.
 
-    By data set, quality, method and measure; photographs whose size was missed are left out.
+    By dataset, quality, method and measure; photographs whose size was missed are left out.
     """
     table = {(r["dataset"], r["match_quality"], r["method"], r["image"]): r for r in rows}
     found: dict[tuple[str, int, str, str], list[float]] = {}
@@ -215,8 +212,8 @@ def ranked(
     Parameters
     ----------
     photographs
-        By data set and image the rows of metrics/per_image.csv at one quality, with `matched`. A
-        photograph without a gain is left out.
+        By dataset and image the rows of `metrics/per_image.csv` at one quality, with `matched`.
+        The list leaves out a photograph without a gain.
     """
     gained = {
         place: gain(of_method[method], of_method[BASELINE], measure)
@@ -228,17 +225,17 @@ def ranked(
 
 
 def middle(places: Sequence[T], seen: Collection[T]) -> int:
-    """Return the number of the median of a list, or of that nearest to it which the judges saw.
+    """Return the number of the median of a list, or of the nearest item that has scores.
 
-    The median of an even number is the lower of the two in the middle, and of two that are as
-    near the lower counts. It is neither the first nor the last, where there are others.
+    The median of an even number is the lower of the two in the middle. Of two items that are as
+    near, the lower counts. The first and the last item never count for their scores.
 
     Parameters
     ----------
     places
         From the worst to the best.
     seen
-        Those that the judges saw; if none of the others is among them, the median itself counts.
+        The items that have scores of stage `judges`.
     """
     median = (len(places) - 1) // 2
     between = [place for place in range(1, len(places) - 1) if places[place] in seen]
@@ -248,7 +245,7 @@ def middle(places: Sequence[T], seen: Collection[T]) -> int:
 def marks(places: Sequence[T], median: int) -> dict[T, str]:
     """Return which items are `MARKS`, of a list from the worst to the best.
 
-    A list of fewer than three has no median; `median` is the number of it.
+    `median` is the number of the median. A list of fewer than three items has none.
     """
     if not places:
         return {}
@@ -260,11 +257,11 @@ def marks(places: Sequence[T], median: int) -> dict[T, str]:
 def fitting(
     items: Sequence[T], median: int, size: Callable[[T], int], budget: int = BUDGET_BYTES
 ) -> list[T]:
-    """Choose as many items as fit into a budget of bytes, in the order in which they are given.
+    """Choose as many items as fit into a budget of bytes, and keep their order.
 
-    The items are from the worst to the best. The best, the median and the worst come first;
-    then those at even distances, each time halfway between two that are chosen. `size` is asked
-    only of those that may be chosen, not of all.
+    The items are from the worst to the best. The best, the median and the worst come first. Each
+    further one lies halfway between two of those. The function asks no `size` that it does not
+    need.
     """
     chosen, total = [], 0
     for place in spread_out(len(items), median):

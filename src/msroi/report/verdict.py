@@ -1,7 +1,7 @@
 """What the report's page says first: a sentence and three numbers, from the tables of results.
 
-A method is ahead of another by a measure if the 95 % interval of its mean difference lies on the
-better side of 0, behind if it lies on the worse side, and else level.
+A measure's mean difference has a 95 % interval. A method is ahead of another if this interval lies
+on the better side of 0. It is behind if the interval lies on the worse side, and else level.
 """
 
 import math
@@ -40,7 +40,6 @@ WHOLE = tuple(
     )
 )
 SHOWN = tuple(dict.fromkeys((*WHOLE, "wpsnr_rgb_db", *JUDGES, *GAZE)))  # in the table
-AGAINST = (*PEERS, "trellis")  # whom the tables compare with
 BYTES_BY = "psnr_fixated_db"  # blind: no encoder was chosen by it
 AHEAD, LEVEL, BEHIND = "ahead", "level", "behind"
 NEXT_TO = {AHEAD: "ahead of", LEVEL: "level with", BEHIND: "behind"}
@@ -52,18 +51,12 @@ class Difference:
 
     Attributes
     ----------
-    measure
-        Its column in the tables.
-    against
-        The other method.
-    dataset
-        The test set, or `EVERY_SET`.
-    n
-        How many photographs.
-    mean, low, high
-        The mean difference and its 95 % interval.
+    measure, against, dataset
+        The column in the tables, the other method, and the set or `EVERY_SET`.
+    n, mean, low, high
+        Photographs. Their mean difference and its interval.
     won
-        The share of photographs on which the method is better, or None where no table has it.
+        The share of photographs on which the method is better. None where no table has it.
     """
 
     measure: str
@@ -109,7 +102,7 @@ def interval(mean: float, sd: float, n: int) -> tuple[float, float]:
 
 
 def of_metrics(rows: Iterable[Row]) -> list[tuple[Row, Difference]]:
-    """Read metrics/comparison.csv; a row has a column and its `_sd` for every measure."""
+    """Read `metrics/comparison.csv`, which has two columns a measure: mean and `_sd`."""
     found = []
     for row in (row for row in rows if int(row["n"]) > 1):
         for name in METRICS:
@@ -119,7 +112,7 @@ def of_metrics(rows: Iterable[Row]) -> list[tuple[Row, Difference]]:
 
 
 def of_judges(rows: Iterable[Row]) -> list[tuple[Row, Difference]]:
-    """Read judges/comparison.csv; a row is of one measure."""
+    """Read `judges/comparison.csv`, which has a row a measure."""
     return [
         (row, difference(row, row["judge"], row["difference"], row["sd"], float(row["won"])))
         for row in rows
@@ -128,7 +121,7 @@ def of_judges(rows: Iterable[Row]) -> list[tuple[Row, Difference]]:
 
 
 def of_gaze(rows: Iterable[Row]) -> list[tuple[Row, Difference]]:
-    """Read gaze/comparison.csv; a row is of one measure."""
+    """Read `gaze/comparison.csv`, which has a row a measure."""
     return [
         (row, difference(row, row["measure"], row["difference"], row["sd"], float(row["won"])))
         for row in rows
@@ -146,7 +139,7 @@ def difference(row: Row, measure: str, mean: str, sd: str, won: float | None) ->
 def differences(
     tables: Iterable[Iterable[tuple[Row, Difference]]], method: str, quality: int
 ) -> dict[tuple[str, str], Difference]:
-    """Return a method's differences at one quality, by measure and by whom it is compared with.
+    """Return a method's differences at one quality, by measure and other method.
 
     Where several tables or test sets have one, that over the most photographs counts, and of
     those the first.
@@ -194,7 +187,7 @@ def sentence(
 
 
 def footnote(found: Mapping[tuple[str, str], Difference], method: str, against: str) -> str:
-    """Say how the sentence was decided, over how many photographs, and what chose the method."""
+    """Say what decides the sentence, over how many photographs, and what chose the method."""
     of_whole = whole(found, against)
     if not of_whole:
         return ""
@@ -209,7 +202,10 @@ def footnote(found: Mapping[tuple[str, str], Difference], method: str, against: 
 
 
 def tuned_to(method: str, measure: str) -> bool:
-    """Say whether our encoders for the eye were tuned to a measure; the roles are of these two."""
+    """Say whether a method is an encoder of ours that we tuned to a measure.
+
+    The measures' roles are those to `trellis` and `roi-trellis` alone.
+    """
     return method in ("trellis", "roi-trellis") and MEASURES[measure].role == TUNED
 
 
@@ -224,11 +220,11 @@ def three(
     method: str,
     against: str,
 ) -> list[Number]:
-    """Choose three numbers: the first of these that the run has, of at least `FEWEST` photographs.
+    """Choose the first three numbers that the run has of at least `FEWEST` photographs.
 
-    SSIMULACRA 2 of the whole photograph, and of where people look or, without fixations, of the
-    salient fifth; bytes for equal PSNR at fixations; then what every run has, PSNR by saliency,
-    SSIM and PSNR.
+    SSIMULACRA 2 of the whole photograph comes first. The same of the most fixated fifth follows,
+    or of the most salient one. Bytes for equal PSNR at fixations come third. Every run has
+    saliency-weighted PSNR, SSIM and PSNR, which stand in.
 
     Parameters
     ----------

@@ -114,7 +114,7 @@
       element("tbody", {}, line("bytes", "bytes", 0, null),
         ...seen.map(([name, one]) => line(one.higher ? one.title : `${one.title}, less is better`, name, one.digits, one.higher))));
     at("scores-note").textContent = "Bold and ▸: the better of the two."
-      + (seen.length < Object.keys(measures).length ? " The perceptual judges did not see this photograph." : "");
+      + (seen.length < Object.keys(measures).length ? " Stage judges did not score this photograph." : "");
   }
 
   function writeNumbers() {
