@@ -133,6 +133,7 @@ def test_without_judges_the_measures_of_every_run_stand_in():
         made("wpsnr_rgb_db", 2.5, **plain),
     )
     numbers = verdict.three(found, [], "roi-trellis", "mozjpeg")
+    assert [one.note for one in numbers] == ["", "weighted by the run's own map", ""]
     assert [(one.value, one.what.split(" minus ")[1]) for one in numbers] == [
         ("−0.50 dB", "mozjpeg"),
         ("+2.50 dB", "plain JPEG"),

@@ -264,6 +264,7 @@ def number(one: Difference, method: str) -> Number:
     unit = f" {measure.unit}" if measure.unit else ""
     notes = [] if one.won is None else [f"better on {round(one.won * one.n)} of {one.n}"]
     notes += ["a measure that it was tuned to"] if tuned_to(method, one.measure) else []
+    notes += ["weighted by the run's own map"] if one.measure == "wpsnr_rgb_db" else []
     notes += [] if one.dataset == EVERY_SET else [f"set {one.dataset}"]
     low, high = (signed(value, measure.gain_digits) for value in (one.low, one.high))
     name = "plain JPEG" if one.against == BASELINE else one.against
