@@ -314,6 +314,13 @@ def test_scores_of_both_files_stand_beside_and_the_better_is_marked(open_page):
     assert "judges did not score" in tab.locator("#scores-note").inner_text()
 
 
+def test_a_page_of_one_photograph_offers_no_choice_where_there_is_none(open_page):
+    tab = open_page("one")
+    for name in ("photo", "quality", "previous", "next"):
+        assert tab.locator(f"#{name}").is_hidden()
+    assert "judges" not in tab.locator("#scores-note").inner_text()
+
+
 def told(tab) -> dict[str, str]:
     """Return what the viewer shows, as a reader finds it."""
     values = {name: tab.locator(f"#{name}").input_value() for name in CHOICES}

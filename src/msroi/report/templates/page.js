@@ -97,6 +97,10 @@
   }
 
   // ---------------------------------------------------------------- its numbers
+  const scored = (one) => Object.values(one.qualities).some(({ rows }) =>
+    rows.some((row) => Object.keys(measures).every((name) => row[name] !== null)));
+  const anyScored = photographs.some(scored);
+
   function writeScores() {
     const [left, right] = [state.left, state.right].map((name) => rowOf(photo(), name) ?? null);
     const shown = (row, name, digits) => (row === null || row[name] === null ? "–" : row[name].toFixed(digits));
@@ -114,7 +118,7 @@
       element("tbody", {}, line("bytes", "bytes", 0, null),
         ...seen.map(([name, one]) => line(one.higher ? one.title : `${one.title}, less is better`, name, one.digits, one.higher))));
     at("scores-note").textContent = "Bold and ▸: the better of the two."
-      + (seen.length < Object.keys(measures).length ? " Stage judges did not score this photograph." : "");
+      + (anyScored && !scored(photo()) ? " Stage judges did not score this photograph." : "");
   }
 
   function writeNumbers() {
