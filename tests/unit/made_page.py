@@ -10,7 +10,9 @@ from msroi.experiment import params
 from msroi.measures.distortion import HEADLINE
 from msroi.photos.explain import explained
 from msroi.report import charts
+from msroi.report.gallery import SCORES
 from msroi.report.page import Figure, Page, Table
+from msroi.report.verdict import Number
 
 HOSTILE = """<script>alert('x')</script>&"name\"</script>"""
 METHODS = ("jpeg", "msroi", "roi-trellis")
@@ -28,9 +30,20 @@ def made_page(names: Sequence[str] = ("cat", "dog", HOSTILE)) -> Page:
     """Return a page with all sections; the photographs differ in name and gains alone."""
     one = one_photograph()
     (photo,) = one.photographs
+    ((quality, shown),) = photo["qualities"].items()
     photographs = [
-        {**photo, "image": name, "dataset": f"set {n % 2}", "rows": shifted(photo["rows"], n)}
-        for n, name in enumerate(names)
+        {
+            **photo,
+            "image": name,
+            "dataset": f"set {n % 2}",
+            "mark": mark,
+            # the judges saw the first photograph alone, and only it differs at the other quality
+            "qualities": {
+                at: {"files": shown["files"], "rows": scored(shifted(shown["rows"], n + by), n)}
+                for by, at in enumerate(("30", quality))
+            },
+        }
+        for n, (name, mark) in enumerate(zip(names, ("worst", "median", "best"), strict=False))
     ]
     gains = {
         ("set 0", quality, method, measure): [shift - 1.0, shift, shift + 1.0]
@@ -48,6 +61,11 @@ def made_page(names: Sequence[str] = ("cat", "dog", HOSTILE)) -> Page:
         one,
         title="A page of all parts",
         photographs=photographs,
+        opening=replace(one.opening, zoom=2),
+        verdict="A method is ahead by one measure and behind by another.",
+        verdict_note="A note on the verdict.",
+        numbers=[Number("+1.50 dB", "a measure", "+1.00 to +2.00", 7, "a note")] * 3,
+        evidence=table,
         summary=table,
         tables=[table],
         curves_tables=[table],
@@ -113,4 +131,18 @@ def shifted(rows: Sequence[dict], by: int) -> list[dict]:
     return [
         {**row, "gain": {name: gain and gain + by for name, gain in row["gain"].items()}}
         for row in rows
+    ]
+
+
+def scored(rows: Sequence[dict], place: int) -> list[dict]:
+    """Return rows of a photograph as the judges saw the first: the last file is the best of all."""
+    if place > 0:
+        return list(rows)
+    return [
+        {
+            **dict.fromkeys(SCORES, 60.0 + number),
+            **{name: value for name, value in row.items() if value is not None},
+            "lpips": 0.5 - number / 10,
+        }
+        for number, row in enumerate(rows)
     ]

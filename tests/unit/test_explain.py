@@ -24,7 +24,7 @@ PARAMS = params.load("demo").compress
 
 def test_numbers_are_those_of_the_metrics():
     (photo,) = explained("cat", IMAGE, SALIENCY, PARAMS, 50).photographs
-    rows = {row["method"]: row for row in photo["rows"]}
+    rows = {row["method"]: row for row in photo["qualities"]["50"]["rows"]}
     assert list(rows) == ["jpeg", "msroi", "roi-trellis"]
     plain = jpeg.encode(IMAGE, 50)
     expected = metrics.measure(IMAGE, jpeg.decode(plain), SALIENCY)

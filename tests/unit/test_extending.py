@@ -94,8 +94,9 @@ def test_charts_curves_and_gallery_show_a_new_encoder(toy, demo):
     assert dict(zip(scale["domain"], scale["range"], strict=True))["toy"] == toy.colour
     assert list(methods.lines().items())[-1] == ("toy", {"color": "#123456"})
     (photograph,) = explained("a", IMAGE, MAP, demo, 50).photographs
-    assert "toy" in photograph["files"]
-    assert photograph["rows"][-1]["method"] == "toy"
+    shown = photograph["qualities"]["50"]
+    assert "toy" in shown["files"]
+    assert shown["rows"][-1]["method"] == "toy"
 
 
 ADDED = """

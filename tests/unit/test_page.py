@@ -60,7 +60,7 @@ def test_names_and_texts_of_files_are_escaped(whole):
     assert "<script>alert" not in whole
     scripts = [attributes for tag, attributes in Outline(whole).elements if tag == "script"]
     assert [attributes.get("id") for attributes in scripts] == [
-        *("photographs", "charts", "measures"),
+        *("photographs", "charts", "measures", "opening"),
         *(None, None),
     ]
 
@@ -87,7 +87,16 @@ def test_every_picture_and_control_has_a_text(whole):
 def test_a_page_of_one_photograph_has_no_list_no_charts_and_no_empty_sections(of_one):
     ids = {attributes.get("id") for _, attributes in Outline(of_one).elements}
     assert "gallery" in ids
-    assert not ids & {"thumbnails", "order", "tables", "curves", "statistics", "audit", "figures"}
+    assert not ids & {
+        "thumbnails",
+        "order",
+        "marked",
+        "evidence",
+        "tables",
+        "curves",
+        "audit",
+        "figures",
+    }
     assert len(of_one) < 1_000_000
 
 

@@ -75,7 +75,8 @@ class Method(NamedTuple):
     needs_map
         Whether its files depend on the saliency map.
     in_gallery
-        Whether the report's page and `explain` show its files.
+        Whether `explain` shows its files, and summary.json its gain. The report's page shows the
+        files of every method of the run.
     encoder
         Makes the encoder from an experiment's section `compress`.
     """
@@ -219,7 +220,7 @@ def encoder(method: str, params: "Compress") -> Encoder:
 
 
 def in_gallery() -> tuple[str, ...]:
-    """Return the methods whose files the report's page and `explain` show."""
+    """Return the methods whose files `explain` shows and whose gains summary.json has."""
     return tuple(method.name for method in METHODS.values() if method.in_gallery)
 
 

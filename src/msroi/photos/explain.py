@@ -14,7 +14,7 @@ from msroi.experiment.params import Compress
 from msroi.images import Pixels
 from msroi.measures.distortion import measure
 from msroi.report.contents import ERROR_NOTE, packages
-from msroi.report.gallery import ORIGINAL_QUALITY, photograph
+from msroi.report.gallery import ORIGINAL_QUALITY, Opening, photograph
 from msroi.report.page import Page
 
 
@@ -55,6 +55,8 @@ def explained(
                 "encoder": made_by.version,
             }
         )
+    opening = Opening(quality, settings.methods[0], settings.methods[-1])
+    shown = photograph(("", name), image, saliency, {quality: files}, {quality: rows}, opening)
     return Page(
         title=f"MS-ROI: {name}",
         lead="One photograph, compressed to the same size with and without regard to what matters.",
@@ -65,7 +67,8 @@ def explained(
             "where msroi and roi-trellis spend their bytes."
         ),
         error_note=ERROR_NOTE,
-        photographs=[photograph(("", name), image, saliency, files, rows)],
+        photographs=[{**shown, "mark": ""}],
+        opening=opening,
         conventions=[f"{row['method']}: {row['encoder']}." for row in rows],
         provenance=[packages()],
     )

@@ -13,7 +13,6 @@ import yaml
 from msroi.audit import published
 from msroi.audit.check import KINDS, kind
 from msroi.encoders.context import FORMATS
-from msroi.encoders.methods import in_gallery
 from msroi.experiment.comparison import BASELINE, with_matched
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
@@ -21,13 +20,15 @@ from msroi.experiment.prepared_images import main_map
 from msroi.files import Row, read_csv, read_json
 from msroi.images import BLOCK_PX, read_rgb
 from msroi.measures.distortion import HEADLINE, METRICS
-from msroi.report import charts, gallery
-from msroi.report.gallery import photograph
+from msroi.report import charts, gallery, verdict
+from msroi.report.gallery import Opening, photograph
 from msroi.report.page import Figure, Page, Table, table
+from msroi.report.verdict import MEASURES, Difference
 from msroi.workflow import pipeline
 from msroi.workflow.dvc_hash import version_of
 
 FIGURE_PX, FIGURE_QUALITY = 1400, 80
+OPENING_ZOOM = 2
 ERROR_NOTE = (
     f"Errors: root mean squared error of each {BLOCK_PX}×{BLOCK_PX} block over "
     f"red, green and blue; black is 0, the brightest {gallery.ERROR_LEVELS:.0f} or more of 255 "
@@ -117,16 +118,19 @@ def report_page(
     findings = [finding(row) for row in read_csv(layout.audit / "audit.csv")]
     findings.sort(key=lambda row: KINDS.index(kind(row["verdict"])))
     model = read_json(layout.model / "summary.json")
-    shown, note = photographs(experiment, layout, judged)
+    top, opening = said_first(experiment, layout)
+    shown, note = photographs(experiment, layout, judged, opening)
     return Page(
         title=f"MS-ROI, experiment {experiment.name}",
         lead=(
             "Content-aware JPEG against plain JPEG of the same file size, after Selimović and "
             "Hladnik (2018): every number here is of this run."
         ),
+        **top,
         gallery_note=note,
         error_note=ERROR_NOTE,
         photographs=shown,
+        opening=opening,
         summary=gains_table(experiment, read_json(layout.metrics / "summary.json")),
         tables=[*report_tables(experiment, made)],
         curves_tables=[
@@ -180,48 +184,134 @@ def rounded(text: str) -> str:
         return text
 
 
+def said_first(experiment: Experiment, layout: Layout) -> tuple[dict[str, Any], Opening]:
+    """Return the page's verdict, numbers and their table, and what the viewer opens with."""
+    quality = gallery.middle_quality(experiment.compress.match_qualities)
+    methods = experiment.compress.methods
+    found = verdict.compared(methods)
+    if found is None:
+        return {}, Opening(quality, methods[0], methods[-1], OPENING_ZOOM)
+    method, against = found
+    differences = verdict.differences(
+        [
+            verdict.of_metrics(read_csv(layout.metrics / "comparison.csv")),
+            verdict.of_judges(read_csv(layout.judges / "comparison.csv")),
+            verdict.of_gaze(read_csv(layout.gaze / "comparison.csv")),
+        ],
+        method,
+        quality,
+    )
+    top = {
+        "verdict": verdict.sentence(differences, method, against, quality),
+        "verdict_note": verdict.footnote(differences, method, against),
+        "numbers": verdict.three(differences, read_csv(layout.gaze / "bytes.csv"), method, against),
+        "evidence": evidence(differences.values(), method, quality),
+    }
+    return top, Opening(quality, against, method, OPENING_ZOOM)
+
+
+def evidence(found: Iterable[Difference], method: str, quality: int) -> Table | None:
+    """Return the table behind the verdict: a method minus the others by every measure.
+
+    A run whose tables compare nothing has none.
+    """
+    rows = [
+        [
+            MEASURES[one.measure].title,
+            one.against,
+            "all" if one.dataset == verdict.EVERY_SET else one.dataset,
+            str(one.n),
+            *(
+                verdict.signed(value, MEASURES[one.measure].gain_digits)
+                for value in (one.mean, one.low, one.high)
+            ),
+            "–" if one.won is None else f"{100 * one.won:.0f}",
+            one.standing,
+        ]
+        for one in found
+        if one.measure in verdict.SHOWN
+    ]
+    less = verdict.listed(
+        [MEASURES[name].label for name in verdict.SHOWN if not MEASURES[name].higher_is_better]
+    )
+    order = {MEASURES[name].title: place for place, name in enumerate(verdict.SHOWN)}
+    rows.sort(key=lambda row: order[row[0]])
+    if not rows:
+        return None
+    return Table(
+        f"{method} minus other methods by every measure",
+        ["measure", "minus", "set", "n", "difference", "from", "to", "better on (%)", method],
+        rows,
+        f"At the size of plain JPEG of quality {quality}; from and to are the 95 % interval "
+        f"of the mean. Less is better of {less}.",
+    )
+
+
 def photographs(
-    experiment: Experiment, layout: Layout, rows: Sequence[Mapping[str, str]]
+    experiment: Experiment,
+    layout: Layout,
+    rows: Sequence[Mapping[str, str]],
+    opening: Opening,
 ) -> tuple[list[dict[str, Any]], str]:
     """Return the photographs of the gallery, as many as fit, and how they were chosen."""
-    quality = gallery.middle_quality(experiment.compress.match_qualities)
-    methods = [method for method in in_gallery() if method in experiment.compress.methods]
-    at_quality: dict[tuple[str, str], list[Mapping[str, str]]] = {}
-    for row in rows:
-        if int(row["match_quality"]) == quality:
-            at_quality.setdefault((row["dataset"], row["image"]), []).append(row)
+    settings = experiment.compress
+    by = opening.right
+    scores = read_csv(layout.judges / "per_image.csv")
+    at_quality: dict[int, dict[tuple[str, str], list[Row]]] = {
+        quality: {} for quality in settings.match_qualities
+    }
+    for row in gallery.with_scores(rows, scores):
+        of_quality = at_quality[int(row["match_quality"])]
+        of_quality.setdefault((row["dataset"], row["image"]), []).append(row)
+
+    def in_order(row: Row) -> int:
+        return settings.methods.index(row["method"])
 
     @cache
     def of(place: tuple[str, str]) -> dict[str, Any]:
         files = {
-            method: layout.jpeg_file(place[0], method, quality, place[1]).read_bytes()
-            for method in methods
+            quality: {
+                method: layout.jpeg_file(place[0], method, quality, place[1]).read_bytes()
+                for method in settings.methods
+            }
+            for quality in settings.match_qualities
         }
+        of_place = {quality: sorted(at_quality[quality][place], key=in_order) for quality in files}
         original = read_rgb(layout.test_image(*place))
         saliency = main_map(experiment, layout, *place)
-        return photograph(place, original, saliency, files, at_quality[place])
+        return photograph(place, original, saliency, files, of_place, opening)
 
-    by = methods[-1]
-    places = gallery.ranked(at_quality, by)
-    chosen = gallery.fitting(places, lambda place: picture_bytes(of(place)))
+    places = gallery.ranked(at_quality[opening.quality], by)
+    seen = {(row["dataset"], row["image"]) for row in scores}
+    median = gallery.middle(places, seen)
+    marked = gallery.marks(places, median)
+    chosen = gallery.fitting(places, median, lambda place: picture_bytes(of(place)))
     what = (
-        "All photographs"
+        f"All {len(places)} photographs"
         if len(chosen) == len(places)
-        else f"{len(chosen)} of {len(places)} photographs, at even distances from the one with the "
-        f"least gain of {by} in saliency-weighted PSNR to the one with the most"
+        else f"{len(chosen)} of {len(places)} photographs, from the worst to the best"
     )
     note = (
-        f"{what}. All files have the size of plain JPEG of quality {quality}, and are in this page "
-        f"byte for byte; the original is shown as WebP of quality {gallery.ORIGINAL_QUALITY}. "
+        f"{what}. Best, median and worst are those by what {by} gains over plain JPEG in "
+        f"saliency-weighted PSNR at quality {opening.quality}. As the median counts the nearest "
+        "photograph that has perceptual scores. The page opens with it, at the place within the "
+        f"most salient fifth where the SSIM of {opening.left} and of {by} are furthest apart. All "
+        "files of a quality have the size of plain JPEG of that quality, and are in this page byte "
+        f"for byte; the original is shown as WebP of quality {gallery.ORIGINAL_QUALITY}. "
         f"Numbers of every photograph, method and size: {layout.metrics}/per_image.csv."
     )
-    return [of(place) for place in chosen], note
+    return [{**of(place), "mark": marked.get(place, "")} for place in chosen], note
 
 
 def picture_bytes(one: Mapping[str, Any]) -> int:
     """Return the bytes of a photograph's pictures, before base64."""
     uris = [one["thumbnail"], one["original"], one["heat"]]
-    uris += [uri for file in one["files"].values() for uri in file.values()]
+    uris += [
+        uri
+        for of_quality in one["qualities"].values()
+        for file in of_quality["files"].values()
+        for uri in file.values()
+    ]
     return sum(map(len, uris)) * 3 // 4
 
 

@@ -5,30 +5,62 @@ it as they are, byte for byte.
 """
 
 import io
+import math
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import accumulate, takewhile
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import uniform_filter
 
 from msroi.encoders import jpeg
 from msroi.experiment.comparison import BASELINE, difference, is_matched, significant
 from msroi.files import Row
 from msroi.images import BLOCK_PX, Pixels
+from msroi.measures import distortion
 from msroi.measures.distortion import HEADLINE
+from msroi.measures.measure import Measure
+from msroi.measures.perceptual import salient_region
 from msroi.plots import jet
+from msroi.report.verdict import MEASURES, SALIENT, WHOLE
 
-BUDGET_BYTES = 16_500_000  # of all pictures: 22 MB in base64, and 25 MB is the most for a page
+BUDGET_BYTES = 9_000_000  # of all photographs: 12 MB in base64, of a page of at most 15 MB
 ORIGINAL_QUALITY = 90  # of WebP: the original is there to be looked at, not to be measured
 HEAT_PX, HEAT_QUALITY = 320, 60
 THUMBNAIL_PX, THUMBNAIL_QUALITY = 160, 60
 ERROR_LEVELS = 32.0  # root mean squared error of a block that is shown brightest, of 255
+FOCUS_PX = 64  # the side of the square that is searched for where two files differ
+MARKS = ("best", "median", "worst")
+RANKED_BY = "wpsnr_rgb_db"
+# of a photograph, in the order of the page
+SCORES: dict[str, Measure] = {
+    name: MEASURES[name] for name in dict.fromkeys((*WHOLE, *HEADLINE, SALIENT))
+}
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What the page shows before anyone touches it: two files of a photograph.
+
+    Attributes
+    ----------
+    quality, left, right
+        The matched quality of plain JPEG, and two methods.
+    zoom
+        How many pixels of the screen a pixel has. With 0 the page shows all of the photograph.
+    """
+
+    quality: int
+    left: str
+    right: str
+    zoom: int = 0
 
 
 def middle_quality(qualities: Sequence[int]) -> int:
@@ -43,53 +75,107 @@ def photograph(
     name: tuple[str, str],
     original: Pixels,
     saliency: NDArray[np.float32],
-    files: Mapping[str, bytes],
-    rows: Sequence[Row],
+    files: Mapping[int, Mapping[str, bytes]],
+    rows: Mapping[int, Sequence[Row]],
+    opening: Opening,
 ) -> dict[str, Any]:
     """Put together what the page needs to know of a photograph.
 
     Parameters
     ----------
     name
-        Data set and image.
+        Dataset and image.
     original
         `(H, W, 3) uint8` sRGB.
     saliency
         `(H, W) float32` in [0, 1].
     files
-        JPEG files by method.
+        JPEG files by quality and method.
     rows
-        Those of metrics/per_image.csv of the photograph at one quality, with numbers as text
-        and `matched`.
+        By quality, what `with_scores` returns. Numbers are text.
+    opening
+        The two files that decide the photograph's `focus`.
     """
     height, width = original.shape[:2]
+    left, right = (
+        jpeg.decode(files[opening.quality][name]) for name in (opening.left, opening.right)
+    )
     dataset, image = name
     return {
         "dataset": dataset,
         "image": image,
         "width": width,
         "height": height,
+        "focus": focus(original, left, right, saliency),
         "thumbnail": webp(smaller(original, THUMBNAIL_PX), THUMBNAIL_QUALITY),
         "original": webp(original, ORIGINAL_QUALITY),
         "heat": webp(smaller(jet(saliency), HEAT_PX), HEAT_QUALITY),
-        "files": {
-            method: {"src": data_uri("image/jpeg", data), "error": error_map(original, data)}
-            for method, data in files.items()
+        "qualities": {
+            str(quality): {
+                "files": {
+                    method: {
+                        "src": data_uri("image/jpeg", data),
+                        "error": error_map(original, data),
+                    }
+                    for method, data in of_quality.items()
+                },
+                "rows": [numbers(row, rows[quality]) for row in rows[quality]],
+            }
+            for quality, of_quality in files.items()
         },
-        "rows": [numbers(row, rows) for row in rows],
     }
 
 
 def numbers(row: Row, rows: Iterable[Row]) -> dict[str, Any]:
-    """Return what stands under a photograph of one file: its measures, and minus plain JPEG's."""
+    """Return what stands beside a photograph of one file: its measures, and minus plain JPEG's.
+
+    A measure that the photograph has no value of is None.
+    """
     baseline = next(other for other in rows if other["method"] == BASELINE)
     return {
         "method": row["method"],
         "bytes": int(row["bytes"]),
         "matched": is_matched(row),
-        **{name: float(row[name]) for name in HEADLINE},
+        **{name: known(row.get(name)) for name in SCORES},
         "gain": {name: gain(row, baseline, name) for name in HEADLINE},
     }
+
+
+def known(value: str | float | None) -> float | None:
+    """Return a value of a table as a number, None if it is not there or not finite."""
+    found = float("nan" if value is None or value == "" else value)
+    return found if math.isfinite(found) else None
+
+
+def with_scores(rows: Iterable[Row], scores: Iterable[Row]) -> list[Row]:
+    """Return rows of `metrics/per_image.csv` with the scores that `judges/per_image.csv` has."""
+    key = itemgetter("dataset", "image", "method", "match_quality")
+    of_file = {key(row): row for row in scores}
+    return [{**of_file.get(key(row), {}), **row} for row in rows]
+
+
+def focus(
+    original: Pixels, one: Pixels, other: Pixels, saliency: NDArray[np.float32]
+) -> tuple[int, int]:
+    """Return the pixel (x, y) around which two images of a photograph differ most to the eye.
+
+    It is the middle of a square of `FOCUS_PX`. Over this square the SSIM of the one and that of
+    the other are furthest apart, whichever is higher. Only windows in the salient region count,
+    the most salient fifth. The middle of the square lies there, too.
+
+    Parameters
+    ----------
+    original, one, other
+        `(H, W, 3) uint8` sRGB, at least 11 px a side.
+    saliency
+        `(H, W) float32` in [0, 1].
+    """
+    edge = distortion.REACH_PX
+    region = salient_region(saliency)[edge:-edge, edge:-edge]
+    apart = distortion.ssim_map_luma(original, one) - distortion.ssim_map_luma(original, other)
+    mean = uniform_filter(np.where(region, apart, 0.0), FOCUS_PX, mode="constant")
+    y, x = np.unravel_index(np.argmax(np.where(region, np.abs(mean), -1.0)), mean.shape)
+    return int(x) + edge, int(y) + edge
 
 
 def gain(row: Row, baseline: Row, measure: str) -> float | None:
@@ -101,7 +187,7 @@ def gain(row: Row, baseline: Row, measure: str) -> float | None:
 def gains(rows: Iterable[Row]) -> dict[tuple[str, int, str, str], list[float]]:
     """Return what photographs gain over plain JPEG; rows of metrics/per_image.csv.
 
-    By data set, quality, method and measure; photographs whose size was missed are left out.
+    By dataset, quality, method and measure; photographs whose size was missed are left out.
     """
     table = {(r["dataset"], r["match_quality"], r["method"], r["image"]): r for r in rows}
     found: dict[tuple[str, int, str, str], list[float]] = {}
@@ -119,48 +205,83 @@ def gains(rows: Iterable[Row]) -> dict[tuple[str, int, str, str], list[float]]:
 def ranked(
     photographs: Mapping[tuple[str, str], Sequence[Row]],
     method: str,
-    measure: str = "wpsnr_rgb_db",
+    measure: str = RANKED_BY,
 ) -> list[tuple[str, str]]:
     """Return the photographs, from that which a method serves worst to that which it serves best.
 
     Parameters
     ----------
     photographs
-        By data set and image the rows of metrics/per_image.csv at one quality, with `matched`. A
-        photograph without a gain comes last.
+        By dataset and image the rows of `metrics/per_image.csv` at one quality, with `matched`.
+        The list leaves out a photograph without a gain.
     """
-
-    def key(place: tuple[str, str]) -> tuple[bool, float, tuple[str, str]]:
-        of_place = {row["method"]: row for row in photographs[place]}
-        gained = gain(of_place[method], of_place[BASELINE], measure)
-        return gained is None, gained or 0.0, place
-
-    return sorted(photographs, key=key)
-
-
-def evenly(items: Sequence[T], count: int) -> list[T]:
-    """Choose `count` items at even distances, the first and the last among them."""
-    if count >= len(items):
-        return list(items)
-    if count < 2:
-        return list(items[:count])
-    return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
+    gained = {
+        place: gain(of_method[method], of_method[BASELINE], measure)
+        for place, rows in photographs.items()
+        if method in (of_method := {row["method"]: row for row in rows})
+    }
+    found = [(value, place) for place, value in gained.items() if value is not None]
+    return [place for _, place in sorted(found)]
 
 
-def fitting(items: Sequence[T], size: Callable[[T], int], budget: int = BUDGET_BYTES) -> list[T]:
-    """Choose as many items at even distances as fit into a budget of bytes.
+def middle(places: Sequence[T], seen: Collection[T]) -> int:
+    """Return the number of the median of a list, or of the nearest item that has scores.
 
-    `size` is asked only of those that may be chosen, not of all.
+    The median of an even number is the lower of the two in the middle. Of two items that are as
+    near, the lower counts. The first and the last item never count for their scores.
+
+    Parameters
+    ----------
+    places
+        From the worst to the best.
+    seen
+        The items that have scores of stage `judges`.
     """
-    count = len(items)
-    while count:
-        chosen = evenly(items, count)
-        totals = list(takewhile(lambda total: total <= budget, accumulate(map(size, chosen))))
-        if len(totals) == count:
-            return chosen
-        # as many as would fit if all were like those asked so far, but at least one fewer
-        count = min(count - 1, len(totals))
-    return []
+    median = (len(places) - 1) // 2
+    between = [place for place in range(1, len(places) - 1) if places[place] in seen]
+    return min(between, key=lambda place: (abs(place - median), place), default=median)
+
+
+def marks(places: Sequence[T], median: int) -> dict[T, str]:
+    """Return which items are `MARKS`, of a list from the worst to the best.
+
+    `median` is the number of the median. A list of fewer than three items has none.
+    """
+    if not places:
+        return {}
+    between = {places[median]: "median"} if len(places) > 2 else {}
+    ends = {places[0]: "worst"} if len(places) > 1 else {}
+    return {places[-1]: "best", **between, **ends}
+
+
+def fitting(
+    items: Sequence[T], median: int, size: Callable[[T], int], budget: int = BUDGET_BYTES
+) -> list[T]:
+    """Choose as many items as fit into a budget of bytes, and keep their order.
+
+    The items are from the worst to the best. The best, the median and the worst come first. Each
+    further one lies halfway between two of those. The function asks no `size` that it does not
+    need.
+    """
+    chosen, total = [], 0
+    for place in spread_out(len(items), median):
+        total += size(items[place])
+        if total > budget:
+            break
+        chosen.append(place)
+    return [items[place] for place in sorted(chosen)]
+
+
+def spread_out(count: int, median: int) -> list[int]:
+    """Return the numbers from 0 to count - 1: last, median, first, then halves between them."""
+    if count < 3:
+        return list(reversed(range(count)))
+    order, gaps = [count - 1, median, 0], [(0, median), (median, count - 1)]
+    while gaps:
+        between = [(low, (low + high) // 2, high) for low, high in gaps if high - low > 1]
+        order += [half for _, half, _ in between]
+        gaps = [gap for low, half, high in between for gap in ((low, half), (half, high))]
+    return order
 
 
 def error_map(original: Pixels, data: bytes) -> str:

@@ -6,19 +6,19 @@ as escapes. The page's own policy allows nothing but what is in it.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msroi.measures.distortion import HEADLINE, METRICS
 from msroi.report.charts import TITLES, Chart
+from msroi.report.gallery import SCORES, Opening
+from msroi.report.verdict import Number
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
-DIGITS = "DIGITS_OF_MEASURES"  # where the script has room for them
 NUMBER = re.compile(r"[-+−]?[0-9][0-9.,e+-]*")
 
 
@@ -59,8 +59,13 @@ class Page:
     gallery_note: str
     error_note: str
     photographs: Sequence[Mapping[str, Any]]
+    opening: Opening
     conventions: Sequence[str]
     provenance: Sequence[Table]
+    verdict: str = ""
+    verdict_note: str = ""
+    numbers: Sequence[Number] = ()
+    evidence: Table | None = None
     parameters: str = ""
     summary: Table | None = None
     tables: Sequence[Table] = ()
@@ -83,11 +88,12 @@ class Page:
     def sections(self) -> dict[str, str]:
         """The sections that the page has, by id, with their titles."""
         every = {
-            "summary": ("What each method gains", self.summary),
             "gallery": ("Photographs" if len(self.photographs) > 1 else "The photograph", True),
-            "tables": ("Tables", self.tables),
+            "evidence": ("Every measure", self.evidence),
             "curves": ("Quality against file size", "rate_distortion" in self.drawn),
+            "summary": ("What each method gains", self.summary),
             "statistics": ("Statistics", self.statistics),
+            "tables": ("Tables", self.tables),
             "figures": ("Figures", self.figures),
             "training": ("Training", "training" in self.drawn),
             "audit": ("Audit of published numbers", self.audit),
@@ -105,16 +111,24 @@ def render(page: Page) -> str:
         .render(
             page=page,
             style=own["css"],
-            script=own["js"].replace(DIGITS, digits()),
+            script=own["js"],
+            scores=scores(),
+            opening=asdict(page.opening),
             vega=vega() if page.drawn else "",
         )
     )
 
 
-def digits() -> str:
-    """Return the decimals of the measures that the page shows, for its script."""
-    of_measures = ", ".join(f"{name}: {METRICS[name].gain_digits}" for name in HEADLINE)
-    return f"{{ {of_measures} }}"
+def scores() -> dict[str, dict[str, Any]]:
+    """Return what the page's script knows of the measures of a photograph."""
+    return {
+        name: {
+            "title": one.title,
+            "digits": one.gain_digits,
+            "higher": one.higher_is_better,
+        }
+        for name, one in SCORES.items()
+    }
 
 
 @cache
@@ -122,13 +136,16 @@ def templates() -> "Environment":
     """Return Jinja's environment: it escapes all text, and what is not there is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # methods and measures in our order, not in the alphabet's
+    made.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    return made
 
 
 @cache

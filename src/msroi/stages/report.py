@@ -188,8 +188,8 @@ def headline(
 ) -> dict[str, Any]:
     """Return the few numbers that say how the experiment went.
 
-    Validation accuracy and, by set, what the methods of the page's gallery gain over plain JPEG at
-    the middle quality. `model` and `metrics` are those stages' summaries.
+    Validation accuracy and, by set, what the methods of `in_gallery` gain over plain JPEG at the
+    middle quality. `model` and `metrics` are those stages' summaries.
     """
     quality = middle_quality(experiment.compress.match_qualities)
     methods = [
