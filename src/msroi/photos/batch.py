@@ -26,6 +26,7 @@ from msroi.photos.goals import Goal
 from msroi.photos.paths import Naming
 from msroi.photos.photo import compressed, gain_db, opened
 from msroi.photos.results import Results
+from msroi.photos.sample import places
 
 if TYPE_CHECKING:
     from msroi.photos.model import Model
@@ -214,6 +215,8 @@ def compress_all(
             return None if model is None else photo.as_stored(model.saliency(photo.upright()))
 
         saliency = maps.submit(made).result
+        if places(*photo.pixels.shape[:2]):
+            saliency()  # a large photo's comes first, as both at once would take more memory
         data, found = compressed(photo, method, params, saliency, goal)
         original_bytes = image.stat().st_size
         worth = gains_enough(original_bytes, len(data), len(found.data)) or writing.allow_larger
