@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from msroi.encoders import jpeg, search
-from msroi.encoders.search import CLOSE_FILES_PCT, CLOSE_LEVEL, Match, match_size
+from msroi.encoders.search import CLOSE, Match, match_size
 
 PHOTOS = {"colour": skimage.data.chelsea(), "odd": skimage.data.astronaut()[7:68, 9:46]}
 ALL = range(1, 101)
@@ -244,8 +244,8 @@ def test_the_smallest_file_is_found(slope, start_bytes, wanted):
     assert len(calls) <= 12
     assert reached.value == value_of(reached.data) >= least
     # of the size of the exact one but for the tolerance of the value or of the size
-    by_value = math.exp(0.65 * CLOSE_LEVEL / slope) - 1
-    tolerance = max(by_value, CLOSE_FILES_PCT / 100) + 2 / start_bytes
+    by_value = math.exp(0.65 * CLOSE.level / slope) - 1
+    tolerance = max(by_value, CLOSE.files_pct / 100) + 2 / start_bytes
     assert len(reached.data) <= (1 + 1.01 * tolerance) * len(encode_at(wanted))
 
 

@@ -11,18 +11,16 @@ import numpy as np
 
 from msroi.audit.check import (
     CANNOT_TELL,
-    CONSISTENT,
     MAP_FILES,
     MAP_QUALITY,
     NO_RUN,
-    NOT_REPRODUCED,
     REPLICATION,
     Finding,
     Run,
     check,
 )
 from msroi.audit.published import Paper
-from msroi.audit.readings import FEWEST, reach_of
+from msroi.audit.readings import FEWEST, interval, of_direction
 from msroi.experiment import comparison
 from msroi.files import Row
 
@@ -92,18 +90,16 @@ def paired(
             evidence=why if run.experiment else NO_RUN,
         )
     differences = np.array([first[one] - second[one] for one in both])
-    mean, n = float(differences.mean()), len(differences)
-    reach = float(reach_of(n) * differences.std(ddof=1) / np.sqrt(n))
-    low, high = mean - reach, mean + reach
+    mean, low, high = interval(differences)
     return Finding(
         place=place,
         published="better",
         found=mean,
         low=0.0,
         high=None,
-        verdict=CONSISTENT if low > 0 else NOT_REPRODUCED if high < 0 else CANNOT_TELL,
+        verdict=of_direction(low, high),
         evidence=f"mean difference {mean:+.4f} ({low:+.4f} to {high:+.4f}), better on "
-        f"{int((differences > 0).sum())} of {n}",
+        f"{int((differences > 0).sum())} of {len(differences)}",
         values=tuple(differences),
         axis=f"difference, {place}",
     )

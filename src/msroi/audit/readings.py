@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from msroi.audit.check import CONFIDENCE, Run
+from msroi.audit.check import CANNOT_TELL, CONFIDENCE, CONSISTENT, NOT_REPRODUCED, Run
 from msroi.audit.published import Paper, Place, Sample
 from msroi.experiment.comparison import AS_RUN
 from msroi.files import Row
@@ -129,6 +129,18 @@ def reach_of(n: int) -> float:
     from scipy import stats  # slow to import, and few claims need it
 
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
+
+
+def interval(values: Values) -> tuple[float, float, float]:
+    """Return the mean of `(n,)` values, and its t interval's ends."""
+    mean, n = float(values.mean()), len(values)
+    reach = float(reach_of(n) * values.std(ddof=1) / np.sqrt(n))
+    return mean, mean - reach, mean + reach
+
+
+def of_direction(low: float, high: float) -> str:
+    """Return the verdict on a claim that a mean is above 0, of the ends of its interval."""
+    return CONSISTENT if low > 0 else NOT_REPRODUCED if high < 0 else CANNOT_TELL
 
 
 def readings(run: Run, measure: str) -> list[Reading]:

@@ -36,8 +36,9 @@ from msroi.audit.readings import (
     by_image,
     expected,
     gain_by_image,
+    interval,
+    of_direction,
     range_of,
-    reach_of,
     readings,
     rows,
 )
@@ -160,20 +161,17 @@ def better_replicated(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
             yield nothing_measured(paper, run, place, "better")
             continue
         gains = arms[1] - arms[0]
-        n = len(gains)
-        reach = float(reach_of(n) * gains.std(ddof=1) / np.sqrt(n))
-        mean = float(gains.mean())
+        mean, low, high = interval(gains)
         claimed = 1 if difference(baseline, method) > 0 else -1
-        low, high = sorted((claimed * (mean - reach), claimed * (mean + reach)))
         yield Finding(
             place=f"{place}, direction",
             published="better" if claimed > 0 else "worse",
             found=mean,
             low=0.0 if claimed > 0 else None,
             high=None if claimed > 0 else 0.0,
-            verdict=CONSISTENT if low > 0 else NOT_REPRODUCED if high < 0 else CANNOT_TELL,
-            evidence=f"mean gain {mean:+.4f} ({mean - reach:+.4f} to {mean + reach:+.4f}), better "
-            f"on {int((gains > 0).sum())} of {n} photographs",
+            verdict=of_direction(*sorted((claimed * low, claimed * high))),
+            evidence=f"mean gain {mean:+.4f} ({low:+.4f} to {high:+.4f}), better "
+            f"on {int((gains > 0).sum())} of {len(gains)} photographs",
             cells=paper.both(place),
         )
 

@@ -8,7 +8,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from msroi.encoders.jpeg import scale_pct
 from msroi.experiment.comparison import within
@@ -35,12 +35,26 @@ NEAREST = 0.02
 # a search for a value starts higher; its level rises along a line of about this slope
 VALUE_START = 75.0
 VALUE_SLOPE = 0.5
-# it ends with a level above the wanted one by no more than this: 0.02 dB, or half a percent of
-# what SSIM lacks to 1; a third of a percent of the file size
-CLOSE_LEVEL = 0.0025
-# or where a file that fails is smaller by no more than this: measures jump, SSIM in flat
-# areas most
-CLOSE_FILES_PCT = 0.5
+
+
+class Closeness(NamedTuple):
+    """When a file is near enough to a wanted value.
+
+    Attributes
+    ----------
+    level
+        Its level is above the wanted one by at most this.
+    files_pct
+        It is larger than a file that fails by at most this, in percent.
+    """
+
+    level: float
+    files_pct: float
+
+
+# a level of 0.02 dB, or half a percent of what SSIM lacks to 1: a third of a percent of the file.
+# Measures jump, SSIM in flat areas most: there a file that fails and is hardly smaller will do
+CLOSE = Closeness(level=0.0025, files_pct=0.5)
 
 
 @dataclass(frozen=True)
@@ -122,12 +136,13 @@ def smallest_reaching(
     value_of: Callable[[bytes], float],
     least: float,
     level: Callable[[float], float] = float,
+    start: float = VALUE_START,
+    close: Closeness = CLOSE,
 ) -> Reached:
-    """Find the smallest file whose value is at least `least`, with 3 to 12 encodes.
+    """Find the smallest file whose value is at least `least`, with 1 to 12 encodes.
 
-    The search takes size and value for rising with the quality. It ends at a file whose level
-    is above the wanted one by at most `CLOSE_LEVEL`, or that is larger than one that fails by
-    at most `CLOSE_FILES_PCT`, or where the encoder leaves no finer choice.
+    The search takes size and value for rising with the quality. It ends at a file that is
+    near enough, or where the encoder leaves no finer choice.
 
     Parameters
     ----------
@@ -141,6 +156,10 @@ def smallest_reaching(
         Brings a value to the scale on which the search works, that of half the log of a
         squared error: against `position` it rises almost along a line, by about
         `VALUE_SLOPE`, between qualities 10 and 95. It never falls.
+    start
+        The quality to try first.
+    close
+        What is near enough.
 
     Returns
     -------
@@ -151,18 +170,18 @@ def smallest_reaching(
     value_of = functools.cache(value_of)  # some encoders round the quality
 
     def error_of(data: bytes) -> float:
-        return level(value_of(data)) - level(least) - CLOSE_LEVEL / 2
+        return level(value_of(data)) - level(least) - close.level / 2
 
     def badness(one: Try) -> tuple[bool, float]:
         value = value_of(one.data)
         return value < least, len(one.data) if value >= least else -value
 
     def good_enough(new: Try, opposite: Try | None, leniency: float) -> bool:
-        if value_of(new.data) >= least and new.error <= leniency * CLOSE_LEVEL - CLOSE_LEVEL / 2:
+        if value_of(new.data) >= least and new.error <= leniency * close.level - close.level / 2:
             return True
-        return opposite is not None and apart_pct(new, opposite) <= leniency * CLOSE_FILES_PCT
+        return opposite is not None and apart_pct(new, opposite) <= leniency * close.files_pct
 
-    best = search(encode_at, VALUE_START, VALUE_SLOPE, error_of, good_enough, badness)
+    best = search(encode_at, start, VALUE_SLOPE, error_of, good_enough, badness)
     return Reached(best.quality, best.data, value_of(best.data))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from msroi.encoders import jpeg, search
-from msroi.encoders.search import Encode, Match, Reached, Try
+from msroi.encoders.search import Closeness, Encode, Match, Reached
 from msroi.errors import ImageError, ParameterError
 from msroi.images import Pixels
 from msroi.measures import distortion, ssimulacra2
@@ -235,6 +235,8 @@ class Measure:
         Brings a value to the scale on which the search works (`search.smallest_reaching`).
     by_sample
         Whether a sample's value is taken for that of a large photo.
+    close
+        What is near enough.
     """
 
     name: str
@@ -242,6 +244,7 @@ class Measure:
     against: Callable[[Pixels], Value]
     level: Callable[[float], float]
     by_sample: bool = False
+    close: Closeness = search.CLOSE
 
 
 def is_tiny(image: Pixels) -> bool:
@@ -265,7 +268,7 @@ PERFECT = 15.0
 # 20 and 96, three encoders, 0.50 to 0.69), a level's of 0.5
 SSIMULACRA2_SLOPE = 0.78
 # near enough for the eye: 0.2 points above 80, or one percent of the file
-CLOSE_LEVEL, CLOSE_FILES_PCT = 0.008, 1.0
+CLOSE_TO_THE_EYE = Closeness(level=0.008, files_pct=1.0)
 PSNR = Measure(
     "psnr_rgb_db",
     "a PSNR of {:.2f} dB",
@@ -284,6 +287,7 @@ SSIMULACRA2 = Measure(
     _ssimulacra2_against,
     lambda value: min(-SSIMULACRA2_SLOPE * math.log(max(100 - value, 1e-9)), PERFECT),
     by_sample=True,
+    close=CLOSE_TO_THE_EYE,
 )
 
 
@@ -304,7 +308,7 @@ def smallest(
     subject
         The image and its encoder.
     start
-        The quality to try first of a measure that is taken `by_sample`.
+        The quality to try first.
 
     Returns
     -------
@@ -317,44 +321,10 @@ def smallest(
     def of_file(data: bytes) -> float:
         return value_of(jpeg.decode(data))
 
-    if measure.by_sample:
-        return nearly_smallest(subject.encode, of_file, wanted, measure.level, start), wanted
-    return search.smallest_reaching(subject.encode, of_file, wanted, measure.level), wanted
-
-
-def nearly_smallest(
-    encode: Encode,
-    of_file: Callable[[bytes], float],
-    least: float,
-    level: Callable[[float], float],
-    start: float,
-) -> Reached:
-    """Find a file as `search.smallest_reaching` does, with fewer encodes: mostly 3 or 4.
-
-    It ends with a level above the wanted one by at most `CLOSE_LEVEL`, or with a file that is
-    larger than one that fails by at most `CLOSE_FILES_PCT`.
-    """
-    of_file = functools.cache(of_file)
-
-    def error_of(data: bytes) -> float:
-        return level(of_file(data)) - level(least) - CLOSE_LEVEL / 2
-
-    def badness(one: Try) -> tuple[bool, float]:
-        value = of_file(one.data)
-        return value < least, len(one.data) if value >= least else -value
-
-    def good_enough(new: Try, opposite: Try | None, leniency: float) -> bool:
-        reaching = of_file(new.data) >= least
-        if reaching and new.error <= (leniency - 0.5) * CLOSE_LEVEL:
-            return True
-        return (
-            reaching
-            and opposite is not None
-            and search.apart_pct(new, opposite) <= leniency * CLOSE_FILES_PCT
-        )
-
-    best = search.search(encode, start, search.VALUE_SLOPE, error_of, good_enough, badness)
-    return Reached(best.quality, best.data, of_file(best.data))
+    reached = search.smallest_reaching(
+        subject.encode, of_file, wanted, measure.level, start, measure.close
+    )
+    return reached, wanted
 
 
 @dataclass(frozen=True)
