@@ -88,7 +88,7 @@ PACKAGES = (
 def report_page(
     experiment: Experiment,
     layout: Layout,
-    rows: Sequence[Mapping[str, str]],
+    rows: Iterable[Mapping[str, str]],
     made: Mapping[str, tuple[Sequence[str], Sequence[Row]]],
     captions: Mapping[int, str],
     conventions: Sequence[str],
@@ -98,7 +98,7 @@ def report_page(
     Parameters
     ----------
     rows
-        Those of metrics/per_image.csv.
+        Those of metrics/per_image.csv, gone through several times; none is kept.
     made
         Columns and rows of Tables 1-4, and `comparison` if there is one.
     captions
@@ -107,7 +107,6 @@ def report_page(
         What numbers mean, a sentence each.
     """
     tolerance = experiment.compress.size_tolerance_pct
-    judged = with_matched(rows, tolerance)
     anova = read_csv(layout.anova / "anova.csv")
     curves = [
         row
@@ -117,7 +116,7 @@ def report_page(
     findings = [finding(row) for row in read_csv(layout.audit / "audit.csv")]
     findings.sort(key=lambda row: KINDS.index(kind(row["verdict"])))
     model = read_json(layout.model / "summary.json")
-    shown, note = photographs(experiment, layout, judged)
+    shown, note = photographs(experiment, layout, rows)
     return Page(
         title=f"MS-ROI, experiment {experiment.name}",
         lead=(
@@ -148,7 +147,7 @@ def report_page(
         provenance=[inputs(experiment), packages()],
         parameters=yaml.safe_dump(asdict(experiment), sort_keys=False),
         charts={
-            "spread": charts.spread(gallery.gains(judged)),
+            "spread": charts.spread(gallery.gains(with_matched(rows, tolerance))),
             "rate_distortion": charts.rate_distortion(curves),
             "intervals": charts.intervals(anova),
             "training": charts.training(read_csv(layout.model / "history.csv")),
@@ -181,29 +180,33 @@ def rounded(text: str) -> str:
 
 
 def photographs(
-    experiment: Experiment, layout: Layout, rows: Sequence[Mapping[str, str]]
+    experiment: Experiment, layout: Layout, rows: Iterable[Mapping[str, str]]
 ) -> tuple[list[dict[str, Any]], str]:
     """Return the photographs of the gallery, as many as fit, and how they were chosen."""
     quality = gallery.middle_quality(experiment.compress.match_qualities)
     methods = [method for method in in_gallery() if method in experiment.compress.methods]
-    at_quality: dict[tuple[str, str], list[Mapping[str, str]]] = {}
-    for row in rows:
-        if int(row["match_quality"]) == quality:
-            at_quality.setdefault((row["dataset"], row["image"]), []).append(row)
+
+    def at_quality() -> Iterator[Row]:
+        wanted = (row for row in rows if int(row["match_quality"]) == quality)
+        return with_matched(wanted, experiment.compress.size_tolerance_pct)
 
     @cache
-    def of(place: tuple[str, str]) -> dict[str, Any]:
+    def pictures(place: tuple[str, str]) -> dict[str, Any]:
         files = {
             method: layout.jpeg_file(place[0], method, quality, place[1]).read_bytes()
             for method in methods
         }
         original = read_rgb(layout.test_image(*place))
         saliency = main_map(experiment, layout, *place)
-        return photograph(place, original, saliency, files, at_quality[place])
+        return photograph(place, original, saliency, files, [])  # rows of the chosen follow
 
     by = methods[-1]
-    places = gallery.ranked(at_quality, by)
-    chosen = gallery.fitting(places, lambda place: picture_bytes(of(place)))
+    places = gallery.ranked(at_quality(), by)
+    chosen = gallery.fitting(places, lambda place: picture_bytes(pictures(place)))
+    measured: dict[tuple[str, str], list[Row]] = {place: [] for place in chosen}
+    for row in at_quality():
+        if (row["dataset"], row["image"]) in measured:
+            measured[row["dataset"], row["image"]].append(row)
     what = (
         "All photographs"
         if len(chosen) == len(places)
@@ -215,7 +218,10 @@ def photographs(
         f"byte for byte; the original is shown as WebP of quality {gallery.ORIGINAL_QUALITY}. "
         f"Numbers of every photograph, method and size: {layout.metrics}/per_image.csv."
     )
-    return [of(place) for place in chosen], note
+    return [
+        {**pictures(place), "rows": [gallery.numbers(row, of_place) for row in of_place]}
+        for place, of_place in measured.items()
+    ], note
 
 
 def picture_bytes(one: Mapping[str, Any]) -> int:

@@ -5,9 +5,11 @@ it as they are, byte for byte.
 """
 
 import io
+from array import array
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import accumulate, takewhile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, groupby, takewhile
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import matplotlib as mpl
@@ -98,26 +100,28 @@ def gain(row: Row, baseline: Row, measure: str) -> float | None:
     return None if found is None else significant(found)
 
 
-def gains(rows: Iterable[Row]) -> dict[tuple[str, int, str, str], list[float]]:
-    """Return what photographs gain over plain JPEG; rows of metrics/per_image.csv.
+def gains(rows: Iterable[Row]) -> dict[tuple[str, int, str, str], Sequence[float]]:
+    """Return what photographs gain over plain JPEG, by data set, quality, method and measure.
 
-    By data set, quality, method and measure; photographs whose size was missed are left out.
+    Photographs whose size was missed are left out. Rows are those of metrics/per_image.csv with
+    `matched`, where those of a photograph stand together.
     """
-    table = {(r["dataset"], r["match_quality"], r["method"], r["image"]): r for r in rows}
-    found: dict[tuple[str, int, str, str], list[float]] = {}
-    for (dataset, quality, method, image), row in table.items():
-        if method == BASELINE:
-            continue
-        baseline = table[dataset, quality, BASELINE, image]
-        for measure in HEADLINE:
-            value = gain(row, baseline, measure)
-            if value is not None:
-                found.setdefault((dataset, int(quality), method, measure), []).append(value)
-    return found
+    found: dict[tuple[str, int, str, str], array[float]] = {}
+    for (dataset, _), of_photograph in by_photograph(rows):
+        for (quality, method), row in of_photograph.items():
+            if method == BASELINE:
+                continue
+            baseline = of_photograph[quality, BASELINE]
+            for measure in HEADLINE:
+                value = gain(row, baseline, measure)
+                if value is not None:
+                    of_measure = found.setdefault((dataset, quality, method, measure), array("d"))
+                    of_measure.append(value)
+    return dict(found)
 
 
 def ranked(
-    photographs: Mapping[tuple[str, str], Sequence[Row]],
+    rows: Iterable[Row],
     method: str,
     measure: str = "wpsnr_rgb_db",
 ) -> list[tuple[str, str]]:
@@ -125,17 +129,26 @@ def ranked(
 
     Parameters
     ----------
-    photographs
-        By data set and image the rows of metrics/per_image.csv at one quality, with `matched`. A
-        photograph without a gain comes last.
+    rows
+        As for `gains`, of one quality. A photograph without a gain comes last.
     """
 
     def key(place: tuple[str, str]) -> tuple[bool, float, tuple[str, str]]:
-        of_place = {row["method"]: row for row in photographs[place]}
-        gained = gain(of_place[method], of_place[BASELINE], measure)
-        return gained is None, gained or 0.0, place
+        return gained[place] is None, gained[place] or 0.0, place
 
-    return sorted(photographs, key=key)
+    gained: dict[tuple[str, str], float | None] = {}
+    for place, of_photograph in by_photograph(rows):
+        by_method = {name: row for (_, name), row in of_photograph.items()}
+        gained[place] = gain(by_method[method], by_method[BASELINE], measure)
+    return sorted(gained, key=key)
+
+
+def by_photograph(
+    rows: Iterable[Row],
+) -> Iterator[tuple[tuple[str, str], dict[tuple[int, str], Row]]]:
+    """Yield each photograph with its rows by quality and method."""
+    for place, of_place in groupby(rows, key=itemgetter("dataset", "image")):
+        yield place, {(int(row["match_quality"]), row["method"]): row for row in of_place}
 
 
 def evenly(items: Sequence[T], count: int) -> list[T]:
