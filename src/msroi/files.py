@@ -9,7 +9,6 @@ import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -92,17 +91,6 @@ def csv_rows(path: Path) -> Iterator[dict[str, str]]:
     """Read a CSV file with a header row by row, each a dictionary of strings."""
     with existing(path).open(newline="", encoding="utf-8") as file:
         yield from csv.DictReader(file)
-
-
-@dataclass(frozen=True)
-class CsvRows:
-    """The rows of a CSV file, which every loop reads again, so that they take no memory."""
-
-    path: Path
-
-    def __iter__(self) -> Iterator[dict[str, str]]:
-        """Read row by row."""
-        return csv_rows(self.path)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

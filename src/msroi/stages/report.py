@@ -14,7 +14,8 @@ from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.experiment.prepared_images import test_images
 from msroi.experiment.selection import Photograph, first_by_name
-from msroi.files import CsvRows, Row, read_csv, read_json, write_csv, write_json, write_text
+from msroi.experiment.streamed import CsvRows
+from msroi.files import Row, read_csv, read_json, write_csv, write_json, write_text
 from msroi.markdown import markdown_table
 from msroi.measures.distortion import HEADLINE, METRICS
 from msroi.report.contents import mean_gains, report_page
