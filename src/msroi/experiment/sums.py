@@ -81,4 +81,3 @@ def squared(values: NDArray[np.float64]) -> NDArray[np.float64]:
     rounded = values * values
     rest = ((high * high - rounded) + 2 * high * low) + low * low
     return np.concatenate([rounded, rest])
-

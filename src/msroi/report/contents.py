@@ -15,6 +15,7 @@ from msroi.audit.check import KINDS, kind
 from msroi.encoders.context import FORMATS
 from msroi.encoders.methods import in_gallery
 from msroi.experiment.comparison import BASELINE, with_matched
+from msroi.experiment.encoded import Encoded
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.experiment.prepared_images import main_map
@@ -183,6 +184,7 @@ def photographs(
     experiment: Experiment, layout: Layout, rows: Iterable[Mapping[str, str]]
 ) -> tuple[list[dict[str, Any]], str]:
     """Return the photographs of the gallery, as many as fit, and how they were chosen."""
+    encoded = Encoded(layout)
     quality = gallery.middle_quality(experiment.compress.match_qualities)
     methods = [method for method in in_gallery() if method in experiment.compress.methods]
 
@@ -193,7 +195,7 @@ def photographs(
     @cache
     def pictures(place: tuple[str, str]) -> dict[str, Any]:
         files = {
-            method: layout.jpeg_file(place[0], method, quality, place[1]).read_bytes()
+            method: encoded.file(place[0], method, quality, place[1]).read_bytes()
             for method in methods
         }
         original = read_rgb(layout.test_image(*place))

@@ -26,6 +26,7 @@ from msroi.experiment.comparison import (
     sd,
     significant,
 )
+from msroi.experiment.encoded import Encoded
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.experiment.prepared_images import main_map
@@ -59,6 +60,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
     ImageError
         If an image can't be read or is too small; the message names the photograph.
     """
+    encoded = Encoded(layout)
     index, qualities = layout.jpeg / "index.csv", experiment.judges.match_qualities
     photographs = first_by_name(map(photograph_of, csv_rows(index)), experiment.judges.images)
     files: dict[Photograph, list[dict[str, str]]] = {one: [] for one in photographs}
@@ -73,8 +75,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
         saliency = main_map(experiment, layout, dataset, image)
         rows = files[photograph]
         paths = [
-            layout.jpeg_file(dataset, row["method"], int(row["match_quality"]), image)
-            for row in rows
+            encoded.file(dataset, row["method"], int(row["match_quality"]), image) for row in rows
         ]
         distorted = [read_rgb(path) for path in paths]
         try:

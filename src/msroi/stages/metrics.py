@@ -24,6 +24,7 @@ from msroi.experiment.comparison import (
     rounded,
     significant,
 )
+from msroi.experiment.encoded import Encoded
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.experiment.prepared_images import main_map
@@ -71,7 +72,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
 
 def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout) -> None:
     """Measure the compressed images of the photographs of one chunk; `out` is where they go."""
-    index = layout.jpeg / "index.csv"
+    index, encoded = layout.jpeg / "index.csv", Encoded(layout)
     photographs = sorted({photograph(row) for row in csv_rows(index)})
     files: dict[Photograph, list[dict[str, str]]] = {one: [] for one in chunk.of(photographs)}
     for row in csv_rows(index):
@@ -84,7 +85,7 @@ def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout)
         saliency = main_map(experiment, layout, dataset, image)
         measured = []
         for row in sorted(files[place], key=_method_and_quality):
-            path = layout.jpeg_file(dataset, row["method"], int(row["match_quality"]), image)
+            path = encoded.file(dataset, row["method"], int(row["match_quality"]), image)
             try:
                 values = measure(reference, read_rgb(path), saliency)
             except ImageError as error:
