@@ -131,7 +131,7 @@ def sd(values: Sequence[float]) -> float | None:
 
 
 def rounded(value: float | None) -> float | None:
-    """Round a number as tables are; None stays None."""
+    """Round a number to the digits of the tables, or return None for None."""
     return None if value is None else significant(value)
 
 

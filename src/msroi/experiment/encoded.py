@@ -32,7 +32,7 @@ OPEN = 8  # archives that stay open for reading
 
 @dataclass(frozen=True)
 class Group:
-    """Photographs of one set that are kept together; `number` counts from 0 in the set."""
+    """Photographs of one set that share a place, with their number in the set, from 0."""
 
     dataset: str
     number: int
@@ -46,7 +46,7 @@ class Group:
 
 @dataclass(frozen=True)
 class File:
-    """A compressed photograph; `quality` is that of plain JPEG whose size it has."""
+    """A compressed photograph of the size that plain JPEG of this quality has."""
 
     image: str
     method: str
@@ -60,7 +60,7 @@ class File:
 
 
 def groups(items: Iterable[TestImage], params: Compress) -> Iterator[Group]:
-    """Yield the photographs, those of a set together, as they are kept: in folders each alone."""
+    """Yield the photographs that share a shard. Each has its own group in folders."""
     size = params.shard_photographs if params.store == SHARDS else 1
     numbers: Counter[str] = Counter()
     for dataset, of_set in groupby(items, key=attrgetter("dataset")):
@@ -73,7 +73,7 @@ def groups(items: Iterable[TestImage], params: Compress) -> Iterator[Group]:
 def writing(
     layout: Layout, params: Compress, group: Group
 ) -> Iterator[Callable[[Iterable[File]], None]]:
-    """Yield a function that writes files of a group's photographs; a shard is written whole."""
+    """Yield a function that writes a group's files, into folders or into one whole shard."""
     if params.store != SHARDS:
         yield lambda files: write_alone(layout, group.dataset, files)
         return
@@ -121,10 +121,10 @@ def member(method: str, quality: int, image: str) -> str:
 
 
 class Encoded:
-    """The files that stage compress has written, however they are kept."""
+    """The files that stage compress has written, in either store."""
 
     def __init__(self, layout: Layout) -> None:
-        """See how they are kept; an archive is opened when a file of it is wanted."""
+        """Read which photograph is in which shard."""
         self.layout = layout
         self.shards: dict[str, dict[str, str]] = {}  # by set and image
         if table(layout).exists():

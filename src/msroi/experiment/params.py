@@ -223,7 +223,7 @@ class Compress:
     """The methods, the size match and the two-pass MS-ROI method (paper, section 1.3).
 
     `follows` names, for each method that needs a map, which of `heatmap.maps` it is given.
-    `store` and `shard_photographs` say how its files are kept (`encoded`).
+    `store` and `shard_photographs` say where its files go (`encoded`).
     """
 
     methods: tuple[str, ...]

@@ -9,7 +9,7 @@ from msroi.files import csv_rows
 
 @dataclass(frozen=True)
 class CsvRows:
-    """The rows of a CSV file, which every loop reads again, so that none is kept."""
+    """The rows of a CSV file, which every loop reads again and keeps none of."""
 
     path: Path
 

@@ -1,4 +1,4 @@
-"""Means and standard deviations of values that come one by one and are not kept.
+"""Means and standard deviations of values that come one by one and take no memory.
 
 The sums are exact, so that neither order nor number of the values changes a digit.
 """

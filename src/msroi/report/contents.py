@@ -99,7 +99,7 @@ def report_page(
     Parameters
     ----------
     rows
-        Those of metrics/per_image.csv, gone through several times; none is kept.
+        Those of metrics/per_image.csv. Several loops read them.
     made
         Columns and rows of Tables 1-4, and `comparison` if there is one.
     captions

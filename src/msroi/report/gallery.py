@@ -101,9 +101,9 @@ def gain(row: Row, baseline: Row, measure: str) -> float | None:
 
 
 def gains(rows: Iterable[Row]) -> dict[tuple[str, int, str, str], Sequence[float]]:
-    """Return what photographs gain over plain JPEG, by data set, quality, method and measure.
+    """Return what photographs gain over plain JPEG, by dataset, quality, method and measure.
 
-    Photographs whose size was missed are left out. Rows are those of metrics/per_image.csv with
+    Those that miss the size do not count. Rows are those of metrics/per_image.csv with
     `matched`, where those of a photograph stand together.
     """
     found: dict[tuple[str, int, str, str], array[float]] = {}

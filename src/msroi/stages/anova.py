@@ -174,14 +174,14 @@ def tabulate(table: Iterable[Row], experiment: Experiment) -> list[dict[str, Any
 
 
 class Arm:
-    """The files of one data set, method and quality, as columns: 8 bytes a number.
+    """The files of one dataset, method and quality, as columns: 8 bytes a number.
 
     Attributes
     ----------
     images
         The numbers of the images.
     values
-        By metric; NaN where the size was missed.
+        By metric. Files that miss the size have NaN.
     """
 
     def __init__(self, metrics: Iterable[str]) -> None:
@@ -197,9 +197,9 @@ class Arm:
 
 
 def columns(table: Iterable[Row], experiment: Experiment) -> dict[tuple[str, str, int], Arm]:
-    """Return the files of each data set, method and quality that is tested, without their rows.
+    """Return the files by dataset, method and quality, as columns, of the tested qualities.
 
-    Images are numbered in the order of their names.
+    The numbers of images follow their names.
     """
     tolerance = experiment.compress.size_tolerance_pct
     cells: dict[tuple[str, str, int], Arm] = {}

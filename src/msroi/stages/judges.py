@@ -95,7 +95,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
 
 
 def photograph_of(row: Row) -> Photograph:
-    """Return the data set and the name of a row's photograph."""
+    """Return the dataset and the name of a row's photograph."""
     return row["dataset"], row["image"]
 
 
