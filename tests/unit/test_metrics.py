@@ -3,7 +3,6 @@ import dataclasses
 import json
 import math
 import statistics
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,11 @@ import pandas as pd
 import pytest
 import skimage.data
 import yaml
+from in_shards import move_into_shards
 from PIL import Image
 
 from msroi.errors import ImageError, MissingError
-from msroi.experiment import encoded, params
+from msroi.experiment import params
 from msroi.experiment.chunks import Chunk, part, parts
 from msroi.experiment.layout import Layout
 from msroi.files import write_csv
@@ -246,15 +246,7 @@ def test_a_file_of_another_size_is_named(experiment, layout):
 def test_from_shards_the_same_tables(experiment, layout):
     metrics.run(experiment, layout)
     whole = {path.name: path.read_bytes() for path in layout.metrics.iterdir()}
-    folder = layout.jpeg / "images" / "set"
-    files = sorted(folder.rglob("*.jpg"))
-    with zipfile.ZipFile(folder / "00000.zip", "w") as archive:
-        for path in files:
-            archive.write(path, path.relative_to(folder))
-            path.unlink()
-    images = sorted({path.stem for path in files})
-    rows = [{"dataset": "set", "image": image, "shard": "00000.zip"} for image in images]
-    write_csv(layout.jpeg / "images" / "shards.csv", encoded.COLUMNS, rows)
+    move_into_shards(layout)
     metrics.run(experiment, layout)
     assert {path.name: path.read_bytes() for path in layout.metrics.iterdir()} == whole
 
