@@ -23,6 +23,7 @@ SALICON_MEGAPIXELS = 0.3072  # 640×480
 # 25, training 22, passes of 60 photographs 9, judges 11, gaze 12, conventions 6, curves 4, the
 # rest 1.5
 FIXED_MINUTES = 90.5
+READERS = ("anova", "judges", "rate_distortion", "report")  # of tables of all photographs
 SHARD_PHOTOGRAPHS = 100  # compress.shard_photographs
 
 
@@ -180,15 +181,17 @@ def scale_table(scale: dict[str, Any], many: dict[str, Any]) -> list[str]:
         plan = experiment("", int(count))
         chunks = scale["curve"].get(count)
         one = "–" if chunks is None else f"{most(chunks, 'chunk_mb'):.0f}"
-        tables = sum(found["processor_s"] for found in stages.values() if isinstance(found, dict))
+        readers = {name: stages[name] for name in READERS}
+        seconds = sum(found["processor_s"] for found in readers.values())
         rows.append(
-            f"| {int(count):,} | {plan.core_hours:,.1f} | {one} | {tables:,.0f} "
-            f"| {most(stages, 'mb'):,.0f} | {plan.files:,} | {plan.in_shards:,} "
+            f"| {int(count):,} | {plan.core_hours:,.1f} | {one} | {seconds:,.0f} "
+            f"| {most(readers, 'mb'):,.0f} | {plan.files:,} | {plan.in_shards:,} "
             f"| {plan.kept / 1e9:,.1f} |"
         )
     return [
         "| photographs | core-hours of all (planned) | MB of a chunk (measured) "
-        "| processor seconds of the stages of tables (simulated) | MB of these (simulated) "
+        f"| processor seconds of {', '.join(f'`{name}`' for name in READERS)} (simulated) "
+        "| MB of the largest of these (simulated) "
         "| files in folders (planned) | with shards (planned) | GB kept (planned) |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *rows,
