@@ -1,12 +1,17 @@
 """What larger sets would cost, from what `paper-cpu` took: `python -m benchmarks.plan`.
 
-Prints two tables in Markdown, those of docs/scale.md. Every figure below is a measurement and
-its source, or follows from them; nothing here is a measurement at the larger scale.
+Prints the tables of docs/scale.md in Markdown. Every figure below is a measurement and its
+source, or follows from them; nothing here is a measurement at the larger scale. Only the last
+tables have figures at that scale, of results/bench/{scale,many_rows,stores}.json.
 """
 
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.table import RESULTS
+from msroi.files import read_json
 
 CORES = 2  # of the machine that the times are of
 PHOTOS = (
@@ -18,6 +23,8 @@ SALICON_MEGAPIXELS = 0.3072  # 640×480
 # 25, training 22, passes of 60 photographs 9, judges 11, gaze 12, conventions 6, curves 4, the
 # rest 1.5
 FIXED_MINUTES = 90.5
+READERS = ("anova", "judges", "rate_distortion", "report")  # of tables of all photographs
+SHARD_PHOTOGRAPHS = 100  # compress.shard_photographs
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ class Stage:
     seconds
         On both cores.
     kept, files
-        Bytes and files that it writes.
+        Bytes and files that it writes, into folders.
     pulled
         Bytes that a worker without a shared disk has to fetch first.
     """
@@ -86,6 +93,7 @@ class Plan:
     fixed_hours: float
     kept: float
     files: int
+    in_shards: int
     network: float
 
     def days(self, cores: int) -> float:
@@ -105,6 +113,8 @@ def experiment(name: str, photos: int) -> Plan:
         FIXED_MINUTES / 60,
         photos * kept,
         photos * sum(stage.files for stage in STAGES),
+        photos * sum(stage.files for stage in STAGES if stage.name != "compress")
+        + -(-photos // SHARD_PHOTOGRAPHS),
         photos * (kept + pulled),
     )
 
@@ -118,6 +128,7 @@ def service(name: str, photos: int) -> Plan:
         0.0,
         photos * SERVICE_JPEG,
         photos,
+        -(-photos // SHARD_PHOTOGRAPHS),
         photos * (SOURCE + SERVICE_JPEG),
     )
 
@@ -148,20 +159,98 @@ def plan_table(plans: Sequence[Plan]) -> list[str]:
     rows = [
         f"| {plan.name} | {plan.photos:,} | {plan.core_hours:,.0f} "
         f"| {' / '.join(f'{plan.days(cores):.2g}' for cores in (CORES, 64, 1000))} "
-        f"| {plan.kept / 1e9:,.0f} | {plan.files:,} | {plan.network / 1e9:,.0f} |"
+        f"| {plan.kept / 1e9:,.0f} | {plan.files:,} | {plan.in_shards:,} "
+        f"| {plan.network / 1e9:,.0f} |"
         for plan in plans
     ]
     return [
         f"| set | photographs | core-hours | days on {CORES} / 64 / 1000 cores | GB kept | files "
-        "| GB moved without a shared disk |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| files with shards | GB moved without a shared disk |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *rows,
     ]
 
 
+def scale_table(scale: dict[str, Any], many: dict[str, Any]) -> list[str]:
+    """Return time, memory, files and bytes by the number of photographs, and how each is known.
+
+    `scale` and `many` are results/bench/scale.json and many_rows.json.
+    """
+    rows = []
+    for count, stages in sorted(many["counts"].items(), key=lambda one: int(one[0])):
+        plan = experiment("", int(count))
+        chunks = scale["curve"].get(count)
+        one = "–" if chunks is None else f"{most(chunks, 'chunk_mb'):.0f}"
+        readers = {name: stages[name] for name in READERS}
+        seconds = sum(found["processor_s"] for found in readers.values())
+        rows.append(
+            f"| {int(count):,} | {plan.core_hours:,.1f} | {one} | {seconds:,.0f} "
+            f"| {most(readers, 'mb'):,.0f} | {plan.files:,} | {plan.in_shards:,} "
+            f"| {plan.kept / 1e9:,.1f} |"
+        )
+    return [
+        "| photographs | core-hours of all (planned) | MB of a chunk (measured) "
+        f"| processor seconds of {', '.join(f'`{name}`' for name in READERS)} (simulated) "
+        "| MB of the largest of these (simulated) "
+        "| files in folders (planned) | with shards (planned) | GB kept (planned) |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        *rows,
+    ]
+
+
+def rows_table(many: dict[str, Any]) -> list[str]:
+    """Return processor seconds and memory of each stage of tables; `many` is many_rows.json."""
+    counts = sorted(many["counts"], key=int)
+    stages = [name for name in many["counts"][counts[0]] if name != "per_image_mb"]
+
+    def cell(count: str, stage: str) -> str:
+        found = many["counts"][count].get(stage)
+        return f"{found['processor_s']:g} s, {found['mb']:g} MB" if found else "–"
+
+    return [
+        f"| stage | {' | '.join(f'{int(count):,}' for count in counts)} |",
+        f"| --- |{' --- |' * len(counts)}",
+        *(f"| `{name}` | {' | '.join(cell(count, name) for count in counts)} |" for name in stages),
+    ]
+
+
+def stores_table(stores: dict[str, Any]) -> list[str]:
+    """Return what files cost in folders and in shards, as results/bench/stores.json has it."""
+    return [
+        "| files | inodes | with DVC's cache | `dvc add` | `dvc status` | `dvc push` "
+        "| push after one photograph changed |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| {name} | {run['inodes']:,} | {run['inodes_with_cache']:,} "
+            + "".join(f"| {run[step]['processor_s']:g} s " for step in ("add", "status", "push"))
+            + f"| {run['push_changed']['processor_s']:g} s |"
+            for name, run in stores["runs"].items()
+        ),
+    ]
+
+
+def most(stages: dict[str, Any], key: str) -> float:
+    """Return the largest of the numbers that stages have by this name."""
+    return float(max(found[key] for found in stages.values() if isinstance(found, dict)))
+
+
+def tables() -> list[list[str]]:
+    """Return all tables."""
+    scale, many, stores = (
+        read_json(RESULTS / f"{name}.json") for name in ("scale", "many_rows", "stores")
+    )
+    return [
+        stage_table(),
+        plan_table(PLANS),
+        scale_table(scale, many),
+        rows_table(many),
+        stores_table(stores),
+    ]
+
+
 def main() -> int:
-    """Print both tables."""
-    sys.stdout.write("\n".join([*stage_table(), "", *plan_table(PLANS), ""]))
+    """Print the tables."""
+    sys.stdout.write("\n\n".join("\n".join(lines) for lines in tables()) + "\n")
     return 0
 
 

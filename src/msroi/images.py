@@ -3,11 +3,12 @@
 import os
 import threading
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,7 +111,7 @@ class Source:
         )
 
 
-def open_image(path: Path) -> Image.Image:
+def open_image(path: Path | zipfile.Path) -> Image.Image:
     """Open and fully decode an image file, turned as its EXIF orientation says.
 
     That of XMP is ignored, as browsers and libvips do.
@@ -124,7 +125,7 @@ def open_image(path: Path) -> Image.Image:
     return open_source(path).image
 
 
-def open_source(path: Path, *, stored_with_pictures: bool = False) -> Source:
+def open_source(path: Path | zipfile.Path, *, stored_with_pictures: bool = False) -> Source:
     """Open an image file as `open_image` does, with what lies beside its pixels.
 
     With `stored_with_pictures`, pixels are not turned if further pictures lie behind them,
@@ -135,7 +136,7 @@ def open_source(path: Path, *, stored_with_pictures: bool = False) -> Source:
         if not (path.is_file() or path.is_dir()) and path.exists():
             raise ImageError("is no plain file; name an image file")
         with quiet(), path.open("rb") as file:
-            return _decoded(file, stored_with_pictures)
+            return _decoded(cast("BinaryIO", file), stored_with_pictures)
     # Pillow's decoders raise anything from OSError to SyntaxError and struct.error on a
     # damaged file; all of them mean the same to the user
     except Exception as error:
@@ -286,7 +287,9 @@ def _insist_on_reasonable(image: Image.Image, file: BinaryIO) -> None:
     most = MAX_PIXELS_WEBP if image.format == "WEBP" else MAX_PIXELS
     if pixels > most:
         raise ImageError(TOO_LARGE.format(most))
-    size = os.fstat(file.fileno()).st_size
+    place = file.tell()
+    size = file.seek(0, os.SEEK_END)  # a file in an archive has no descriptor to ask
+    file.seek(place)
     if size > MAX_FILE_BYTES:
         raise ImageError(f"has more than {MAX_FILE_BYTES:,} bytes, the most that are read; {SAVE}")
     if pixels > FREE_PIXELS and pixels > MAX_PIXELS_A_BYTE * size:
@@ -412,7 +415,7 @@ def _converted(image: Image.Image, convert: colour.Convert | None) -> Image.Imag
     return Image.fromarray(levels)
 
 
-def read_rgb(path: Path) -> Pixels:
+def read_rgb(path: Path | zipfile.Path) -> Pixels:
     """Read an image file as `(H, W, 3) uint8` sRGB; raises `ImageError`."""
     return to_rgb(open_image(path))
 

@@ -5,10 +5,13 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import AnovaRM, anova_lm
 
 from msroi.errors import MissingError
 from msroi.experiment import params
@@ -81,6 +84,31 @@ def test_paired_against_scipy():
     assert found["cohen_dz"] == pytest.approx(t.statistic / math.sqrt(40))
     assert found["wilcoxon_p"] == pytest.approx(stats.wilcoxon(other, baseline).pvalue)
     assert found["shapiro_differences_p"] == pytest.approx(stats.shapiro(other - baseline).pvalue)
+
+
+def test_both_against_statsmodels():
+    """Which fits a model with a column a photograph, and so needs memory by its square."""
+    baseline, other = arms()
+    frame = pd.DataFrame(
+        {
+            "image": [*range(40), *range(40)],
+            "method": ["jpeg"] * 40 + ["other"] * 40,
+            "value": [*baseline, *other],
+        }
+    )
+    one_way = anova_lm(ols("value ~ C(method)", frame).fit())
+    found = anova.one_way(baseline, other)
+    assert found["oneway_f"] == pytest.approx(one_way["F"].iloc[0], rel=1e-9)
+    assert found["oneway_p"] == pytest.approx(one_way["PR(>F)"].iloc[0], rel=1e-9)
+    repeated = AnovaRM(frame, "value", "image", within=["method"]).fit().anova_table.iloc[0]
+    found = anova.paired(baseline, other, 0.05)
+    assert found["paired_f"] == pytest.approx(repeated["F Value"], rel=1e-9)
+    assert found["paired_p"] == pytest.approx(repeated["Pr > F"], rel=1e-9)
+
+
+def test_the_order_of_the_rows_changes_nothing(experiment):
+    table = rows(*arms())
+    assert anova.tabulate(table[::-1], experiment) == anova.tabulate(iter(table), experiment)
 
 
 def test_by_hand():

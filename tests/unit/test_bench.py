@@ -156,6 +156,9 @@ def test_the_plans_figures_are_those_of_the_committed_results():
         rows = [row for row in csv.DictReader(file) if row["dataset"] == "salicon"]
     photos = len({row["image"] for row in rows})
     assert len(rows) / photos == plan.STAGES[3].files
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        assert params.load("paper-cpu").compress.shard_photographs == plan.SHARD_PHOTOGRAPHS
     assert sum(int(row["bytes"]) for row in rows) / photos == pytest.approx(plan.JPEGS, rel=0.02)
     ours = [r for r in rows if (r["method"], r["match_quality"]) == ("roi-trellis", "50")]
     assert mean(int(row["bytes"]) for row in ours) == pytest.approx(plan.SERVICE_JPEG, rel=0.02)

@@ -2,6 +2,7 @@ import csv
 import dataclasses
 import functools
 import io
+import shutil
 from importlib import import_module
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from msroi.encoders.methods import METHODS, encoder
 from msroi.errors import ImageError, MissingError
 from msroi.experiment import params, prepared_images
 from msroi.experiment.chunks import Chunk, part, parts
+from msroi.experiment.encoded import Encoded
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Compress, Trellis, TrellisPsnr
 from msroi.files import write_csv
@@ -35,6 +37,8 @@ PAPER = Compress(
     quality_low=30,
     quality_high=70,
     size_tolerance_pct=1.0,
+    store="folders",
+    shard_photographs=100,
     trellis=Trellis(**DEMO["compress"]["trellis"]),
     trellis_psnr=TrellisPsnr(**DEMO["compress"]["trellis_psnr"]),
 )
@@ -271,3 +275,34 @@ def test_a_missing_index_says_what_to_run(experiment, layout):
     layout.index.unlink()
     with pytest.raises(MissingError, match=r"index\.csv is missing; run `snakemake`"):
         compress.run(experiment, layout)
+
+
+def sharded(experiment, size):
+    """Return the experiment with its files in shards of so many photographs."""
+    kept = dataclasses.replace(experiment.compress, store="shards", shard_photographs=size)
+    return dataclasses.replace(experiment, compress=kept)
+
+
+def test_shards_have_the_bytes_of_the_files_in_folders(experiment, layout):
+    compress.run(experiment, layout)
+    rows = table(layout)
+    names = [(r["dataset"], r["method"], int(r["match_quality"]), r["image"]) for r in rows]
+    alone = {name: Encoded(layout).file(*name).read_bytes() for name in names}
+    compress.run(sharded(experiment, 2), layout)
+    assert table(layout) == rows
+    assert {name: Encoded(layout).file(*name).read_bytes() for name in names} == alone
+    assert not list(layout.jpeg.rglob("*.jpg"))
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_in_chunks_the_same_shards(experiment, layout, size):
+    """Also with more chunks than shards: a shard is written by one chunk alone."""
+    experiment = sharded(experiment, size)
+    compress.run(experiment, layout)
+    whole = every_file(layout)
+    for count in (2, len(PHOTOS) + 1):
+        for one in (Chunk(number, count) for number in range(1, count + 1)):
+            compress.run_chunk(experiment, layout, one, part(layout, layout.scratch / str(one)))
+        compress.gather(experiment, layout, parts(layout, layout.scratch.iterdir()))
+        assert every_file(layout) == whole
+        shutil.rmtree(layout.scratch)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import skimage.data
+from in_shards import move_into_shards
 
 from msroi import images
 from msroi.encoders import jpeg
@@ -510,6 +511,14 @@ def test_without_fixations_the_tables_are_empty(layout, looks):
         "set": {"measured": 0, "without_fixations": 3},
     }
     assert {key for key, value in summary.items() if value} == {"roles"}
+
+
+def test_from_shards_the_same_tables(layout):
+    gaze.run(TINY, layout)
+    whole = every_file(layout)
+    move_into_shards(layout)
+    gaze.run(TINY, layout)
+    assert every_file(layout) == whole
 
 
 def test_a_missing_index_says_what_to_run(layout):

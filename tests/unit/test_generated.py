@@ -21,7 +21,7 @@ import results  # noqa: E402
 
 def planned(page: str) -> str:
     """Return the page as it is if it has the plan's tables, else these."""
-    tables = ["\n".join(plan.stage_table()), "\n".join(plan.plan_table(plan.PLANS))]
+    tables = ["\n".join(lines) for lines in plan.tables()]
     return page if all(one in page for one in tables) else "\n\n".join(tables)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import skimage.data
 import yaml
+from in_shards import move_into_shards
 
 from msroi import images
 from msroi.encoders import jpeg
@@ -198,6 +199,14 @@ def test_0_images_are_all_and_the_qualities_choose_the_files(layout):
     assert {(row["dataset"], row["image"]) for row in rows} == set(PHOTOS)
     assert {row["match_quality"] for row in rows} == {"30", "50"}
     assert len(rows) == len(PHOTOS) * len(SHIFTS) * 2
+
+
+def test_from_shards_the_same_tables(layout):
+    judges.run(TWO_IMAGES, layout)
+    whole = every_file(layout)
+    move_into_shards(layout)
+    judges.run(TWO_IMAGES, layout)
+    assert every_file(layout) == whole
 
 
 def test_a_missing_index_says_what_to_run(layout):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import skimage.data
 import yaml
+from in_shards import move_into_shards
 from PIL import Image
 
 from msroi.errors import ImageError, MissingError
@@ -240,6 +241,14 @@ def test_a_file_of_another_size_is_named(experiment, layout):
         f"{path}: The reference has 180x181 pixels and the distorted image 48x64; "
         "they must be of one size."
     )
+
+
+def test_from_shards_the_same_tables(experiment, layout):
+    metrics.run(experiment, layout)
+    whole = {path.name: path.read_bytes() for path in layout.metrics.iterdir()}
+    move_into_shards(layout)
+    metrics.run(experiment, layout)
+    assert {path.name: path.read_bytes() for path in layout.metrics.iterdir()} == whole
 
 
 def test_missing_index(experiment, tmp_path, monkeypatch):

@@ -5,13 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from in_shards import move_into_shards
 
 from msroi.audit import published
+from msroi.encoders import jpeg
 from msroi.experiment import params, prepared_images
 from msroi.experiment.layout import Layout
-from msroi.files import read_csv, write_json
-from msroi.stages import report
+from msroi.experiment.streamed import CsvRows
+from msroi.files import read_csv, write_bytes, write_csv, write_json
+from msroi.images import write_image
+from msroi.report import contents
+from msroi.report.gallery import Opening
+from msroi.stages import judges, report
 
 
 def row(image: str, method: str, quality: int) -> dict[str, str]:
@@ -200,3 +207,37 @@ def test_the_headline_has_the_few_numbers_that_count() -> None:
         "gain_psnr_db": {"salient": {"msroi": 1.5, "roi-trellis": 1.5}},
         "gain_wpsnr_db": {"salient": {"msroi": 2.5, "roi-trellis": 2.5}},
     }
+
+
+def test_the_page_shows_the_same_photographs_from_either_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With rows that only a loop reads, as they come from a file."""
+    methods = ("jpeg", "msroi", "roi-trellis")
+    experiment = params.load("demo")
+    experiment = replace(experiment, compress=replace(experiment.compress, methods=methods))
+    opening = Opening(50, "jpeg", "roi-trellis")
+    monkeypatch.chdir(tmp_path)
+    layout = Layout("demo")
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
+    rows = []
+    for image in ("a", "b"):
+        write_image(layout.test_image("salient", image), pixels)
+        write_image(layout.saliency("readout", "salient", image), pixels[..., 0])
+        for method in methods:
+            for quality in experiment.compress.match_qualities:
+                data = jpeg.encode(pixels, quality + len(method))
+                write_bytes(layout.jpeg_file("salient", method, quality, image), data)
+                of_file = {"dataset": "salient", "size_error_pct": "0.1", "wpsnr_rgb_db": "31"}
+                rows.append(row(image, method, quality) | of_file)
+    path = tmp_path / "per_image.csv"
+    write_csv(path, list(rows[0]), rows)
+    write_csv(layout.judges / "per_image.csv", judges.COLUMNS, [])
+    alone = contents.photographs(experiment, layout, CsvRows(path), opening)
+    move_into_shards(layout)
+    assert contents.photographs(experiment, layout, CsvRows(path), opening) == alone
+    shown, _ = alone
+    assert [one["image"] for one in shown] == ["a", "b"]
+    for one in shown:
+        for of_quality in one["qualities"].values():
+            assert [line["method"] for line in of_quality["rows"]] == list(methods)

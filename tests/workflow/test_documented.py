@@ -108,6 +108,8 @@ ELSEWHERE = {
     "python -m benchmarks.eye": UNIT
     + "test_eye.py::test_every_file_of_the_judges_photographs_has_a_row",
     "python -m benchmarks.scale --counts 100 1000 20000": HOURS,
+    "python -m benchmarks.many_rows": HOURS,
+    "python -m benchmarks.stores": HOURS,
     # scale.md: several machines
     "pip install '.[efficientnet]'": SETS_UP,
     "pip install '.[s3]'": SETS_UP,

@@ -6,10 +6,10 @@ standard deviation of fewer than two are None.
 
 import math
 import statistics
-from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from msroi.experiment.sums import Sums
 from msroi.files import Row
 
 BASELINE = "jpeg"
@@ -44,9 +44,10 @@ def is_matched(row: Row) -> bool:
     return bool(row["matched"] == "true")
 
 
-def with_matched(rows: Iterable[Row], tolerance_pct: float) -> list[Row]:
-    """Return rows that have `size_error_pct` with the column `matched`."""
-    return [{**row, "matched": flag(float(row["size_error_pct"]), tolerance_pct)} for row in rows]
+def with_matched(rows: Iterable[Row], tolerance_pct: float) -> Iterator[Row]:
+    """Yield rows that have `size_error_pct` with the column `matched`."""
+    for row in rows:
+        yield {**row, "matched": flag(float(row["size_error_pct"]), tolerance_pct)}
 
 
 def pairs(rows: Iterable[Row], others: Iterable[Row]) -> list[Pair]:
@@ -91,17 +92,19 @@ class Differences:
     def __init__(self, names: Iterable[str]) -> None:
         """Start with no photograph; `names` are the columns of the measures."""
         self.n = 0
-        self.values = {name: array("d") for name in names}
+        self.sums = {name: Sums() for name in names}
 
     def add(self, row: Row, other: Row) -> None:
         """Take in a photograph, if both have matched the size."""
         self.n += both_matched(row, other)
-        for name, values in self.values.items():
-            values.extend(differences([(row, other)], name))
+        for name, sums in self.sums.items():
+            value = difference(row, other, name)
+            if value is not None:
+                sums.add(value)
 
     def means(self) -> dict[str, Any]:
         """Return `n`, how many photographs both have matched, and the mean differences."""
-        return {"n": self.n, **{name: mean(values) for name, values in self.values.items()}}
+        return {"n": self.n, **{name: rounded(sums.mean()) for name, sums in self.sums.items()}}
 
 
 def minus(rows: Iterable[Row], others: Iterable[Row], names: Iterable[str]) -> dict[str, Any]:
@@ -119,12 +122,17 @@ def finite(values: Iterable[float]) -> list[float]:
 
 def mean(values: Sequence[float]) -> float | None:
     """Return the mean, rounded as tables are."""
-    return significant(statistics.fmean(values)) if values else None
+    return rounded(statistics.fmean(values) if values else None)
 
 
 def sd(values: Sequence[float]) -> float | None:
     """Return the standard deviation (n - 1), rounded as tables are."""
-    return significant(statistics.stdev(values)) if len(values) > 1 else None
+    return rounded(statistics.stdev(values) if len(values) > 1 else None)
+
+
+def rounded(value: float | None) -> float | None:
+    """Round a number to the digits of the tables, or return None for None."""
+    return None if value is None else significant(value)
 
 
 def _image(row: Row) -> tuple[str, str]:

@@ -223,6 +223,7 @@ class Compress:
     """The methods, the size match and the two-pass MS-ROI method (paper, section 1.3).
 
     `follows` names, for each method that needs a map, which of `heatmap.maps` it is given.
+    `store` and `shard_photographs` say where its files go (`encoded`).
     """
 
     methods: tuple[str, ...]
@@ -232,6 +233,8 @@ class Compress:
     levels: int
     quality_low: int
     quality_high: int
+    store: str
+    shard_photographs: int
     trellis: Trellis
     trellis_psnr: TrellisPsnr
 

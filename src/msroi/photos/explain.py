@@ -14,7 +14,7 @@ from msroi.experiment.params import Compress
 from msroi.images import Pixels
 from msroi.measures.distortion import measure
 from msroi.report.contents import ERROR_NOTE, packages
-from msroi.report.gallery import ORIGINAL_QUALITY, Opening, photograph
+from msroi.report.gallery import ORIGINAL_QUALITY, Opening, photograph, with_numbers
 from msroi.report.page import Page
 
 
@@ -56,7 +56,7 @@ def explained(
             }
         )
     opening = Opening(quality, settings.methods[0], settings.methods[-1])
-    shown = photograph(("", name), image, saliency, {quality: files}, {quality: rows}, opening)
+    shown = photograph(("", name), image, saliency, {quality: files}, opening)
     return Page(
         title=f"MS-ROI: {name}",
         lead="One photograph, compressed to the same size with and without regard to what matters.",
@@ -67,7 +67,7 @@ def explained(
             "where msroi and roi-trellis spend their bytes."
         ),
         error_note=ERROR_NOTE,
-        photographs=[{**shown, "mark": ""}],
+        photographs=[{**with_numbers(shown, {quality: rows}), "mark": ""}],
         opening=opening,
         conventions=[f"{row['method']}: {row['encoder']}." for row in rows],
         provenance=[packages()],

@@ -14,6 +14,7 @@ from msroi.audit import published
 from msroi.audit.check import KINDS, kind
 from msroi.encoders.context import FORMATS
 from msroi.experiment.comparison import BASELINE, with_matched
+from msroi.experiment.encoded import Encoded
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.experiment.prepared_images import main_map
@@ -21,7 +22,7 @@ from msroi.files import Row, read_csv, read_json
 from msroi.images import BLOCK_PX, read_rgb
 from msroi.measures.distortion import HEADLINE, METRICS
 from msroi.report import charts, gallery, verdict
-from msroi.report.gallery import Opening, photograph
+from msroi.report.gallery import Opening
 from msroi.report.page import Figure, Page, Table, table
 from msroi.report.verdict import MEASURES, Difference
 from msroi.workflow import pipeline
@@ -89,7 +90,7 @@ PACKAGES = (
 def report_page(
     experiment: Experiment,
     layout: Layout,
-    rows: Sequence[Mapping[str, str]],
+    rows: Iterable[Mapping[str, str]],
     made: Mapping[str, tuple[Sequence[str], Sequence[Row]]],
     captions: Mapping[int, str],
     conventions: Sequence[str],
@@ -99,7 +100,7 @@ def report_page(
     Parameters
     ----------
     rows
-        Those of metrics/per_image.csv.
+        Those of metrics/per_image.csv. Several loops read them.
     made
         Columns and rows of Tables 1-4, and `comparison` if there is one.
     captions
@@ -108,7 +109,6 @@ def report_page(
         What numbers mean, a sentence each.
     """
     tolerance = experiment.compress.size_tolerance_pct
-    judged = with_matched(rows, tolerance)
     anova = read_csv(layout.anova / "anova.csv")
     curves = [
         row
@@ -119,7 +119,7 @@ def report_page(
     findings.sort(key=lambda row: KINDS.index(kind(row["verdict"])))
     model = read_json(layout.model / "summary.json")
     top, opening = said_first(experiment, layout)
-    shown, note = photographs(experiment, layout, judged, opening)
+    shown, note = photographs(experiment, layout, rows, opening)
     return Page(
         title=f"MS-ROI, experiment {experiment.name}",
         lead=(
@@ -152,7 +152,7 @@ def report_page(
         provenance=[inputs(experiment), packages()],
         parameters=yaml.safe_dump(asdict(experiment), sort_keys=False),
         charts={
-            "spread": charts.spread(gallery.gains(judged)),
+            "spread": charts.spread(gallery.gains(with_matched(rows, tolerance))),
             "rate_distortion": charts.rate_distortion(curves),
             "intervals": charts.intervals(anova),
             "training": charts.training(read_csv(layout.model / "history.csv")),
@@ -250,42 +250,45 @@ def evidence(found: Iterable[Difference], method: str, quality: int) -> Table | 
 def photographs(
     experiment: Experiment,
     layout: Layout,
-    rows: Sequence[Mapping[str, str]],
+    rows: Iterable[Mapping[str, str]],
     opening: Opening,
 ) -> tuple[list[dict[str, Any]], str]:
     """Return the photographs of the gallery, as many as fit, and how they were chosen."""
-    settings = experiment.compress
+    settings, encoded = experiment.compress, Encoded(layout)
     by = opening.right
     scores = read_csv(layout.judges / "per_image.csv")
-    at_quality: dict[int, dict[tuple[str, str], list[Row]]] = {
-        quality: {} for quality in settings.match_qualities
-    }
-    for row in gallery.with_scores(rows, scores):
-        of_quality = at_quality[int(row["match_quality"])]
-        of_quality.setdefault((row["dataset"], row["image"]), []).append(row)
 
-    def in_order(row: Row) -> int:
-        return settings.methods.index(row["method"])
+    def judged() -> Iterator[Row]:
+        return with_matched(rows, settings.size_tolerance_pct)
 
     @cache
-    def of(place: tuple[str, str]) -> dict[str, Any]:
+    def pictures(place: tuple[str, str]) -> dict[str, Any]:
         files = {
             quality: {
-                method: layout.jpeg_file(place[0], method, quality, place[1]).read_bytes()
+                method: encoded.file(place[0], method, quality, place[1]).read_bytes()
                 for method in settings.methods
             }
             for quality in settings.match_qualities
         }
-        of_place = {quality: sorted(at_quality[quality][place], key=in_order) for quality in files}
         original = read_rgb(layout.test_image(*place))
         saliency = main_map(experiment, layout, *place)
-        return photograph(place, original, saliency, files, of_place, opening)
+        return gallery.photograph(place, original, saliency, files, opening)
 
-    places = gallery.ranked(at_quality[opening.quality], by)
+    at_opening = (row for row in judged() if int(row["match_quality"]) == opening.quality)
+    places = gallery.ranked(at_opening, by)
     seen = {(row["dataset"], row["image"]) for row in scores}
     median = gallery.middle(places, seen)
     marked = gallery.marks(places, median)
-    chosen = gallery.fitting(places, median, lambda place: picture_bytes(of(place)))
+    chosen = gallery.fitting(places, median, lambda place: picture_bytes(pictures(place)))
+    measured: dict[tuple[str, str], dict[int, list[Row]]] = {
+        place: {quality: [] for quality in settings.match_qualities} for place in chosen
+    }
+    of_chosen = (row for row in judged() if (row["dataset"], row["image"]) in measured)
+    for row in gallery.with_scores(of_chosen, scores):
+        measured[row["dataset"], row["image"]][int(row["match_quality"])].append(row)
+    for of_place in measured.values():
+        for of_quality in of_place.values():
+            of_quality.sort(key=lambda row: settings.methods.index(row["method"]))
     what = (
         f"All {len(places)} photographs"
         if len(chosen) == len(places)
@@ -300,7 +303,10 @@ def photographs(
         f"for byte; the original is shown as WebP of quality {gallery.ORIGINAL_QUALITY}. "
         f"Numbers of every photograph, method and size: {layout.metrics}/per_image.csv."
     )
-    return [{**of(place), "mark": marked.get(place, "")} for place in chosen], note
+    return [
+        {**gallery.with_numbers(pictures(place), of_place), "mark": marked.get(place, "")}
+        for place, of_place in measured.items()
+    ], note
 
 
 def picture_bytes(one: Mapping[str, Any]) -> int:

@@ -6,9 +6,11 @@ it as they are, byte for byte.
 
 import io
 import math
+from array import array
 from base64 import b64encode
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from operator import itemgetter
 from typing import Any, TypeVar
 
@@ -76,10 +78,9 @@ def photograph(
     original: Pixels,
     saliency: NDArray[np.float32],
     files: Mapping[int, Mapping[str, bytes]],
-    rows: Mapping[int, Sequence[Row]],
     opening: Opening,
 ) -> dict[str, Any]:
-    """Put together what the page needs to know of a photograph.
+    """Put together what the page shows of a photograph; `with_numbers` adds what it says.
 
     Parameters
     ----------
@@ -91,8 +92,6 @@ def photograph(
         `(H, W) float32` in [0, 1].
     files
         JPEG files by quality and method.
-    rows
-        By quality, what `with_scores` returns. Numbers are text.
     opening
         The two files that decide the photograph's `focus`.
     """
@@ -118,12 +117,23 @@ def photograph(
                         "error": error_map(original, data),
                     }
                     for method, data in of_quality.items()
-                },
-                "rows": [numbers(row, rows[quality]) for row in rows[quality]],
+                }
             }
             for quality, of_quality in files.items()
         },
     }
+
+
+def with_numbers(one: Mapping[str, Any], rows: Mapping[int, Sequence[Row]]) -> dict[str, Any]:
+    """Return a `photograph` with its numbers; `rows` are those of `with_scores` by quality."""
+    qualities = {
+        str(quality): {
+            **one["qualities"][str(quality)],
+            "rows": [numbers(row, of_quality) for row in of_quality],
+        }
+        for quality, of_quality in rows.items()
+    }
+    return {**one, "qualities": qualities}
 
 
 def numbers(row: Row, rows: Iterable[Row]) -> dict[str, Any]:
@@ -184,26 +194,28 @@ def gain(row: Row, baseline: Row, measure: str) -> float | None:
     return None if found is None else significant(found)
 
 
-def gains(rows: Iterable[Row]) -> dict[tuple[str, int, str, str], list[float]]:
-    """Return what photographs gain over plain JPEG; rows of metrics/per_image.csv.
+def gains(rows: Iterable[Row]) -> dict[tuple[str, int, str, str], Sequence[float]]:
+    """Return what photographs gain over plain JPEG, by dataset, quality, method and measure.
 
-    By dataset, quality, method and measure; photographs whose size was missed are left out.
+    Those that miss the size do not count. Rows are those of metrics/per_image.csv with
+    `matched`, where those of a photograph stand together.
     """
-    table = {(r["dataset"], r["match_quality"], r["method"], r["image"]): r for r in rows}
-    found: dict[tuple[str, int, str, str], list[float]] = {}
-    for (dataset, quality, method, image), row in table.items():
-        if method == BASELINE:
-            continue
-        baseline = table[dataset, quality, BASELINE, image]
-        for measure in HEADLINE:
-            value = gain(row, baseline, measure)
-            if value is not None:
-                found.setdefault((dataset, int(quality), method, measure), []).append(value)
-    return found
+    found: dict[tuple[str, int, str, str], array[float]] = {}
+    for (dataset, _), of_photograph in by_photograph(rows):
+        for (quality, method), row in of_photograph.items():
+            if method == BASELINE:
+                continue
+            baseline = of_photograph[quality, BASELINE]
+            for measure in HEADLINE:
+                value = gain(row, baseline, measure)
+                if value is not None:
+                    of_measure = found.setdefault((dataset, quality, method, measure), array("d"))
+                    of_measure.append(value)
+    return dict(found)
 
 
 def ranked(
-    photographs: Mapping[tuple[str, str], Sequence[Row]],
+    rows: Iterable[Row],
     method: str,
     measure: str = RANKED_BY,
 ) -> list[tuple[str, str]]:
@@ -211,17 +223,25 @@ def ranked(
 
     Parameters
     ----------
-    photographs
-        By dataset and image the rows of `metrics/per_image.csv` at one quality, with `matched`.
-        The list leaves out a photograph without a gain.
+    rows
+        As for `gains`, of one quality. The list leaves out a photograph without a gain.
     """
-    gained = {
-        place: gain(of_method[method], of_method[BASELINE], measure)
-        for place, rows in photographs.items()
-        if method in (of_method := {row["method"]: row for row in rows})
-    }
-    found = [(value, place) for place, value in gained.items() if value is not None]
+    found = []
+    for place, of_photograph in by_photograph(rows):
+        by_method = {name: row for (_, name), row in of_photograph.items()}
+        if method in by_method:
+            value = gain(by_method[method], by_method[BASELINE], measure)
+            if value is not None:
+                found.append((value, place))
     return [place for _, place in sorted(found)]
+
+
+def by_photograph(
+    rows: Iterable[Row],
+) -> Iterator[tuple[tuple[str, str], dict[tuple[int, str], Row]]]:
+    """Yield each photograph with its rows by quality and method."""
+    for place, of_place in groupby(rows, key=itemgetter("dataset", "image")):
+        yield place, {(int(row["match_quality"]), row["method"]): row for row in of_place}
 
 
 def middle(places: Sequence[T], seen: Collection[T]) -> int:

@@ -6,24 +6,22 @@ design calls for: repeated measures, where the spread between photographs drops 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.formula.api import ols
-from statsmodels.stats.anova import AnovaRM, anova_lm
 from statsmodels.stats.multitest import multipletests
 
-from msroi.experiment.comparison import BASELINE, difference, pairs, significant, with_matched
+from msroi.experiment.comparison import BASELINE, significant, within
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
-from msroi.files import Row, read_csv, write_csv, write_json
+from msroi.files import Row, csv_rows, write_csv, write_json
 
 Values = NDArray[np.float64]
-Table = Sequence[Row]
 
 VERDICTS = ("oneway_p_holm", "significant_oneway", "paired_p_holm", "significant_paired")
 COLUMNS = (
@@ -54,15 +52,16 @@ def one_way(baseline: Values, other: Values) -> dict[str, float]:
         squares); Cohen's d, (other - baseline) / pooled sd; p of Shapiro-Wilk on the
         residuals of both groups together and of Levene's test about the medians.
     """
-    table = anova_lm(ols("value ~ C(method)", _long(baseline, other)).fit())
-    between, within = table["sum_sq"].clip(lower=0)  # rounding can leave a hair below 0
+    n, distance = len(baseline), baseline.mean() - other.mean()
+    residuals = np.concatenate([baseline - baseline.mean(), other - other.mean()])
+    between, within = n * distance**2 / 2, float((residuals**2).sum())
+    f = between / (within / (2 * n - 2))
     pooled_sd = math.sqrt((baseline.var(ddof=1) + other.var(ddof=1)) / 2)
     with np.errstate(divide="ignore", invalid="ignore"):  # all equally far from the median
         levene_p = stats.levene(baseline, other).pvalue
-    residuals = np.concatenate([baseline - baseline.mean(), other - other.mean()])
     return {
-        "oneway_f": max(float(table["F"].iloc[0]), 0.0),
-        "oneway_p": float(table["PR(>F)"].iloc[0]),
+        "oneway_f": float(f),
+        "oneway_p": float(stats.f.sf(f, 1, 2 * n - 2)),
         "eta_squared": float(between / (between + within)),
         "cohen_d": float((other.mean() - baseline.mean()) / pooled_sd),
         "shapiro_residuals_p": _shapiro_p(residuals),
@@ -88,19 +87,18 @@ def paired(baseline: Values, other: Values, alpha: float) -> dict[str, float]:
         of the differences; p of the Wilcoxon signed-rank test and of Shapiro-Wilk on the
         differences.
     """
-    frame = _long(baseline, other)
-    row = AnovaRM(frame, "value", "image", within=["method"]).fit().anova_table.iloc[0]
-    f, freedom = max(float(row["F Value"]), 0.0), float(row["Den DF"])  # as above
-    differences = other - baseline
+    differences, freedom = other - baseline, len(baseline) - 1
     mean, sd = float(differences.mean()), float(differences.std(ddof=1))
-    reach = float(stats.t.ppf(1 - alpha / 2, freedom)) * sd / math.sqrt(len(differences))
+    error = sd / math.sqrt(len(differences))
+    reach = float(stats.t.ppf(1 - alpha / 2, freedom)) * error
+    f = (mean / error) ** 2
     return {
         "difference": mean,
         "difference_ci_low": mean - reach,
         "difference_ci_high": mean + reach,
         "sd_difference": sd,
         "paired_f": f,
-        "paired_p": float(row["Pr > F"]),
+        "paired_p": float(stats.f.sf(f, 1, freedom)),
         "partial_eta_squared": f / (f + freedom),
         "cohen_dz": mean / sd,
         "wilcoxon_p": float(stats.wilcoxon(differences).pvalue),
@@ -134,7 +132,7 @@ def compare(baseline: Values, other: Values, alpha: float) -> tuple[dict[str, fl
     return _finite(numbers | paired(baseline, other, alpha), "")
 
 
-def tabulate(table: Table, experiment: Experiment) -> list[dict[str, Any]]:
+def tabulate(table: Iterable[Row], experiment: Experiment) -> list[dict[str, Any]]:
     """Return one row of `COLUMNS` for each data set, method, quality and metric.
 
     Images enter pairwise: one that is in only one arm, misses the size tolerance there or
@@ -145,23 +143,19 @@ def tabulate(table: Table, experiment: Experiment) -> list[dict[str, Any]]:
     Parameters
     ----------
     table
-        Rows of `per_image.csv`.
+        Rows of `per_image.csv`, read one at a time.
     experiment
         Its sections `anova` and `compress` apply.
     """
     alpha = experiment.anova.alpha
-    tolerance = experiment.compress.size_tolerance_pct
-    cells: dict[tuple[str, str, int], list[Row]] = {}
-    for row in with_matched(table, tolerance):
-        key = (row["dataset"], row["method"], int(row["match_quality"]))
-        cells.setdefault(key, []).append(row)
     tests = []
-    for (dataset, method, quality), rows in sorted(cells.items()):
-        if method == BASELINE or quality not in experiment.anova.match_qualities:
+    cells = columns(table, experiment)
+    for (dataset, method, quality), arm in sorted(cells.items(), key=itemgetter(0)):
+        if method == BASELINE:
             continue
         for metric in experiment.anova.metrics:
-            jpeg = cells.get((dataset, BASELINE, quality), [])
-            baseline, other, dropped = arms(jpeg, rows, metric)
+            jpeg = cells.get((dataset, BASELINE, quality), Arm([metric]))
+            baseline, other, dropped = arms(jpeg, arm, metric)
             numbers, note = compare(baseline, other, alpha)
             test = {
                 "experiment": experiment.name,
@@ -179,15 +173,61 @@ def tabulate(table: Table, experiment: Experiment) -> list[dict[str, Any]]:
     return tests
 
 
-def arms(baseline: Table, other: Table, metric: str) -> tuple[Values, Values, int]:
+class Arm:
+    """The files of one dataset, method and quality, as columns: 8 bytes a number.
+
+    Attributes
+    ----------
+    images
+        The numbers of the images.
+    values
+        By metric. Files that miss the size have NaN.
+    """
+
+    def __init__(self, metrics: Iterable[str]) -> None:
+        """Start with no file."""
+        self.images = array("q")
+        self.values = {metric: array("d") for metric in metrics}
+
+    def add(self, image: int, row: Row, matched: bool) -> None:
+        """Take in the file of an image."""
+        self.images.append(image)
+        for metric, values in self.values.items():
+            values.append(float(row[metric]) if matched else math.nan)
+
+
+def columns(table: Iterable[Row], experiment: Experiment) -> dict[tuple[str, str, int], Arm]:
+    """Return the files by dataset, method and quality, as columns, of the tested qualities.
+
+    The numbers of images follow their names.
+    """
+    tolerance = experiment.compress.size_tolerance_pct
+    cells: dict[tuple[str, str, int], Arm] = {}
+    numbers: dict[str, int] = {}
+    for row in table:
+        key = row["dataset"], row["method"], int(row["match_quality"])
+        if key[-1] in experiment.anova.match_qualities:
+            number = numbers.setdefault(row["image"], len(numbers))
+            matched = within(float(row["size_error_pct"]), tolerance)
+            cells.setdefault(key, Arm(experiment.anova.metrics)).add(number, row, matched)
+    by_name = np.empty(len(numbers), dtype=np.int64)
+    by_name[[numbers[name] for name in sorted(numbers)]] = np.arange(len(numbers))
+    for arm in cells.values():
+        arm.images = array("q", by_name[arm.images].tobytes())
+    return cells
+
+
+def arms(baseline: Arm, other: Arm, metric: str) -> tuple[Values, Values, int]:
     """Return the values `(n,)` of the images usable in both arms, and how many are not."""
-    usable = [pair for pair in pairs(baseline, other) if difference(*pair, metric) is not None]
-    usable.sort(key=lambda pair: str(pair[0]["image"]))
+    in_both, *places = np.intersect1d(baseline.images, other.images, return_indices=True)
     first, second = (
-        np.array([float(pair[arm][metric]) for pair in usable], dtype=float) for arm in (0, 1)
+        np.asarray(arm.values[metric])[place]
+        for arm, place in zip((baseline, other), places, strict=True)
     )
-    everything = {row["image"] for row in (*baseline, *other)}
-    return first, second, len(everything) - len(usable)
+    with np.errstate(invalid="ignore"):  # infinite in both arms
+        usable = np.isfinite(first - second)
+    n_images = len(baseline.images) + len(other.images) - len(in_both)
+    return first[usable], second[usable], n_images - int(usable.sum())
 
 
 def summarise(rows: Sequence[Mapping[str, Any]], alpha: float) -> dict[str, Any]:
@@ -216,7 +256,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
     MissingError
         If the stage metrics has not run.
     """
-    rows = tabulate(read_csv(layout.metrics / "per_image.csv"), experiment)
+    rows = tabulate(csv_rows(layout.metrics / "per_image.csv"), experiment)
     cells = [{name: _cell(value) for name, value in row.items()} for row in rows]
     write_csv(layout.anova / "anova.csv", COLUMNS, cells)
     write_json(layout.anova / "summary.json", summarise(rows, experiment.anova.alpha))
@@ -230,17 +270,6 @@ def _judge(rows: Sequence[dict[str, Any]], kind: str, alpha: float) -> None:
     for row, p, holm in zip(tested, p_values, corrected, strict=True):
         row[f"significant_{kind}"] = p < alpha
         row[f"{kind}_p_holm"] = float(holm)
-
-
-def _long(baseline: Values, other: Values) -> pd.DataFrame:
-    n = len(baseline)
-    return pd.DataFrame(
-        {
-            "image": [*range(n), *range(n)],
-            "method": [BASELINE] * n + ["other"] * n,
-            "value": np.concatenate([baseline, other]),
-        }
-    )
 
 
 def _shapiro_p(values: Values) -> float:

@@ -6,7 +6,7 @@ whose file has that size (paper, section 1.3).
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from itertools import islice
 from typing import Any
 
 from tqdm import tqdm
@@ -14,13 +14,14 @@ from tqdm import tqdm
 from msroi.encoders.matching import compress_image
 from msroi.encoders.methods import Encoder
 from msroi.encoders.search import Match
-from msroi.experiment import chunks
+from msroi.experiment import chunks, encoded
 from msroi.experiment.chunks import Chunk, link_files
 from msroi.experiment.comparison import flag
+from msroi.experiment.encoded import File
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Compress, Experiment
 from msroi.experiment.prepared_images import TestImage, followed, test_images
-from msroi.files import csv_table, write_bytes, write_csv
+from msroi.files import csv_table, write_csv
 from msroi.images import read_rgb
 
 COLUMNS = (
@@ -47,27 +48,32 @@ def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout)
     """Compress the test images of one chunk; `out` is where files and index go."""
     params = experiment.compress
 
-    def compress_one(item: TestImage) -> list[dict[str, Any]]:
+    def compress_one(item: TestImage) -> tuple[list[dict[str, Any]], list[File]]:
         image = read_rgb(item.path(layout))
         maps = followed(params, layout, item.dataset, item.image)
-        rows = []
-        for made_by, quality, match in compress_image(image, maps, params):
-            file = out.jpeg_file(item.dataset, made_by.name, quality, item.image)
-            write_bytes(file, match.data)
-            rows.append(index_row(item, made_by, quality, match, params))
-        return rows
+        found = list(compress_image(image, maps, params))
+        return (
+            [index_row(item, *one, params) for one in found],
+            [File(item.image, made_by.name, q, match.data) for made_by, q, match in found],
+        )
 
-    items = chunks.taken(chunk, partial(test_images, layout))
+    groups = chunks.taken(chunk, lambda: encoded.groups(test_images(layout), params))
+    items = [item for group in groups for item in group.items]
     # the encoders work without holding the interpreter's lock
     with ThreadPoolExecutor() as pool, csv_table(out.jpeg / "index.csv", COLUMNS) as add:
         done = chunks.ahead(pool, compress_one, items, AHEAD)
-        for rows in tqdm(done, desc="compress", total=len(items), unit="image"):
-            add(rows)
+        bar = iter(tqdm(done, desc="compress", total=len(items), unit="image"))
+        for group in groups:
+            with encoded.writing(out, params, group) as write:
+                for rows, files in islice(bar, len(group.items)):
+                    add(rows)
+                    write(files)
 
 
-def gather(_: Experiment, layout: Layout, parts: Sequence[Layout]) -> None:
+def gather(experiment: Experiment, layout: Layout, parts: Sequence[Layout]) -> None:
     """Bring the files and indexes of all chunks together."""
     link_files((part.jpeg / "images" for part in parts), layout.jpeg / "images")
+    encoded.write_table(layout, experiment.compress, test_images(layout))
     rows = chunks.rows(part.jpeg / "index.csv" for part in parts)
     write_csv(layout.jpeg / "index.csv", COLUMNS, rows)
 

@@ -34,6 +34,7 @@ from msroi.experiment.comparison import (
     significant,
     won,
 )
+from msroi.experiment.encoded import Encoded
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.experiment.prepared_images import rows_of
@@ -96,7 +97,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
     ImageError
         If an image can't be read or is too small; the message names the photograph.
     """
-    params = experiment.gaze
+    params, encoded = experiment.gaze, Encoded(layout)
     looked_at, counts = photographs(layout, params.images)
     files: dict[Photograph, list[dict[str, str]]] = {one: [] for one in looked_at}
     for row in csv_rows(layout.jpeg / "index.csv"):
@@ -111,7 +112,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
         viewers = looked_at[place]
         maps = {name: read_grey(layout.saliency(name, *place)) for name in experiment.heatmap.maps}
         paths = [
-            layout.jpeg_file(dataset, row["method"], int(row["match_quality"]), image)
+            encoded.file(dataset, row["method"], int(row["match_quality"]), image)
             for row in files[place]
         ]
         others = [read_rgb(path) for path in paths]

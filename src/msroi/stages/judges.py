@@ -22,10 +22,11 @@ from msroi.experiment.comparison import (
     finite,
     matched,
     mean,
+    rounded,
     sd,
     significant,
-    won,
 )
+from msroi.experiment.encoded import Encoded
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.experiment.prepared_images import main_map
@@ -59,12 +60,13 @@ def run(experiment: Experiment, layout: Layout) -> None:
     ImageError
         If an image can't be read or is too small; the message names the photograph.
     """
-    qualities = experiment.judges.match_qualities
-    files: dict[Photograph, list[dict[str, str]]] = {}
-    for row in csv_rows(layout.jpeg / "index.csv"):
-        if int(row["match_quality"]) in qualities:
-            files.setdefault((row["dataset"], row["image"]), []).append(row)
-    photographs = first_by_name(files, experiment.judges.images)
+    encoded = Encoded(layout)
+    index, qualities = layout.jpeg / "index.csv", experiment.judges.match_qualities
+    photographs = first_by_name(map(photograph_of, csv_rows(index)), experiment.judges.images)
+    files: dict[Photograph, list[dict[str, str]]] = {one: [] for one in photographs}
+    for row in csv_rows(index):  # read again, so that the rows of all others are not kept
+        if photograph_of(row) in files and int(row["match_quality"]) in qualities:
+            files[photograph_of(row)].append(row)
 
     def judge_photograph(photograph: Photograph) -> list[dict[str, Any]]:
         dataset, image = photograph
@@ -73,8 +75,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
         saliency = main_map(experiment, layout, dataset, image)
         rows = files[photograph]
         paths = [
-            layout.jpeg_file(dataset, row["method"], int(row["match_quality"]), image)
-            for row in rows
+            encoded.file(dataset, row["method"], int(row["match_quality"]), image) for row in rows
         ]
         distorted = [read_rgb(path) for path in paths]
         try:
@@ -91,6 +92,11 @@ def run(experiment: Experiment, layout: Layout) -> None:
     write_csv(folder / "per_image.csv", COLUMNS, ({c: row[c] for c in COLUMNS} for row in table))
     write_csv(folder / "comparison.csv", COMPARISON_COLUMNS, compare(table))
     write_json(folder / "summary.json", summarise(table))
+
+
+def photograph_of(row: Row) -> Photograph:
+    """Return the dataset and the name of a row's photograph."""
+    return row["dataset"], row["image"]
 
 
 def judged(
@@ -177,11 +183,11 @@ def compare(table: Iterable[Row], judges: Mapping[str, Measure] = JUDGES) -> lis
             "against": AGAINST[place],
             "judge": name,
             "role": judges[name].role,
-            "n": len(values),
-            "difference": mean(values),
-            "sd": sd(values),
-            "won": won(values, judges[name].higher_is_better),
+            "n": sums.n,
+            "difference": rounded(sums.mean()),
+            "sd": rounded(sums.sd()),
+            "won": rounded(sums.won(judges[name].higher_is_better)),
         }
         for (dataset, quality, method, place), found in sorted(cells.items(), key=itemgetter(0))
-        for name, values in found.values.items()
+        for name, sums in found.sums.items()
     ]

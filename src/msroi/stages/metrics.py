@@ -5,7 +5,6 @@ them; only rows whose file size matched within the tolerance enter the summary's
 """
 
 import math
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
@@ -21,16 +20,16 @@ from msroi.experiment.comparison import (
     BASELINE,
     Differences,
     both_matched,
-    finite,
     is_matched,
-    mean,
-    sd,
+    rounded,
     significant,
 )
+from msroi.experiment.encoded import Encoded
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.experiment.prepared_images import main_map
 from msroi.experiment.selection import Photograph
+from msroi.experiment.sums import Sums
 from msroi.files import Row, csv_rows, csv_table, write_csv, write_json
 from msroi.images import read_rgb
 from msroi.measures.distortion import METRICS, SCALE_WEIGHTS, measure
@@ -73,7 +72,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
 
 def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout) -> None:
     """Measure the compressed images of the photographs of one chunk; `out` is where they go."""
-    index = layout.jpeg / "index.csv"
+    index, encoded = layout.jpeg / "index.csv", Encoded(layout)
     photographs = sorted({photograph(row) for row in csv_rows(index)})
     files: dict[Photograph, list[dict[str, str]]] = {one: [] for one in chunk.of(photographs)}
     for row in csv_rows(index):
@@ -86,7 +85,7 @@ def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout)
         saliency = main_map(experiment, layout, dataset, image)
         measured = []
         for row in sorted(files[place], key=_method_and_quality):
-            path = layout.jpeg_file(dataset, row["method"], int(row["match_quality"]), image)
+            path = encoded.file(dataset, row["method"], int(row["match_quality"]), image)
             try:
                 values = measure(reference, read_rgb(path), saliency)
             except ImageError as error:
@@ -131,7 +130,7 @@ class Cell:
         """Start with no row."""
         self.n = self.n_missed = self.n_infinite = self.n_fewer_scales = 0
         self.size_error_pct_max = 0.0
-        self.values = {name: array("d") for name in (*METRICS, "q_final", "bytes")}
+        self.sums = {name: Sums() for name in (*METRICS, "q_final", "bytes")}
         self.minus_jpeg = Differences(METRICS)
 
     def add(self, row: Row) -> None:
@@ -143,8 +142,10 @@ class Cell:
         self.n += 1
         self.n_infinite += math.isinf(row["psnr_rgb_db"])
         self.n_fewer_scales += row["ms_ssim_scales"] < len(SCALE_WEIGHTS)
-        for name, values in self.values.items():
-            values.extend(finite([float(row[name])]))
+        for name, sums in self.sums.items():
+            value = float(row[name])
+            if math.isfinite(value):
+                sums.add(value)
 
     def statistics(self) -> dict[str, Any]:
         """Return the entry of the summary, without `minus_jpeg`."""
@@ -154,8 +155,8 @@ class Cell:
             "n_infinite": self.n_infinite,
             "n_fewer_scales": self.n_fewer_scales,
             "size_error_pct_max": self.size_error_pct_max,
-            "mean": {name: mean(values) for name, values in self.values.items()},
-            "sd": {name: sd(values) for name, values in self.values.items()},
+            "mean": {name: rounded(sums.mean()) for name, sums in self.sums.items()},
+            "sd": {name: rounded(sums.sd()) for name, sums in self.sums.items()},
         }
 
 
@@ -229,8 +230,8 @@ def compare(table: Iterable[Row]) -> list[dict[str, Any]]:
             "against": AGAINST[place],
             "n": found.n,
         }
-        for name, values in found.values.items():
-            line[name], line[f"{name}_sd"] = mean(values), sd(values)
+        for name, sums in found.sums.items():
+            line[name], line[f"{name}_sd"] = rounded(sums.mean()), rounded(sums.sd())
         compared.append(line)
     return compared
 

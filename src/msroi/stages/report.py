@@ -14,6 +14,7 @@ from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.experiment.prepared_images import test_images
 from msroi.experiment.selection import Photograph, first_by_name
+from msroi.experiment.streamed import CsvRows
 from msroi.files import Row, read_csv, read_json, write_csv, write_json, write_text
 from msroi.markdown import markdown_table
 from msroi.measures.distortion import HEADLINE, METRICS
@@ -34,9 +35,13 @@ Tables = dict[str, tuple[Sequence[str], Sequence[Row]]]  # columns and rows by t
 
 
 def image_table(
-    rows: Sequence[Mapping[str, str]], images: Sequence[str], quality: int
+    rows: Iterable[Mapping[str, str]], images: Sequence[str], quality: int
 ) -> list[Row]:
     """Return Table 1 or 2: each image's metrics by method at one quality."""
+    of_image: dict[str, list[Mapping[str, str]]] = {name: [] for name in images}
+    for row in rows:
+        if row["image"] in of_image and int(row["match_quality"]) == quality:
+            of_image[row["image"]].append(row)
     return [
         {
             "image": row["image"],
@@ -45,8 +50,7 @@ def image_table(
             "bytes": row["bytes"],
         }
         for name in images
-        for row in rows
-        if row["image"] == name and int(row["match_quality"]) == quality
+        for row in of_image[name]
     ]
 
 
@@ -90,7 +94,7 @@ def shown_images(experiment: Experiment, photographs: Iterable[Photograph]) -> d
 
 def image_tables(
     experiment: Experiment,
-    rows: Sequence[Mapping[str, str]],
+    rows: Iterable[Mapping[str, str]],
     shown: Mapping[str, Sequence[str]],
 ) -> Tables:
     """Return Tables 1 and 2.
@@ -98,14 +102,14 @@ def image_tables(
     Parameters
     ----------
     rows
-        Those of metrics/per_image.csv.
+        Those of metrics/per_image.csv, gone through once a table.
     shown
         What `shown_images` returns.
     """
     quality = middle_quality(experiment.compress.match_qualities)
     tables: Tables = {}
     for number, name in ((1, experiment.report.salient_set), (2, experiment.report.texture_set)):
-        of_set = [row for row in rows if row["dataset"] == name]
+        of_set = (row for row in rows if row["dataset"] == name)
         tables[f"table{number}"] = (IMAGE_COLUMNS, image_table(of_set, shown[name], quality))
     return tables
 
@@ -120,7 +124,7 @@ def mean_tables(experiment: Experiment, summary: Mapping[str, Any]) -> Tables:
 
 def tables(
     experiment: Experiment,
-    rows: Sequence[Mapping[str, str]],
+    rows: Iterable[Mapping[str, str]],
     shown: Mapping[str, Sequence[str]],
     summary: Mapping[str, Any],
 ) -> Tables:
@@ -318,7 +322,7 @@ ANOVA_COLUMNS = (
 def run(experiment: Experiment, layout: Layout) -> None:
     """Write tables, figures, the report and the summary."""
     params = experiment.report
-    rows = read_csv(layout.metrics / "per_image.csv")
+    rows = CsvRows(layout.metrics / "per_image.csv")
     metrics = read_json(layout.metrics / "summary.json")
     tests: list[Row] = list(read_csv(layout.anova / "anova.csv"))
     items = list(test_images(layout))
