@@ -120,10 +120,15 @@ def inputs(stage):
 
 
 def files_of(dep):
-    """Return a file, or the files in a folder; what has a wildcard is an output of a stage."""
-    if "{" in dep or not Path(dep).is_dir():
+    """Return a file, or the files in a folder; what has a wildcard is an output of a stage.
+
+    All others belong to the source: they are local, whatever storage holds the outputs.
+    """
+    if "{" in dep:
         return [dep]
-    return sorted(str(file) for file in Path(dep).rglob("*") if file.is_file())
+    if not Path(dep).is_dir():
+        return [local(dep)]
+    return [local(str(file)) for file in sorted(Path(dep).rglob("*")) if file.is_file()]
 
 
 def outputs(stage):

@@ -3,12 +3,13 @@ rule record:
     input:
         pipeline.outputs(STAGES),
     output:
-        ".msroi/{experiment}/agreed",
+        local(".msroi/{experiment}/agreed"),
     log:
         "logs/{experiment}/record.log",
     localrule: True
     shell:
-        "python -m msroi stage record --experiment {wildcards.experiment} > {log} 2>&1"
+        "python -m msroi stage record --experiment {wildcards.experiment} "
+        "--where {input[0]} > {log} 2>&1"
 
 
 # DVC removes a stage's outputs before it starts it, so a Snakemake beside it could miss what it has
