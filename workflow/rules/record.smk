@@ -25,5 +25,9 @@ onstart:
             f"A dvc, process {process}, is at work in this folder; wait until it has ended, then "
             "run the same command again."
         )
+    # a folder's local copy stays, and would keep files that the stored folder has no more
+    for file in rules.unrecorded.input:
+        if STORED and Path(file).is_dir():
+            shutil.rmtree(file)
     if stage not in ("", pipeline.ADOPT):
         Path(f".msroi/{experiment}/agreed").unlink(missing_ok=True)
