@@ -15,7 +15,7 @@ STORAGE := .venv/ready-storage
 CALM := snakemake --logger msroi --
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo paper-cpu check test test-slow report-test crate-test storage-test dag torture reproduce lint workflow-lint words-lint docs bench lock clean
+.PHONY: setup storage demo paper-cpu train check test test-slow report-test crate-test storage-test dag torture reproduce lint workflow-lint words-lint docs bench lock clean
 
 setup: $(SETUP)
 
@@ -30,6 +30,9 @@ $(SETUP): requirements/build.txt requirements/lock.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+# the same with what storages and Kubernetes need, in .venv/storage
+storage: $(STORAGE)
+
 # without `record`, which writes down in dvc.lock what was made
 demo: setup
 	@$(CALM) unrecorded
@@ -38,6 +41,16 @@ demo: setup
 # the paper's experiment at full scale: MSROI_MIRROR=/path/to/files make paper-cpu
 paper-cpu: setup
 	$(CALM) $(addprefix results/paper-cpu/,report judges/summary.json gaze/summary.json rate_distortion/summary.json)
+
+# an experiment's training for at most so many minutes, with what it needs; the same command goes on
+EXPERIMENT := paper
+MINUTES := 25
+TRAINED = results/$(EXPERIMENT)/model/summary.json
+train: setup
+	$(CALM) results/$(EXPERIMENT)/augment/plan.csv
+	snakemake --dry-run $(TRAINED) 2>&1 | grep -q 'Nothing to be done' || { rm -f $(TRAINED) \
+	  && msroi stage train --experiment $(EXPERIMENT) --until-minutes $(MINUTES) \
+	  && { test ! -e $(TRAINED) || snakemake --quiet all --touch --allowed-rules train -- $(TRAINED); }; }
 
 # no JAX that compiles, no program but our own
 check: setup lint

@@ -33,8 +33,12 @@ def set_key(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def image(folder: Path) -> dict[str, str]:
-    """Return the variables that Containerfile sets, with the paths of this machine."""
-    return {
+    """Return the variables that Containerfile sets, with the paths of this machine.
+
+    Those of OpenBLAS choose what multiplies matrices, as in the run that a test compares with.
+    """
+    openblas = {name: text for name, text in os.environ.items() if name.startswith("OPENBLAS")}
+    return openblas | {
         "PATH": os.pathsep.join([str(PYTHON.parent), "/usr/bin", "/bin"]),
         "PYTHONPATH": "src",
         "HOME": str(folder),

@@ -58,8 +58,9 @@ class Stored:
 
     def run(self, *options: str) -> str:
         """Run Snakemake with the profile."""
+        how = ("--profile", "profiles/kubernetes", "--cores", "8")
         often = ("--seconds-between-status-checks", "1")
-        return self.project.run(*SNAKEMAKE, "--profile", "profiles/kubernetes", *often, *options)
+        return self.project.run(*SNAKEMAKE, *how, *often, *options)
 
 
 @pytest.fixture(scope="module")
