@@ -23,13 +23,19 @@ TINY = Layout("tiny")
     ],
 )
 def test_the_folder_above_is_found(file, root):
-    assert view.root(Path(file), TINY) == Path(root)
+    assert view.root([Path(file)], TINY) == Path(root)
 
 
 @pytest.mark.parametrize("file", ["", "tiny", "data/other/x", "data", "results/x/tiny/data"])
 def test_what_is_no_file_of_the_experiment(file):
     with pytest.raises(ParameterError, match="is no file of experiment tiny"):
-        view.root(Path(file), TINY)
+        view.root([Path(file)], TINY)
+
+
+def test_files_of_several_folders():
+    with pytest.raises(ParameterError, match="name those of one of a, b"):
+        view.root([Path("a/data/tiny/x"), Path("b/results/tiny/y")], TINY)
+    assert view.root([Path("a/data/tiny/x"), Path("a/results/tiny/y")], TINY) == Path("a")
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""As much of Kubernetes as a test needs: an API on the loopback that runs each job in a new folder.
+"""As much of Kubernetes as a test needs: an API on the loopback that runs jobs in new folders.
 
-There are no containers: a job's command runs here, in an empty folder in the place of /workdir, with
-the variables that its secret holds and those that the image would set.
+There are no containers: a job's command runs here, in an empty folder in the place of /workdir,
+with the variables that its secret holds and those that the image would set.
 """
 
 import base64
@@ -112,6 +112,30 @@ def kill_at_work(pod: Pod) -> None:
         threading.Event().wait(0.1)
 
 
+def reply(pods: Pods, path: str) -> Any:
+    """Return what the API tells of a job, of its pod, or of what it said."""
+    if found := re.search(r"/jobs/([^/]+)/status$", path):
+        pod = pods.pods[found[1]]
+        status = pod.process.poll()
+        told = {} if status is None else {"failed" if status else "succeeded": 1}
+        return pod.body | {"status": told}
+    if found := re.search(r"/pods/([^/]+)/log", path):
+        return pods.pods[found[1]].log
+    found = re.search(r"labelSelector=job-name%3D([^&]+)", path)
+    assert found, path
+    status = pods.pods[found[1]].process.poll()
+    container = {
+        "name": "snakemake",
+        "image": "",
+        "imageID": "",
+        "ready": True,
+        "restartCount": 0,
+        "state": {"running": {}} if status is None else {"terminated": {"exitCode": status}},
+    }
+    pod_of_job = {"metadata": {"name": found[1]}, "status": {"containerStatuses": [container]}}
+    return {"kind": "PodList", "apiVersion": "v1", "items": [pod_of_job]}
+
+
 def handler(pods: Pods) -> type[BaseHTTPRequestHandler]:
     """Return what answers the requests that the plugin makes."""
 
@@ -125,20 +149,10 @@ def handler(pods: Pods) -> type[BaseHTTPRequestHandler]:
                 }
             else:
                 pods.start(body)
-            self.answer(body, 201)
+            self.answer(body)
 
         def do_GET(self) -> None:
-            if found := re.search(r"/jobs/([^/]+)/status$", self.path):
-                pod = pods.pods[found[1]]
-                status = pod.process.poll()
-                told = {} if status is None else {"failed" if status else "succeeded": 1}
-                self.answer(pod.body | {"status": told})
-            elif found := re.search(r"/pods/([^/]+)/log", self.path):
-                self.answer(pods.pods[found[1]].log)
-            elif found := re.search(r"labelSelector=job-name%3D([^&]+)", self.path):
-                self.answer({"kind": "PodList", "apiVersion": "v1", "items": [pod_of(found[1])]})
-            else:
-                self.send_error(404)
+            self.answer(reply(pods, self.path))
 
         def do_DELETE(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -146,29 +160,16 @@ def handler(pods: Pods) -> type[BaseHTTPRequestHandler]:
                 pods.end(found[1])
             self.answer({"kind": "Status", "apiVersion": "v1", "status": "Success"})
 
-        def answer(self, value: Any, status: int = 200) -> None:
-            data = value if isinstance(value, str) else json.dumps(value)
-            self.send_response(status)
+        def answer(self, value: Any) -> None:
+            data = (value if isinstance(value, str) else json.dumps(value)).encode()
+            self.send_response(200)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data.encode())))
+            self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data.encode())
+            self.wfile.write(data)
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""
-
-    def pod_of(name: str) -> dict[str, Any]:
-        status = pods.pods[name].process.poll()
-        state = {"running": {}} if status is None else {"terminated": {"exitCode": status}}
-        container = {
-            "name": "snakemake",
-            "image": "",
-            "imageID": "",
-            "ready": True,
-            "restartCount": 0,
-            "state": state,
-        }
-        return {"metadata": {"name": name}, "status": {"containerStatuses": [container]}}
 
     return Handler
 

@@ -9,7 +9,7 @@ rule record:
     localrule: True
     shell:
         "python -m msroi stage record --experiment {wildcards.experiment} "
-        "--where {input[0]} > {log} 2>&1"
+        "--where {input} > {log} 2>&1"
 
 
 # DVC removes a stage's outputs before it starts it, so a Snakemake beside it could miss what it has

@@ -16,7 +16,7 @@ for stage in STAGES:
                 stage=stage,
             shell:
                 "python -m msroi stage {params.stage} --experiment {wildcards.experiment} "
-                "--where {output[0]} --chunk {wildcards.scatteritem} --into {output} > {log} 2>&1"
+                "--where {output} --chunk {wildcards.scatteritem} --into {output} > {log} 2>&1"
 
         rule:
             name:
@@ -34,7 +34,7 @@ for stage in STAGES:
                 decides=decides(stage),
             shell:
                 "python -m msroi stage {params.stage} --experiment {wildcards.experiment} "
-                "--where {output[0]} --gather {input.chunks} > {log} 2>&1"
+                "--where {output} --gather {input.chunks} > {log} 2>&1"
 
     elif stage != pipeline.ADOPT:
 
@@ -54,4 +54,4 @@ for stage in STAGES:
                 decides=decides(stage),
             shell:
                 "python -m msroi stage {params.stage} --experiment {wildcards.experiment} "
-                "--where {output[0]} > {log} 2>&1"
+                "--where {output} > {log} 2>&1"

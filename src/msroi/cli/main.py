@@ -109,7 +109,7 @@ def run_agreement(arguments: argparse.Namespace) -> int:
     from msroi.workflow import record
 
     if arguments.stage == parser.RECORD:
-        record.record(arguments.experiment, arguments.where)
+        record.record(arguments.experiment, arguments.where or ())
     else:
         record.adopt(arguments.experiment)
     return 0

@@ -38,7 +38,7 @@ AGREEMENT = {
     ADOPT: "tell Snakemake that what DVC ran or restored is up to date",
 }
 WHERE_HELP = (
-    "one of the experiment's files where Snakemake keeps them, which it gives itself; the others lie "
+    "files of the experiment where they are to lie, which Snakemake gives itself; all others lie "
     "below the same folder (default: below this one)"
 )
 LOCKS = "locks"
@@ -172,7 +172,7 @@ def add_stages(command: Parser) -> None:
             help="the experiment whose parameters are in config/NAME.yaml",
         )
         if name != ADOPT:
-            stage.add_argument("--where", metavar="FILE", type=Path, help=WHERE_HELP)
+            stage.add_argument("--where", metavar="FILE", type=Path, nargs="+", help=WHERE_HELP)
     add_train_options(stages.choices["train"])
     for name in CHUNKED:
         add_chunk_options(stages.choices[name])

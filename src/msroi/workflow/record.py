@@ -92,11 +92,12 @@ def tool(*command: str) -> str:
     return done.stdout
 
 
-def record(experiment: str, where: Path | None = None) -> None:
+def record(experiment: str, where: Sequence[Path] = ()) -> None:
     """Commit all outputs of one experiment to DVC, after the check, and leave the mark.
 
-    `where` is one of its files where Snakemake keeps them; the outputs are brought here first. If the check fails there is no mark, so that `dvc repro`, which may then only bring back
-    files, has to tell Snakemake of them.
+    `where` are its files where Snakemake keeps them: the outputs first come from there.
+    If the check fails there is no mark. So `dvc repro`, which may then only bring back files, has
+    to tell Snakemake of them.
 
     Raises
     ------

@@ -1,6 +1,8 @@
 """What Snakemake's storage plugins need to know before a workflow can rely on them."""
 
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 S3 = "snakemake_storage_plugin_s3"
 
@@ -12,12 +14,11 @@ def see_new_folders() -> None:
     """
     if find_spec(S3) is None:
         return
-    from snakemake_storage_plugin_s3 import StorageObject
+    stored = import_module(S3).StorageObject
+    looks_once = stored.is_dir
 
-    looks_once = StorageObject.is_dir
-
-    def is_dir(self: StorageObject) -> bool:
+    def is_dir(self: Any) -> bool:
         self._is_dir = self._is_dir or None
         return bool(looks_once(self))
 
-    StorageObject.is_dir = is_dir
+    stored.is_dir = is_dir

@@ -1,8 +1,8 @@
 """The project's folder as a stage sees it, with the experiment's files where Snakemake has them.
 
 Without a shared disk Snakemake copies a job's files below a folder of its own, such as
-`.snakemake/storage/s3/bucket`, and hands the stage the path of one. Below that folder all lie as
-they lie below the project's. A stage then runs in a folder of links: the experiment's data and
+`.snakemake/storage/s3/bucket`. It hands the stage their paths. Below that folder all lie as they
+lie below the project's. A stage then runs in a folder of links: the experiment's data and
 results lead there, everything else into the project. So stages, and the paths that they write
 down, stay as they are.
 """
@@ -21,14 +21,22 @@ from msroi.files import written_whole
 MARK = ".snakemake_timestamp"  # Snakemake's own, in a folder
 
 
-def root(file: Path, layout: Layout) -> Path:
-    """Return the folder below which an experiment's file lies as it does below the project's.
+def root(files: Iterable[Path], layout: Layout) -> Path:
+    """Return the folder below which an experiment's files lie as they do below the project's.
 
     Raises
     ------
     ParameterError
-        If it is no file of the experiment.
+        If one is no file of the experiment, or they lie below several folders.
     """
+    found = {_above(file, layout) for file in files}
+    if len(found) > 1:
+        listed = ", ".join(sorted(map(str, found)))
+        raise ParameterError(f"All files lie below the same folder; name those of one of {listed}.")
+    return found.pop()
+
+
+def _above(file: Path, layout: Layout) -> Path:
     tops = {folder.parts for folder in (layout.data, layout.results, layout.scratch)}
     # the last is meant: the folders above may have any names
     for place in range(len(file.parts) - 2, -1, -1):
