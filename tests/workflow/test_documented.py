@@ -66,6 +66,7 @@ ELSEWHERE = {
     "snakemake --default-storage-provider s3 --default-storage-prefix s3://bucket/msroi": STORAGE
     + "test_a_local_run_gives_the_same_bytes_and_dvc_records_the_same",
     "make storage": SETS_UP,
+    "snakemake --touch --forceall": STORAGE + "test_nothing_is_left_to_do_there_and_here",
     "dvc repro": BY_DVC,
     "dvc repro --force --single-item adopt": RUNS
     + "test_a_wrong_parameter_stops_dvc_and_what_it_put_away_comes_back",

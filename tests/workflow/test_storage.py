@@ -140,7 +140,13 @@ def test_a_local_run_gives_the_same_bytes_and_dvc_records_the_same(
 
 def test_nothing_is_left_to_do_there_and_here(stored: Stored) -> None:
     assert "Nothing to be done" in stored.run("--dry-run")
-    assert "Nothing to be done" in stored.project.run("snakemake", "--dry-run")
+    assert stored.project.planned() == set()
+    # of the parameters that made them, a plain Snakemake knows once it is told
+    stored.project.run("snakemake", "--touch", "--forceall")
+    stored.project.edit("config/tiny.yaml", "alpha: 0.05", "alpha: 0.04")
+    assert stored.project.planned() == {"anova", "report", "record"}
+    stored.project.edit("config/tiny.yaml", "alpha: 0.04", "alpha: 0.05")
+    assert stored.project.planned() == set()
 
 
 def test_a_lost_object_is_made_again(stored: Stored, finished: Project) -> None:
