@@ -80,6 +80,8 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stored]:
         project.edit(PROFILE, f"# {endpoint}https://…", endpoint + url)
         for stage, chunks in (("heatmap", 4), ("compress", 8), ("metrics", 4)):
             project.edit(PROFILE, f"\n  {stage}: {chunks}\n", f"\n  {stage}: 2\n")
+        for line in ("gpu: 1", "gpu_manufacturer: nvidia", "scale: 0"):
+            project.edit(PROFILE, f"# {line}", line)
         pods.doomed = "compress_chunk"
         made = Stored(project, pods, url)
         made.run()
@@ -112,6 +114,14 @@ def test_each_pod_asked_for_what_the_profile_says(stored: Stored) -> None:
     ):
         requests, of = asked[rule]
         assert (requests["cpu"], requests["memory"], of) == (cpu, memory, name), rule
+
+
+def test_a_gpu_has_a_limit_too_as_kubernetes_wants_it(stored: Stored) -> None:
+    asked = {pod.rule: pod.container["resources"] for pod in stored.pods.pods.values()}
+    assert asked["train"]["requests"]["nvidia.com/gpu"] == "1"
+    assert asked["train"]["limits"]["nvidia.com/gpu"] == "1"
+    assert not any("gpu" in str(resources) for rule, resources in asked.items() if rule != "train")
+    assert "limits" not in asked["prepare"]
 
 
 def test_kubernetes_schema_allows_every_job(stored: Stored, tmp_path: Path) -> None:
