@@ -10,11 +10,12 @@ BENCH := .venv/ready-bench
 LINT := .venv/ready-lint
 SITE := .venv/ready-docs
 CRATE := .venv/ready-crate
+STORAGE := .venv/ready-storage
 # a line a stage and a bar of jobs; what Snakemake says else is in .snakemake/log
 CALM := snakemake --logger msroi --
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup demo paper-cpu check test test-slow report-test crate-test dag torture reproduce lint workflow-lint words-lint docs bench lock clean
+.PHONY: setup storage demo paper-cpu train check test test-slow report-test crate-test storage-test dag torture reproduce lint workflow-lint words-lint docs bench lock clean
 
 setup: $(SETUP)
 
@@ -29,6 +30,9 @@ $(SETUP): requirements/build.txt requirements/lock.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+# the same with what storages and Kubernetes need, in .venv/storage
+storage: $(STORAGE)
+
 # without `record`, which writes down in dvc.lock what was made
 demo: setup
 	@$(CALM) unrecorded
@@ -38,11 +42,21 @@ demo: setup
 paper-cpu: setup
 	$(CALM) $(addprefix results/paper-cpu/,report judges/summary.json gaze/summary.json rate_distortion/summary.json)
 
+# an experiment's training for at most so many minutes, with what it needs; the same command goes on
+EXPERIMENT := paper
+MINUTES := 25
+TRAINED = results/$(EXPERIMENT)/model/summary.json
+train: setup
+	$(CALM) results/$(EXPERIMENT)/augment/plan.csv
+	snakemake --dry-run $(TRAINED) 2>&1 | grep -q 'Nothing to be done' || { rm -f $(TRAINED) \
+	  && msroi stage train --experiment $(EXPERIMENT) --until-minutes $(MINUTES) \
+	  && { test ! -e $(TRAINED) || snakemake --quiet all --touch --allowed-rules train -- $(TRAINED); }; }
+
 # no JAX that compiles, no program but our own
 check: setup lint
 	pytest -m "not numerics and not workflow and not slow and not torture"
 
-test: setup lint docs $(CRATE)
+test: setup lint docs $(CRATE) $(STORAGE)
 	pytest -m "not slow and not torture"
 	msroi verify
 
@@ -57,6 +71,10 @@ report-test: setup
 # what `msroi publish` writes, and the public validator of it; part of `make test`
 crate-test: setup $(CRATE)
 	pytest tests/unit/test_publish.py tests/workflow/test_crate.py
+
+# jobs without a shared disk: in a folder, in a bucket, as pods; part of `make test`
+storage-test: setup $(STORAGE)
+	pytest tests/workflow/test_storage.py tests/workflow/test_remote.py
 
 # the rules and what each waits for, for the README; needs Graphviz (apt-get install graphviz)
 dag: setup
@@ -113,6 +131,15 @@ $(LINT) $(SITE) $(CRATE): .venv/ready-%: $(SETUP) requirements/%.txt
 	.venv/$*/bin/python -m pip install --quiet --require-hashes -r requirements/$*.txt
 	touch $@
 
+# what storages and Kubernetes need, on top of .venv, whose python-dateutil S3's packages refuse:
+# Snakemake and DVC are `.venv/storage/bin/python -m snakemake` and `-m dvc` there
+$(STORAGE): $(SETUP) requirements/storage.txt
+	$(PYTHON) -m venv .venv/storage
+	@of() { $$1 -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }; \
+	  echo "import site; site.addsitedir('$$(of $(BIN)/python)')" > "$$(of .venv/storage/bin/python)/below.pth"
+	.venv/storage/bin/python -m pip install --quiet --require-hashes -r requirements/storage.txt
+	touch $@
+
 # every part beside a peer: results/bench and the table in docs/performance.md; 25 minutes
 bench: $(BENCH)
 	python -m benchmarks $(JOBS)
@@ -131,6 +158,8 @@ lock: setup
 	$(LOCK) requirements/lint.in -o requirements/lint.txt
 	$(LOCK) requirements/docs.in -o requirements/docs.txt
 	$(LOCK) requirements/crate.in -o requirements/crate.txt
+	sed -n '/^python-dateutil==/d; s/^\([a-z0-9].*==.*\) \\$$/\1/p' requirements/lock.txt \
+	  | $(LOCK) -c - requirements/storage.in -o requirements/storage.txt
 
 # back to a fresh clone, but for the installed packages and the DVC cache
 clean:

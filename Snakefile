@@ -26,7 +26,7 @@ rule unrecorded:
 rule all:
     default_target: True
     input:
-        expand(".msroi/{experiment}/agreed", experiment=EXPERIMENTS),
+        local(expand(".msroi/{experiment}/agreed", experiment=EXPERIMENTS)),
         # and all that was recorded: Snakemake would not miss a file that nothing has to read
         rules.unrecorded.input,
 

@@ -27,6 +27,8 @@ OWN_PHOTOS = (
 RUNS, UNIT = "tests/workflow/test_runs.py::", "tests/unit/"
 NEWCOMER = "tests/workflow/test_newcomer.py::test_make_demo_in_a_fresh_clone_with_an_empty_home"
 REMOTE = "tests/workflow/test_remote.py::test_a_worker_trains_what_home_prepared"
+STORAGE = "tests/workflow/test_storage.py::"
+TRAIN = "tests/workflow/test_train.py::test_make_trains_and_does_nothing_more_once_it_is_done"
 SLURM = "tests/workflow/test_slurm.py::test_every_rule_that_computes_was_a_job_of_its_own"
 REPRODUCE = "tests/workflow/test_reproduce.py::test_a_small_experiment_comes_out_the_same"
 COMPLETION = UNIT + "test_completion.py::test_a_script_is_one_of_its_shell"
@@ -57,7 +59,14 @@ ELSEWHERE = {
     "SNAKEMAKE_PROFILE=profiles/slurm dvc repro": SLURM,
     "snakemake --set-scatter heatmap=20 compress=40 metrics=20": RUNS
     + "test_the_number_of_chunks_makes_nothing_outdated",
-    "snakemake --executor kubernetes": "not run: needs a Kubernetes",
+    "snakemake --default-storage-provider fs --default-storage-prefix /shared/msroi "
+    "--local-storage-prefix /scratch/msroi "
+    "--shared-fs-usage persistence software-deployment sources source-cache": STORAGE
+    + "test_the_files_lie_in_a_folder",
+    "snakemake --default-storage-provider s3 --default-storage-prefix s3://bucket/msroi": STORAGE
+    + "test_a_local_run_gives_the_same_bytes_and_dvc_records_the_same",
+    "make storage": SETS_UP,
+    "snakemake --touch --forceall": STORAGE + "test_nothing_is_left_to_do_there_and_here",
     "dvc repro": BY_DVC,
     "dvc repro --force --single-item adopt": RUNS
     + "test_a_wrong_parameter_stops_dvc_and_what_it_put_away_comes_back",
@@ -113,7 +122,7 @@ ELSEWHERE = {
     # scale.md: several machines
     "pip install '.[efficientnet]'": SETS_UP,
     "pip install '.[s3]'": SETS_UP,
-    "pip install '.[s3]' 'moto[server]'": SETS_UP,
+    "pip install '.[storage]'": SETS_UP,
     "pip install '.[slurm]'": SETS_UP,
     "apt-get install slurm-wlm munge": "not run: .ci/run does",
     "dvc remote add --default store s3://bucket/msroi": REMOTE,
@@ -130,6 +139,7 @@ ELSEWHERE = {
     'python -c "import jax; print(jax.devices())"': HARDWARE,
     "XLA_FLAGS=--xla_gpu_deterministic_ops=true msroi stage train --experiment paper": HARDWARE,
     "msroi stage train --experiment paper --devices 4": HARDWARE,
+    "make train EXPERIMENT=paper MINUTES=25": TRAIN,
     "msroi stage train --experiment paper --until-minutes 25": UNIT + "test_checkpoints.py::"
     "test_a_run_with_a_time_limit_stops_with_status_0_and_ends_as_an_unbroken_one",
     "XLA_FLAGS=--xla_force_host_platform_device_count=4 "

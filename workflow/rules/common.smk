@@ -3,13 +3,14 @@
 import json
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
 from msroi.cli.parser import CHUNKED
 from msroi.errors import UserError
-from msroi.files import digest
-from msroi.workflow import code, pipeline
+from msroi.files import digest, file_hash
+from msroi.workflow import code, pipeline, stored
 from msroi.workflow.record import dvc_at_work
 
 if not Path(pipeline.STAGES).exists():
@@ -27,6 +28,15 @@ if not Path(pipeline.STAGES).exists():
     )
 # also where the environment that Snakemake runs in is not activated
 shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+# whether all that stages make is in a storage (--default-storage-provider), and not in this folder
+STORED = workflow.storage_settings.default_storage_provider is not None
+if STORED and "DVC_STAGE" in os.environ:
+    raise WorkflowError(
+        "DVC looks for a stage's files in the project's folder, but this profile keeps them in a "
+        "storage; run `snakemake` with it instead, whose last rule brings them here and tells DVC."
+    )
+if STORED:
+    stored.see_new_folders()
 try:
     EXPERIMENTS = pipeline.experiments()
     STAGES = pipeline.read_stages()
@@ -113,15 +123,25 @@ wildcard_constraints:
 def inputs(stage):
     """Return the files that a stage depends on, the lock of its code among them.
 
-    Of a folder in the repository these are the files in it, as Snakemake would not see that
-    one of them has changed.
+    Those of the source are in no storage; there they are parameters (`decides`).
     """
-    return [file for dep in STAGES[stage].deps for file in files_of(dep)]
+    made = [dep for dep in STAGES[stage].deps if "{" in dep]
+    return made if STORED else of_source(stage) + made
+
+
+def of_source(stage):
+    """Return the files of the repository that a stage depends on.
+
+    Of a folder these are the files in it, as Snakemake would not see that one of them has changed.
+    """
+    return [
+        file for dep in STAGES[stage].deps if "{" not in dep for file in files_of(dep)
+    ]
 
 
 def files_of(dep):
-    """Return a file, or the files in a folder; what has a wildcard is an output of a stage."""
-    if "{" in dep or not Path(dep).is_dir():
+    """Return a file, or the files in a folder."""
+    if not Path(dep).is_dir():
         return [dep]
     return sorted(str(file) for file in Path(dep).rglob("*") if file.is_file())
 
@@ -157,10 +177,17 @@ def decides(stage):
     The names of what it depends on stand here, since Snakemake is told not to look at the set of
     input files (profiles/default): chunks belong to it, whose number decides nothing.
     """
+    source = {"source": source_hashes(stage)} if STORED else {}
     return lambda wildcards: {
         "deps": STAGES[stage].deps,
         "params": STAGES[stage].values(wildcards.experiment),
+        **source,
     }
+
+
+def source_hashes(stage):
+    """Return the hash of every file of the repository that a stage depends on."""
+    return {file: file_hash(Path(file)) for file in of_source(stage)}
 
 
 def chunks(stage):

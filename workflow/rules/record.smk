@@ -3,12 +3,13 @@ rule record:
     input:
         pipeline.outputs(STAGES),
     output:
-        ".msroi/{experiment}/agreed",
+        local(".msroi/{experiment}/agreed"),
     log:
         "logs/{experiment}/record.log",
     localrule: True
     shell:
-        "python -m msroi stage record --experiment {wildcards.experiment} > {log} 2>&1"
+        "python -m msroi stage record --experiment {wildcards.experiment} "
+        "--where {input} > {log} 2>&1"
 
 
 # DVC removes a stage's outputs before it starts it, so a Snakemake beside it could miss what it has
@@ -24,5 +25,9 @@ onstart:
             f"A dvc, process {process}, is at work in this folder; wait until it has ended, then "
             "run the same command again."
         )
+    # a folder's local copy stays, and would keep files that the stored folder has no more
+    for file in rules.unrecorded.input:
+        if STORED and Path(file).is_dir():
+            shutil.rmtree(file)
     if stage not in ("", pipeline.ADOPT):
         Path(f".msroi/{experiment}/agreed").unlink(missing_ok=True)

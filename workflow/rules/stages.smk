@@ -16,7 +16,7 @@ for stage in STAGES:
                 stage=stage,
             shell:
                 "python -m msroi stage {params.stage} --experiment {wildcards.experiment} "
-                "--chunk {wildcards.scatteritem} --into {output} > {log} 2>&1"
+                "--where {output} --chunk {wildcards.scatteritem} --into {output} > {log} 2>&1"
 
         rule:
             name:
@@ -34,7 +34,7 @@ for stage in STAGES:
                 decides=decides(stage),
             shell:
                 "python -m msroi stage {params.stage} --experiment {wildcards.experiment} "
-                "--gather {input.chunks} > {log} 2>&1"
+                "--where {output} --gather {input.chunks} > {log} 2>&1"
 
     elif stage != pipeline.ADOPT:
 
@@ -53,4 +53,5 @@ for stage in STAGES:
                 stage=stage,
                 decides=decides(stage),
             shell:
-                "python -m msroi stage {params.stage} --experiment {wildcards.experiment} > {log} 2>&1"
+                "python -m msroi stage {params.stage} --experiment {wildcards.experiment} "
+                "--where {output} > {log} 2>&1"

@@ -33,35 +33,40 @@ def run_stage(arguments: argparse.Namespace) -> int:
         return run_agreement(arguments)
     from msroi.experiment import chunks, params
     from msroi.experiment.layout import Layout
-    from msroi.workflow import code
+    from msroi.workflow import code, view
 
     name = arguments.stage
     code.insist_on_current([name])
     stage = import_module(f"msroi.stages.{name}")
     experiment, layout = params.load(arguments.experiment), Layout(arguments.experiment)
     options = vars(arguments)
+    root = view.root(arguments.where, layout) if arguments.where else Path()
     if options.get("gather"):
-        stage.gather(experiment, layout, chunks.parts(layout, arguments.gather))
+        parts = chunks.parts(layout, map(Path.absolute, arguments.gather))
+        with view.files_in(root, layout):
+            stage.gather(experiment, layout, parts)
     elif options.get("chunk") is not None:
         if arguments.into is None:
             raise ParameterError("--chunk needs a folder for its files: add --into DIR.")
-        chunk = chunks.chunk(arguments.chunk)
-        stage.run_chunk(experiment, layout, chunk, chunks.part(layout, arguments.into))
-    elif name == "train":
-        return run_train(stage, experiment, layout, arguments)
+        chunk, part = chunks.chunk(arguments.chunk), chunks.part(layout, arguments.into.absolute())
+        with view.files_in(root, layout):
+            stage.run_chunk(experiment, layout, chunk, part)
     else:
-        stage.run(experiment, layout)
+        with view.files_in(root, layout):
+            if name == "train":
+                run_train(stage, experiment, layout, arguments)
+            else:
+                stage.run(experiment, layout)
     return 0
 
 
 def run_train(
     stage: ModuleType, experiment: Any, layout: Any, arguments: argparse.Namespace
-) -> int:
+) -> None:
     """Run stage train, to its end or within a time limit."""
     enough = deadline(arguments.until_minutes) if arguments.until_minutes else never
     if told := stage.run(experiment, layout, arguments.devices, enough):
         print(told)
-    return 0
 
 
 def never() -> bool:
@@ -103,7 +108,10 @@ def run_agreement(arguments: argparse.Namespace) -> int:
     """Tell DVC what Snakemake made, or Snakemake what DVC made."""
     from msroi.workflow import record
 
-    {"record": record.record, "adopt": record.adopt}[arguments.stage](arguments.experiment)
+    if arguments.stage == parser.RECORD:
+        record.record(arguments.experiment, arguments.where or ())
+    else:
+        record.adopt(arguments.experiment)
     return 0
 
 

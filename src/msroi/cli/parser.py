@@ -32,10 +32,15 @@ STAGES = {
 }
 
 # what keeps Snakemake and DVC in step with each other and with the code
+RECORD, ADOPT = "record", "adopt"
 AGREEMENT = {
-    "record": "tell DVC what a full run by Snakemake made, unless something changed without cause",
-    "adopt": "tell Snakemake that what DVC ran or restored is up to date",
+    RECORD: "tell DVC what a full run by Snakemake made, unless something changed without cause",
+    ADOPT: "tell Snakemake that what DVC ran or restored is up to date",
 }
+WHERE_HELP = (
+    "files of the experiment where they are to lie, which Snakemake gives itself; all others lie "
+    "below the same folder (default: below this one)"
+)
 LOCKS = "locks"
 
 # the stages that Snakemake may run in parts, a job each
@@ -166,6 +171,8 @@ def add_stages(command: Parser) -> None:
             required=True,
             help="the experiment whose parameters are in config/NAME.yaml",
         )
+        if name != ADOPT:
+            stage.add_argument("--where", metavar="FILE", type=Path, nargs="+", help=WHERE_HELP)
     add_train_options(stages.choices["train"])
     for name in CHUNKED:
         add_chunk_options(stages.choices[name])

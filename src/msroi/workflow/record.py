@@ -25,7 +25,7 @@ import psutil
 from msroi.errors import RecordError
 from msroi.experiment.layout import Layout
 from msroi.files import write_bytes, write_text
-from msroi.workflow import pipeline
+from msroi.workflow import pipeline, view
 from msroi.workflow.dvc_hash import HALF_WRITTEN
 from msroi.workflow.pipeline import ADOPT, LOCK, LOCKS
 
@@ -92,11 +92,12 @@ def tool(*command: str) -> str:
     return done.stdout
 
 
-def record(experiment: str) -> None:
+def record(experiment: str, where: Sequence[Path] = ()) -> None:
     """Commit all outputs of one experiment to DVC, after the check, and leave the mark.
 
-    If the check fails there is no mark, so that `dvc repro`, which may then only bring back
-    files, has to tell Snakemake of them.
+    `where` are its files where Snakemake keeps them: the outputs first come from there.
+    If the check fails there is no mark. So `dvc repro`, which may then only bring back files, has
+    to tell Snakemake of them.
 
     Raises
     ------
@@ -106,11 +107,16 @@ def record(experiment: str) -> None:
     do_without_git()
     restore_lock()
     stages = pipeline.read_stages()
+    layout = Layout(experiment)
+    if where:
+        layout.agreed.unlink(missing_ok=True)
+        outs = (out.format(experiment=experiment) for out in pipeline.outputs(stages))
+        view.bring(outs, view.root(where, layout))
     addresses = [stage.address(experiment) for stage in stages.values()]
     done = [stage.address(experiment) for stage in stages.values() if stage.name != ADOPT]
     found = unexplained(json.loads(tool("dvc", "status", "--json", *done)))
     if found:
-        Layout(experiment).agreed.unlink(missing_ok=True)
+        layout.agreed.unlink(missing_ok=True)
         raise RecordError(refusal(found))
     agree(experiment)
     write_bytes(LOCK_BEFORE, LOCK.read_bytes() if LOCK.exists() else b"")
