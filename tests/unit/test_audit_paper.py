@@ -169,7 +169,11 @@ def test_an_unknown_table_is_named_with_its_line_and_the_nearest(tmp_path: Path)
             "1,kodk,,1,JPEG,mse,1",
             "data set 'kodk' in data_sets of paper.yaml; did you mean 'kodak'?",
         ),
-        ("1,kodak,,1,JPG,mse,1", "method 'JPG' in methods of paper.yaml; did you mean 'JPEG'?"),
+        (
+            "1,kodak,,1,JPG,mse,1",
+            "method 'JPG' in methods of paper.yaml (baseline, proposed, others); "
+            "did you mean 'JPEG'?",
+        ),
         (
             "1,kodak,,1,JPEG,pnsr_db,1",
             "measure 'pnsr_db' in the known measures; did you mean 'psnr_db'?",

@@ -118,7 +118,7 @@ def test_a_claim_without_an_argument_is_one_sentence() -> None:
     with pytest.raises(ParameterError) as error:
         found({}, "adds_up", total="3")
     assert str(error.value) == (
-        "data/published/small/paper.yaml: claim it: check adds_up: "
+        "data/published/small/paper.yaml: claim it: check adds_up takes total, parts: "
         "missing a required argument: 'parts'."
     )
 
@@ -273,6 +273,7 @@ def test_an_image_is_identified_by_size_and_psnr_and_says_which_measures() -> No
     numbers[at("psnr_db", image="bird")] = "20.000"
     (nowhere,) = found(numbers, "image_identified", run, table="1")
     assert (nowhere.found, nowhere.verdict) == (None, CANNOT_TELL)
+    assert "the nearest" in nowhere.evidence
 
 
 def test_passes_without_dropout_can_not_differ() -> None:

@@ -204,10 +204,12 @@ def findings(paper: Paper, run: Run, claim: Claim) -> Iterator[Finding]:
     one = REGISTRY[claim.check]
     where = f"{where}: check {one.name}"
     arguments = typed(where, one.function, claim.arguments)
+    signature = inspect.signature(one.function)
     try:
-        inspect.signature(one.function).bind(paper, run, **arguments)
+        signature.bind(paper, run, **arguments)
     except TypeError as error:
-        raise ParameterError(f"{where}: {error}.") from None
+        takes = ", ".join(list(signature.parameters)[2:])  # after the paper and the run
+        raise ParameterError(f"{where} takes {takes}: {error}.") from None
     nothing = True
     try:
         for finding in one.function(paper, run, **arguments):

@@ -34,9 +34,10 @@ Cell = tuple[str, str, int, str, str]
 TABLE_COLUMNS = ("table", "dataset", "image", "setting", "method", "measure", "value")
 OPTIONAL_COLUMNS = ("order", "mark")
 MARKS = ("", "best", "second")
-PAPER_KEYS = ("title", "authors", "year", "licence", "made_up", "methods", "data_sets", "tables")
-OPTIONAL_KEYS = ("measures", "source")
+PAPER_KEYS = ("title", "authors", "year", "licence", "methods", "data_sets", "tables")
+OPTIONAL_KEYS = ("measures", "source", "made_up")
 CLAIM_KEYS = frozenset({"id", "place", "quote", "check"})
+METHODS_OF = "methods of paper.yaml (baseline, proposed, others)"
 METHOD_KEYS = ("baseline", "proposed", "others", "in_run")
 TABLE_KEYS = ("source", "page", "transcriber", "setting", "units")
 DATA_SET_KEYS = ("images", "of", "pixels")
@@ -325,7 +326,7 @@ def read_folder(folder: Path) -> Paper:
     paper = Paper(
         name=folder.resolve().name,
         title=str(values["title"]),
-        made_up=truth(path, "made_up", values["made_up"]),
+        made_up=truth(path, "made_up", values.get("made_up", "false")),
         samples=samples,
         numbers={cell.place: cell.printed for cell in cells},
         claims=[claim(path, entry) for entry in claims],
@@ -381,7 +382,7 @@ def known_keys(
     if missing:
         raise ParameterError(
             f"{path}, line {values.line}: {what} must have the keys {', '.join(needed)}; "
-            f"{', '.join(missing)} is missing."
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing."
         )
 
 
@@ -509,7 +510,7 @@ def read_cells(path: Path, names: Names, tables: Mapping[str, Table]) -> Iterato
         for column, known, kind, declared in (
             ("table", names.tables, "table", "tables of paper.yaml"),
             ("dataset", names.samples, "data set", "data_sets of paper.yaml"),
-            ("method", names.methods, "method", "methods of paper.yaml"),
+            ("method", names.methods, "method", METHODS_OF),
             ("measure", names.measures, "measure", "the known measures"),
             ("mark", MARKS, "mark", "the known marks"),
         ):
