@@ -3,7 +3,7 @@
 `python -m benchmarks.many_rows` makes tables with a row for each photograph, method and quality.
 Their numbers are drawn for 10 000 photographs and repeat. It runs the real stages on them, each in
 a process of its own: `anova`, `judges`, `rate_distortion`, `report` and the gathering of
-`metrics`. All photographs are one picture of 128×128 px, and only those exist that a stage opens.
+`metrics`. All photographs are one picture of 128×128 px, wherever a stage looks for one.
 Writes results/bench/many_rows.json, after each stage. `--source` measures other code, such as an
 older version's `src`, and `--most-gb` stops a stage that wants more memory.
 """
@@ -14,7 +14,9 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -25,13 +27,11 @@ import yaml
 
 from benchmarks import table
 from msroi.encoders import jpeg
-from msroi.encoders.methods import in_gallery
-from msroi.experiment import prepared_images
+from msroi.experiment import params, prepared_images
 from msroi.experiment.chunks import ALL, part
 from msroi.experiment.layout import Layout
 from msroi.files import csv_rows, csv_table, read_json, write_bytes, write_json
-from msroi.images import from_8_bit, write_image
-from msroi.report import gallery
+from msroi.images import write_image
 from msroi.stages import compress, metrics
 
 COUNTS = (1000, 20_000, 330_000)
@@ -40,7 +40,7 @@ SETS = ("salient", "texture")
 METHODS = ("jpeg", "jpeg-opt", "jpegli", "mozjpeg", "msroi", "roi-trellis", "trellis")
 QUALITIES = (30, 50, 70)
 CELLS = [(method, quality) for method in METHODS for quality in QUALITIES]
-STAGES = ("anova", "judges", "rate_distortion", "report", "metrics")
+STAGES = ("anova", "judges", "rate_distortion", "metrics", "report")
 SIDE_PX = 128
 SHOWN = 5  # photographs of a set in tables and figures
 DRAWN = 10_000  # photographs whose numbers are drawn
@@ -59,7 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--source", type=Path, default=Path("src"), help="code to measure (src)")
     parser.add_argument("--most-gb", type=float, default=16, help="address space of a stage (16)")
     parser.add_argument("--name", default="many_rows", help="of the file in results/bench")
+    parser.add_argument("--run", choices=STAGES, help=argparse.SUPPRESS)  # in a process of its own
     given = parser.parse_args(arguments)
+    if given.run:
+        run(given.run)
+        return
     path = table.RESULTS / f"{given.name}.json"
     counts = read_json(path)["counts"] if path.exists() else {}
     for count in given.counts:
@@ -75,6 +79,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 write_json(path, about | {"counts": counts})
 
 
+@dataclass(frozen=True)
+class OnePicture(Layout):
+    """The layout of an experiment whose photographs, maps and files are all the same."""
+
+    def test_image(self, dataset: str, image: str) -> Path:
+        """Return the photograph."""
+        return Path("one/photograph.png")
+
+    def overlay(self, dataset: str, image: str) -> Path:
+        """Return the photograph again."""
+        return Path("one/photograph.png")
+
+    def saliency(self, name: str, dataset: str, image: str) -> Path:
+        """Return the map."""
+        return Path("one/map.png")
+
+    def jpeg_file(self, dataset: str, method: str, match_quality: int, image: str) -> Path:
+        """Return the file."""
+        return Path("one/file.jpg")
+
+
+def run(stage: str) -> None:
+    """Run a stage, or the gathering of metrics, in the folder of the project."""
+    experiment, layout = params.load(NAME), OnePicture(NAME)
+    if stage == "metrics":
+        metrics.gather(experiment, layout, [part(layout, Path("parts") / str(ALL))])
+    else:
+        import_module(f"msroi.stages.{stage}").run(experiment, layout)
+
+
 def usage(folder: Path, stage: str, source: Path, most_gb: float) -> dict[str, Any]:
     """Run a stage; return seconds, processor seconds and the most memory (resident, MB)."""
 
@@ -82,11 +116,10 @@ def usage(folder: Path, stage: str, source: Path, most_gb: float) -> dict[str, A
         resource.setrlimit(resource.RLIMIT_AS, (int(most_gb * 1e9),) * 2)
 
     start = perf_counter()
-    gathered = ["--gather", str(folder / "parts" / str(ALL))] if stage == "metrics" else []
     process = subprocess.Popen(
-        [sys.executable, "-m", "msroi", "stage", stage, "--experiment", NAME, *gathered],
+        [sys.executable, "-m", "benchmarks.many_rows", "--run", stage],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(source)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(source), str(Path.cwd())])},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -134,7 +167,10 @@ def make_project(folder: Path, count: int, code: Path) -> float:
     of_one_set = metrics.summarise(map(metrics.numbered, few))[SETS[0]]
     write_json(folder / layout.metrics / "summary.json", dict.fromkeys(SETS, of_one_set))
     write_index(folder / layout.index, count)
-    write_pictures(folder, photographs_that_open(per_image, count))
+    write_picture(folder)
+    for empty in (layout.test_images, layout.heatmaps / "saliency", layout.heatmaps / "overlay"):
+        (folder / empty).mkdir(parents=True)
+    (folder / layout.jpeg / "images").mkdir()
     return per_image.stat().st_size / 1e6
 
 
@@ -211,62 +247,16 @@ def write_index(path: Path, count: int) -> None:
             add([dict.fromkeys(prepared_images.COLUMNS, "") | found | size])
 
 
-def picture() -> tuple[np.ndarray, np.ndarray, bytes]:
-    """Return a photograph, a map and a file."""
+def write_picture(folder: Path) -> None:
+    """Write the photograph, the map and the file that stand for all."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (SIDE_PX // 8, SIDE_PX // 8, 3))
     noisy = coarse.repeat(8, 0).repeat(8, 1) + rng.integers(-8, 9, (SIDE_PX, SIDE_PX, 3))
     pixels = np.clip(noisy, 0, 255).astype(np.uint8)
     ramp = np.tile(np.linspace(0, 255, SIDE_PX).astype(np.uint8), (SIDE_PX, 1))
-    return pixels, ramp, jpeg.encode(pixels, 50)
-
-
-def photographs_that_open(per_image: Path, count: int) -> set[tuple[str, str]]:
-    """Return the photographs that a stage opens: the first of a set, and those of the page."""
-    pixels, ramp, data = picture()
-    files = dict.fromkeys(in_gallery(), data)
-    one = gallery.photograph(("", ""), pixels, from_8_bit(ramp), files, [])
-    uris = [one["thumbnail"], one["original"], one["heat"]]
-    uris += [uri for file in one["files"].values() for uri in file.values()]
-    size = sum(map(len, uris)) * 3 // 4
-    middle, by = str(gallery.middle_quality(QUALITIES)), [m for m in in_gallery() if m in METHODS]
-    rows = (
-        found | {"matched": str(abs(float(found["size_error_pct"])) <= 1).lower()}
-        for found in csv_rows(per_image)
-        if found["match_quality"] == middle and found["method"] in (by[0], by[-1])
-    )
-    opened: list[tuple[str, str]] = []
-
-    def size_of(place: tuple[str, str]) -> int:
-        opened.append(place)
-        return size
-
-    gallery.fitting(gallery.ranked(rows, by[-1]), size_of)
-    for place in range(len(SETS)):
-        start = count * place // len(SETS)
-        opened += islice(names(count), start, start + SHOWN)
-    return set(opened)
-
-
-def write_pictures(folder: Path, photographs: Iterable[tuple[str, str]]) -> None:
-    """Write photographs with their maps and files: links to one of each."""
-    layout = Layout(NAME)
-    pixels, ramp, data = picture()
-    kept = folder / "one"
-    write_image(kept / "photograph.png", pixels)
-    write_image(kept / "map.png", ramp)
-    write_bytes(kept / "file.jpg", data)
-    for dataset, image in photographs:
-        links = {
-            layout.test_image(dataset, image): "photograph.png",
-            layout.overlay(dataset, image): "photograph.png",
-            layout.saliency("readout", dataset, image): "map.png",
-            layout.saliency("paper", dataset, image): "map.png",
-        }
-        links |= {layout.jpeg_file(dataset, method, 50, image): "file.jpg" for method in METHODS}
-        for path, name in links.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).symlink_to(kept / name)
+    write_image(folder / "one" / "photograph.png", pixels)
+    write_image(folder / "one" / "map.png", ramp)
+    write_bytes(folder / "one" / "file.jpg", jpeg.encode(pixels, 50))
 
 
 if __name__ == "__main__":
