@@ -52,7 +52,7 @@ def lines(rows: Sequence[dict[str, Any]]) -> list[str]:
         for row in rows
     ]
     limits = [f"- `{row['job']}`: {row['limit']}" for row in rows if row["limit"]]
-    return [*HEADER, *table, *(["", "Where a limit was found:", "", *limits] if limits else [])]
+    return [*HEADER, *table, *(["", "What limits some jobs:", "", *limits] if limits else [])]
 
 
 def machine() -> dict[str, Any]:
