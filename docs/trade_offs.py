@@ -58,7 +58,7 @@ def main() -> None:
     left.set_title("roi-trellis minus mozjpeg along saliency_share (n = 40)")
     left.set_xlabel("SSIMULACRA 2, whole image")
     left.set_ylabel("SSIMULACRA 2, most salient fifth")
-    draw(right, "masking", (peer, "ssimulacra2"), ("jpeg", "psnr_hvs_m_db"), "0.65")
+    draw(right, "masking", (peer, "ssimulacra2"), ("jpeg", "psnr_hvs_m_db"), "0.8")
     right.set_title("trellis along masking (n = 60, none of a test set)")
     right.set_xlabel("SSIMULACRA 2 minus mozjpeg's")
     right.set_ylabel("PSNR-HVS-M minus plain JPEG's (dB)")
