@@ -110,6 +110,8 @@ ELSEWHERE = {
     "python -m benchmarks.backbones paper-cpu": HOURS,
     "python -m benchmarks.backbones efficientnet paper-cpu": HOURS,
     "python -m benchmarks.by_eye General-100 coco_640x480 --images 20": HOURS,
+    "python -m benchmarks.by_eye General-100 coco_640x480 --images 20 --vary share": HOURS,
+    "python -m benchmarks.by_eye FOLDER --images 60 --vary masking": HOURS,
     "python -m benchmarks.encoder_terms": HOURS,
     "python -m benchmarks.heads": HOURS,
     "python -m benchmarks.heads --weights "
