@@ -133,8 +133,7 @@ def judged(
 
 
 def photographs_of(folder: Path, images: int | None) -> list[Path]:
-    """Return a folder's photographs, or raise `AbsentError` if their number is not the stated one.
-    """
+    """Return a folder's photographs, or raise `AbsentError` if their number is not as stated."""
     if not folder.is_dir():
         raise AbsentError(f"there is no folder {folder} with photographs.")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)

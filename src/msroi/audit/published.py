@@ -362,8 +362,7 @@ class Read(NamedTuple):
 
 
 def unknown(where: str, kind: str, name: str, known: Iterable[str], declared: str) -> str:
-    """Say that a name is unknown, which known name is nearest, and where the paper declares names.
-    """
+    """Say that a name is unknown, which known one is nearest, and where the paper has others."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}."
