@@ -81,8 +81,7 @@ def differences(of_pairs: Iterable[Pair], name: str) -> list[float]:
 
 
 def won(values: Sequence[float], higher_is_better: bool) -> float | None:
-    """Return the share of differences by which the first is better, where equal ones count as none.
-    """
+    """Return the share of differences by which the first is better (equal ones are no wins)."""
     sign = 1 if higher_is_better else -1
     return significant(sum(sign * value > 0 for value in values) / len(values)) if values else None
 
