@@ -316,7 +316,7 @@ def better_at_every_quality(paper: Paper, run: Run, table: str) -> Iterator[Find
 def better(
     paper: Paper, place: Place, baseline: Printed, method: Printed, *, expected: bool
 ) -> Finding:
-    """Say whether a method is better than the baseline, whether one expects it or not."""
+    """Say whether a method is better than the baseline, as the claim expects or not."""
     sign = paper.sign(place.measure)
     low, high = (0, None) if expected == (sign > 0) else (None, 0)
     gained = sign * difference(baseline, method) > 0

@@ -162,7 +162,7 @@ def read(place: Place, files: list[Path]) -> dict[str, float]:
 
 
 def measured(path: Path, at: tuple[int, ...], measure: str) -> dict[str, float]:
-    """Return a measure of plain JPEG of a photograph, at one quality or two, however meant."""
+    """Return every value of a measure, however meant, of the JPEG of 1 or 2 qualities."""
     from PIL import Image  # the rest of an audit needs no pixels
 
     image = opened(path)

@@ -253,8 +253,8 @@ def crossing(new: Try, opposite: Try, old: Try | None) -> float:
     """Return where to look for the quality of error 0 that lies between two tries.
 
     Chandrupatla's rule (1997, "A new hybrid quadratic/bisection algorithm for finding the zero of a
-    nonlinear function") interpolates where three tries show that it will do. Else it halves the
-    interval, which is what noise calls for.
+    nonlinear function"). It interpolates where three tries show that this will do. Else it halves
+    the interval, which is what noise calls for.
 
     Parameters
     ----------

@@ -114,9 +114,9 @@ def visibility(
 ) -> NDArray[np.float32]:
     """Return how well the eye sees an error at each pixel: `(H, W) float32`, of mean 1.
 
-    To first order the structural similarity of a window falls with the squared error over `2
-    variance + C2` (Wang et al. 2004, equation 13). `masking` 1 divides a block's errors by that, 0
-    by nothing, and a value between the two by a power of it.
+    To first order the structural similarity of a window falls with the squared error over
+    `2 variance + C2` (Wang et al. 2004, equation 13). `masking` 1 divides a block's errors by that,
+    0 by nothing, and a value between the two by a power of it.
 
     Parameters
     ----------

@@ -58,9 +58,9 @@ def bd_rate_pct(reference: Curve, other: Curve) -> float | None:
     """Return the Bjøntegaard delta rate: by how much more bits `other` needs, in percent.
 
     Bjøntegaard 2001 ("Calculation of average PSNR differences between RD-curves", VCEG-M33) takes
-    the mean difference of the curves' log sizes over the values that both reach. So it compares
-    bits at equal quality, and negative is better. PCHIP interpolates the curves instead of one
-    cubic polynomial, by the package `bjontegaard` (Herglotz et al. 2022).
+    the mean difference of the curves' log sizes. It is over the values that both reach. So it
+    compares bits at equal quality, and negative is better. PCHIP interpolates the curves instead of
+    one cubic polynomial, by the package `bjontegaard` (Herglotz et al. 2022).
 
     Returns
     -------

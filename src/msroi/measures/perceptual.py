@@ -108,9 +108,9 @@ def judging(
 def psnr_hvs_m_db(reference: Pixels, distorted: Pixels) -> float:
     """Return PSNR-HVS-M of the luma planes in dB, or inf if no difference is visible.
 
-    Ponomarenko et al. 2007 ("On between-coefficient contrast masking of DCT basis functions"),
-    computed by the package `psnr_hvsm`, is the PSNR of the DCT coefficients of 8 × 8 blocks. The
-    eye's sensitivity to its frequency weights each difference. What the block's own contrast masks
+    Ponomarenko et al. 2007 ("On between-coefficient contrast masking of DCT basis functions") take
+    the PSNR of the DCT coefficients of 8 × 8 blocks. The package `psnr_hvsm` computes it. The eye's
+    sensitivity to its frequency weights each difference, and what the block's own contrast masks
     lessens it. Luma is that of `measures.luma`: BT.601, full range, not rounded. The peak is 255.
     As in the authors' program blocks do not overlap and start at the upper left corner. Where a
     side is not a multiple of 8, its last 1 to 7 px do not count.
@@ -163,10 +163,10 @@ def gmsd(reference: Pixels, distorted: Pixels) -> float:
     """Return the gradient magnitude similarity deviation: 0 if identical, more the further apart.
 
     Xue et al. 2014 ("Gradient magnitude similarity deviation: a highly efficient perceptual image
-    quality index") first take the means of 2 × 2 pixels of luma. The deviation is the standard
-    deviation of how similar Prewitt's gradients of these are. An odd last row or column counts
-    twice. Gradients lie where the 3 × 3 filter lies inside the image, not on zeros beyond it as in
-    the authors' program.
+    quality index") first take the means of 2 × 2 pixels of luma. An odd last row or column goes in
+    twice. The deviation is the standard deviation of how similar Prewitt's gradients of these are.
+    Gradients lie where the 3 × 3 filter lies inside the image, not on zeros beyond it as in the
+    authors' program.
 
     Raises
     ------

@@ -1,10 +1,10 @@
 """How well saliency maps say where people look and where objects are.
 
-They measure a map `(H, W) float32` against human fixations (SALICON, OSIE) and against the box of
-an object (Caltech-101's airplanes). They measure the experiment's maps and a map that only knows
-where the centre is. Another map is what half of the viewers say of the others. Fixations are `(N,
-2) int` of (row, column) from 0. As in the MIT saliency benchmark (Bylinskii et al. 2019), a pixel
-with several fixations counts once, but for the information gain.
+The measures compare a map `(H, W) float32` with human fixations (SALICON, OSIE) and with the box of
+an object (Caltech-101's airplanes). They take the experiment's maps and a map that only knows where
+the centre is. They also take what half of the viewers say of the others. Fixations are `(N, 2) int`
+of (row, column) from 0. As in the MIT saliency benchmark (Bylinskii et al. 2019), a pixel with
+several fixations counts once, but for the information gain.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -17,8 +17,8 @@ ABILITIES = re.compile(r"^(?:vendor_id|model name|flags|Features|CPU part|isa)\s
 def keep_compiled() -> None:
     """Have JAX keep compiled code in the user's cache folder, and take it from there.
 
-    A folder that JAX already has (JAX_COMPILATION_CACHE_DIR) stays. Without a writable folder, each
-    run compiles anew.
+    Where JAX already has a folder (JAX_COMPILATION_CACHE_DIR), it uses that one. Without a writable
+    folder, each run compiles anew.
     """
     from msroi.xla import jax  # takes a second
 

@@ -189,9 +189,9 @@ def matched(
 ) -> Match:
     """Find the file of a size as `search.match_size` does, of a large photo by a sample.
 
-    The photo's sizes are the sample's times a factor. At first that is the factor of plain JPEG,
-    then that of the photo's last file, of which there are one to three. If no size above the target
-    will do and all are, it searches the photo's own sizes.
+    The photo's sizes are the sample's times a factor. At first that is plain JPEG's, then that of
+    the photo's last file, of which there are one to three. If no size above the target will do and
+    all are, it searches the photo's own sizes.
     """
     if sample is None:
         return search.match_size(encode, target_bytes, never_above=never_above, start=start)

@@ -1,8 +1,8 @@
 """What a photo's file says besides its pixels: colour, EXIF, XMP, IPTC, resolution, and more.
 
 `of` reads it from an opened photo, `inserted` puts it into an encoded JPEG. It keeps what describes
-the photo byte for byte, but not what describes how the file codes its pixels. docs/own-data.md has
-the table.
+the photo byte for byte, but not what describes how the file codes its pixels. The table is in
+docs/own-data.md.
 """
 
 import re

@@ -106,8 +106,9 @@ def read_arrays(path: Path) -> Any:
 def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     """Read the tensors of a PyTorch file in the form from before version 1.6.
 
-    Such a file begins with five pickles: a number, the format's version, the machine, the tensors
-    by name, the names of their storages. Then come the count and the numbers of every storage.
+    Such a file begins with five pickles. They hold a number, the format's version, the machine, the
+    tensors by name, and the names of their storages. Then come the count and the numbers of every
+    storage.
 
     Returns
     -------

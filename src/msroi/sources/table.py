@@ -7,7 +7,7 @@ package     `<distribution>:<file in it>`, a file that an installed package brin
 official    a URL, or `gdrive:<file id>/<file name>` for a file on Google Drive
 mirror      a path below the folder or URL prefix named by the environment variable
             MSROI_MIRROR
-local       a path in the project, of a file or of the folder that it was unpacked to
+local       a path in the project, of a file or of its unpacked folder
 ==========  ============================================================================
 
 `#<file name>` after any location names an archive inside the archive, the only part that

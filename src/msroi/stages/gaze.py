@@ -324,9 +324,9 @@ def compared(rows: Sequence[Row], others: Sequence[Row]) -> list[dict[str, Any]]
     """Return `DIFFERENCE` of some files and others of the same photographs, by each measure.
 
     `n_missed` photographs have both files, but not both of the wanted size. The n differences are
-    the finite ones among the others. Of them stand the mean, the standard deviation (n - 1), the
-    standard error, Student's 95 % interval of the mean, and the share above 0. None stands where so
-    few give no number.
+    the finite ones among the others. Of them stand the mean, the standard deviation (n - 1) and the
+    standard error. Student's 95 % interval of the mean and the share above 0 follow. None stands
+    where so few give no number.
     """
     of_both = pairs(rows, others)
     there = {(row["dataset"], row["image"]) for row in others}
@@ -465,7 +465,7 @@ def summarise(
 def parts_of_human(gains: Iterable[Row]) -> Iterator[tuple[tuple[str, ...], float]]:
     """Yield each map's gain at fixations over the uniform map in parts of `HUMAN`'s.
 
-    The order is set, method, map. It yields nothing where the latter gains nothing.
+    The order is by set, method and map. It yields nothing where the latter gains nothing.
     """
     of_maps = {
         (row["dataset"], row["method"], row["map"]): row["difference"]

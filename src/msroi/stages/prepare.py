@@ -1,8 +1,8 @@
 """Stage prepare: from downloaded files to classes, splits, test sets and packed images.
 
 The stage reads every file once. `rejected.csv` lists what is unusable, with the reason. `index.csv`
-lists the rest, which the stage packs at the network's input size. It also stores a test photograph
-as RGB PNG at its full size.
+lists the rest, which the stage packs at the network's input size. The stage also stores a test
+photograph as RGB PNG at its full size.
 """
 
 import fnmatch

@@ -169,8 +169,8 @@ def run(
     """Train on the prepared images. Write the trained layers, history and summary.
 
     `devices` share the work. None takes as many as there are and as divide the batch. After each
-    epoch but the last, `enough` says whether to stop there. Then the stage writes nothing but the
-    checkpoint.
+    epoch but the last, `enough` says whether to stop there. On a stop the stage writes nothing but
+    the checkpoint.
 
     Returns what to tell the user: how to go on after a stop, or nothing.
     """
