@@ -18,7 +18,7 @@ __all__ = ["Model", "audit_paper", "compress"]
 
 
 def __getattr__(name: str) -> object:
-    """Load what is imported from the package when it is first used (PEP 562)."""
+    """Load a name of the package at its first use (PEP 562)."""
     modules = {
         "audit_paper": "msroi.audit.folder",
         "compress": "msroi.photos.api",

@@ -1,13 +1,13 @@
 """Errors that a user can mend.
 
-Each carries one sentence that says what is wrong, where, what was expected, what was
-found and what to do. The command-line program prints it and exits with status 2; any
-other exception is a defect of this project and shows its traceback.
+Each carries one sentence that says what is wrong, where, what the program expected, what it found
+and what to do. The command-line program prints it and exits with status 2. Any other exception is a
+defect of this project and shows its traceback.
 """
 
 
 class UserError(Exception):
-    """A mistake that the user can mend; the message is complete and needs no traceback."""
+    """A mistake that the user can mend, with a complete message that needs no traceback."""
 
 
 class ParameterError(UserError):
@@ -15,11 +15,11 @@ class ParameterError(UserError):
 
 
 class SourceError(UserError):
-    """A source could not be fetched, or what came is not what was declared."""
+    """A fetch of a source failed, or what came is not the declared file."""
 
 
 class ImageError(UserError):
-    """A file is not an image that can be read."""
+    """A file is not a readable image."""
 
 
 class MissingError(UserError):
@@ -35,4 +35,4 @@ class RecordError(UserError):
 
 
 class StaleLockError(UserError):
-    """A lock of a stage's code is not current, or can't be written."""
+    """A lock of a stage's code is not current, or the program can't write it."""

@@ -23,12 +23,12 @@ OWN_WRITING = stat.S_IWUSR
 
 @contextmanager
 def written_whole(path: Path, mode: int | None = None) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends well.
+    """Yield a temporary path beside `path`, and rename it to `path` when the block ends well.
 
-    On an exception the temporary file is removed and `path` is left as it was. The
-    temporary name keeps the suffix, since image writers choose the format by it, and is
-    short where `path`'s is as long as the file system allows. With a `mode` the temporary
-    file is there from the start, with these permissions less those that the umask takes.
+    On an exception it removes the temporary file and leaves `path` as it was. The temporary name
+    keeps the suffix, since image writers choose the format by it. It is short where `path`'s is as
+    long as the file system allows. With a `mode` the temporary file is there from the start, with
+    these permissions less those that the umask takes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{os.getpid()}-{digest(path.name)}{path.suffix}")
@@ -82,7 +82,7 @@ def csv_table(
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write `rows` as CSV with a header; a row's keys must be exactly `columns`."""
+    """Write `rows`, whose keys must be exactly `columns`, as CSV with a header."""
     with csv_table(path, columns) as add:
         add(rows)
 

@@ -77,7 +77,7 @@ def suffixes() -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Source:
-    """An image file that was opened and decoded.
+    """An image file, opened and decoded.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class Source:
 def open_image(path: Path | zipfile.Path) -> Image.Image:
     """Open and fully decode an image file, turned as its EXIF orientation says.
 
-    That of XMP is ignored, as browsers and libvips do.
+    It ignores that of XMP, as browsers and libvips do.
 
     Raises
     ------
@@ -128,8 +128,8 @@ def open_image(path: Path | zipfile.Path) -> Image.Image:
 def open_source(path: Path | zipfile.Path, *, stored_with_pictures: bool = False) -> Source:
     """Open an image file as `open_image` does, with what lies beside its pixels.
 
-    With `stored_with_pictures`, pixels are not turned if further pictures lie behind them,
-    which would have to be turned along; raises `ImageError`.
+    With `stored_with_pictures`, it does not turn pixels if further pictures lie behind them. It
+    would have to turn those along. It raises `ImageError`.
     """
     try:
         # before it is opened: opening a named pipe waits for a writer
@@ -167,7 +167,7 @@ def _decoded(file: BinaryIO, stored_with_pictures: bool) -> Source:
 
 
 def _frames_left_out(image: Image.Image) -> tuple[str, ...]:
-    """Say whether an animation, or a TIFF, has more frames; of a JPEG they lie behind its end."""
+    """Say whether an animation, or a TIFF, has more frames (those of a JPEG lie behind its end)."""
     with suppress(Exception):  # of a damaged file
         if getattr(image, "is_animated", False) and image.format not in JPEG_FORMATS:
             return (FURTHER_FRAMES,)
@@ -175,7 +175,7 @@ def _frames_left_out(image: Image.Image) -> tuple[str, ...]:
 
 
 def _insist_on_known_colours(image: Image.Image, file: BinaryIO) -> None:
-    """Raise `ImageError` where what a viewer shows is not known; note colours in `info`."""
+    """Raise `ImageError` where nobody knows what a viewer shows, and note colours in `info`."""
     found = {"AVIF": boxes.colours, "PNG": boxes.png_colours}.get(image.format or "")
     cicp = found(_whole(file)) if found else None
     if image.format == "AVIF" and image.info.get("icc_profile"):
@@ -259,7 +259,7 @@ def _whole(file: BinaryIO) -> bytes:
 
 
 def _problem(error: Exception) -> str:
-    """Say what is wrong with a file that could not be opened, and what to do."""
+    """Say what is wrong with a file that did not open, and what to do."""
     reason = " ".join((str(error) or type(error).__name__).split()).rstrip(".")
     if isinstance(error, ImageError):
         return reason
@@ -306,11 +306,10 @@ def is_grey(image: Image.Image) -> bool:
 def to_rgb(image: Image.Image) -> Pixels:
     """Return an image as a viewer shows it: `(H, W, 3) uint8` sRGB.
 
-    Transparency is laid over white, 16-bit greys and floats from 0 to 1 are scaled to 8 bits
-    (what is no number is black). Grey and CMYK with a colour profile of their own go through
-    it, colours by gamma, chromaticities or H.273 are brought to sRGB, and every other mode
-    goes through Pillow's conversion. RGB with a colour profile stays as it is. Of an animation
-    the first frame is taken.
+    Transparency lies over white. 16-bit greys and floats from 0 to 1 scale to 8 bits (what is no
+    number is black). Grey and CMYK with a colour profile of their own go through it. Colours by
+    gamma, chromaticities or H.273 become sRGB. Every other mode goes through Pillow's conversion.
+    RGB with a colour profile stays as it is. An animation gives its first frame.
     """
     rgb = np.empty((image.height, image.width, 3), np.uint8)
     steps = _steps(image)
@@ -354,7 +353,7 @@ def _steps(image: Image.Image) -> Steps:
 
 
 def profile_of(image: Image.Image) -> Callable[[Image.Image], Image.Image] | None:
-    """Return what a grey or CMYK image's own profile makes of it; None without such a one."""
+    """Return what a grey or CMYK image's own profile makes of it, or None without such a one."""
     profile = image.info.get("icc_profile") or b""
     kind = "CMYK" if image.mode == "CMYK" else "L" if is_grey(image) else None
     return colour.by_profile(profile, kind) if profile and kind else None
@@ -416,7 +415,7 @@ def _converted(image: Image.Image, convert: colour.Convert | None) -> Image.Imag
 
 
 def read_rgb(path: Path | zipfile.Path) -> Pixels:
-    """Read an image file as `(H, W, 3) uint8` sRGB; raises `ImageError`."""
+    """Read an image file as `(H, W, 3) uint8` sRGB, or raise `ImageError`."""
     return to_rgb(open_image(path))
 
 
@@ -436,7 +435,7 @@ def save_image(path: Path, pixels: Pixels, *, quick: bool = False) -> None:
 
 
 def read_grey(path: Path) -> NDArray[np.float32]:
-    """Read a saliency map: `(H, W) float32` in [0, 1]; raises `ImageError`."""
+    """Read a saliency map, `(H, W) float32` in [0, 1], or raise `ImageError`."""
     return from_8_bit(np.asarray(Image.fromarray(read_rgb(path)).convert("L")))
 
 

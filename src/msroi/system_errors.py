@@ -28,7 +28,7 @@ CUT_SHORT = re.compile(r"[0-9]+ requested and [0-9]+ written")
 
 
 def sentence(error: OSError, folders: Sequence[Path] = ()) -> str | None:
-    """Say what was refused, where, and what to do.
+    """Say what the system refused, where, and what to do.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def _fullest(folders: Sequence[Path]) -> Path:
 
 
 def unreadable(error: OSError) -> str | None:
-    """Say why the system did not let a file be read, and what to do; None if that is not why."""
+    """Say why the system kept a file unread, and what to do, or None for another reason."""
     if error.errno is None:
         return None
     reason = (error.strerror or "").rstrip(".")

@@ -1,13 +1,13 @@
 """JAX, told to add numbers in one order, on however many cores: `from msroi.xla import jax, jnp`.
 
-XLA leaves sums to the library YNNPACK, which adds in another order on one core than on two, and in
-yet another on eight. So trained weights, and all that depends on them, would have other bits on
+XLA leaves sums to the library YNNPACK. It adds in another order on one core than on two, and in yet
+another on eight. So trained weights, and all that depends on them, would not be bit-identical on
 another machine. XLA's own code for sums, which the flag below has it use in their place, has one
-order. Products of matrices and convolutions are left to the library: each of their sums is made by
-one thread, in one order.
+order. Products of matrices and convolutions stay with the library: one thread makes each of their
+sums, in one order.
 
-The flag is read when JAX first computes, so that a program that has let JAX compute before it
-imports msroi gets other bits; so does one whose XLA_FLAGS name the same flag.
+JAX reads the flag when it first computes. So a program that lets JAX compute before it imports
+msroi gets results that are not bit-identical. So does one whose XLA_FLAGS name the same flag.
 """
 
 import os

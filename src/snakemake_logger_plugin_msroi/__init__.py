@@ -32,7 +32,7 @@ REFRESH_S = 0.5
 
 
 class LogHandler(LogHandlerBase):
-    """Prints what a user has to know of a run; Snakemake hands it every record in one thread."""
+    """Prints what a user has to know of a run, where Snakemake hands it records in one thread."""
 
     writes_to_stream = True
     writes_to_file = False
@@ -41,7 +41,7 @@ class LogHandler(LogHandlerBase):
     needs_rulegraph = False
 
     def __post_init__(self) -> None:
-        """Prepare to print; the bar comes with the first jobs."""
+        """Prepare to print. The bar comes with the first jobs."""
         settings = self.common_settings
         stream = sys.stdout if settings.stdout else sys.stderr
         shown = DefaultFormatter(settings.quiet, settings.show_failed_logs)
@@ -113,13 +113,13 @@ class LogHandler(LogHandlerBase):
             self.show_plainly(record)
 
     def show(self, lines: Sequence[str]) -> None:
-        """Print lines; the bar makes room."""
+        """Print lines, for which the bar makes room."""
         with tqdm.external_write_mode(file=self.stream):
             self.stream.write("".join(f"{line}\n" for line in lines))
             self.stream.flush()
 
     def show_plainly(self, record: logging.LogRecord) -> None:
-        """Print a record as Snakemake does; the bar makes room."""
+        """Print a record as Snakemake does, while the bar makes room."""
         with tqdm.external_write_mode(file=self.stream):
             self.plain.handle(record)
 

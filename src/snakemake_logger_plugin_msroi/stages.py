@@ -16,7 +16,7 @@ Interval = tuple[float, float]  # seconds since 1970
 
 @dataclass(frozen=True)
 class Job:
-    """A job of a run; one without a log is no stage's. `start_s` counts from 1970."""
+    """A job of a run, and no stage's if it has no log. `start_s` counts from 1970."""
 
     rule: str
     experiment: str
@@ -84,7 +84,7 @@ def duration(seconds: float) -> str:
 def failure(stage: str, logs: Sequence[Path]) -> list[str]:
     """Return the lines that say how a stage failed, or none if no log says anything.
 
-    A user's mistake is the sentence that says it; of anything else the end of the log is shown.
+    A user's mistake is the sentence that says it. Anything else shows the end of the log.
     """
     for log in logs:
         lines = readable(log)
@@ -107,7 +107,7 @@ def readable(log: Path) -> list[str]:
 
 
 def last_line(log: Path) -> str:
-    """Return the last line of a log as it grows, without control characters; "" if it has none."""
+    """Return the last line of a log as it grows, without control characters, or "" without one."""
     try:
         with log.open("rb") as opened:
             opened.seek(max(0, log.stat().st_size - TAIL_BYTES))

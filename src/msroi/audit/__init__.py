@@ -1,1 +1,1 @@
-"""Published numbers and the checks that are put to them."""
+"""Published numbers and the checks of them."""

@@ -1,7 +1,7 @@
 """Checks of a paper's arithmetic: means, sizes, bits a pixel, ratios, marks and repeated rows.
 
-They need the printed digits alone. A number that was computed from others which were rounded has
-a range, from the corners of theirs; where another way to compute it fits, that way is named.
+They need the printed digits alone. A number computed from rounded ones has a range, from the
+corners of their ranges. Where another way to compute it fits, the check names that way.
 """
 
 import itertools
@@ -538,7 +538,7 @@ def curve(paper: Paper, table: str, dataset: str, measure: str) -> list[tuple[fl
 
 
 def interpolated(points: Sequence[tuple[float, float]], bpp: float) -> float | None:
-    """Return a curve's value at a size, linear in its logarithm; None outside of it."""
+    """Return a curve's value at a size, linear in its logarithm, or None outside of it."""
     for (left, low), (right, high) in itertools.pairwise(points):
         if left <= bpp <= right and left < right:
             share = math.log(bpp / left) / math.log(right / left)

@@ -97,7 +97,7 @@ class Run:
 
     @cached_property
     def protocols(self) -> Sequence[str]:
-        """The protocols of `conventions`, the files as they were run first."""
+        """The protocols of `conventions`, with the files as this run made them first."""
         return list(dict.fromkeys(row["protocol"] for row in self.conventions))
 
 
@@ -169,7 +169,7 @@ REGISTRY: dict[str, Check] = {}
 def check(
     family: str, assumes: str, source: str | None = None, wants: str = "printed numbers"
 ) -> Callable[[Function], Function]:
-    """Register a function under its name; the source of the evidence is the family's usual one."""
+    """Register a function under its name, with the family's usual source of evidence."""
 
     def register(function: Function) -> Function:
         name = function.__name__
@@ -180,7 +180,7 @@ def check(
 
 
 class AbsentError(LookupError):
-    """A check does not find what a claim speaks of, or more than one of it; says which."""
+    """A check does not find what a claim speaks of, or finds more than one, and says which."""
 
 
 def findings(paper: Paper, run: Run, claim: Claim) -> Iterator[Finding]:
@@ -284,7 +284,7 @@ def within(value: float, low: float, high: float) -> bool:
 
 
 def kind(verdict: str) -> str:
-    """Return a verdict without the reading that explains the number: one of `KINDS`."""
+    """Return a verdict without the interpretation that explains the number: one of `KINDS`."""
     return "explained" if verdict.startswith(EXPLAINED) else verdict
 
 

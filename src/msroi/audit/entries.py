@@ -40,7 +40,7 @@ class Entry:
 
     @property
     def folder(self) -> str:
-        """Where the paper was read."""
+        """Where the audit read the paper."""
         return self.paper.path.removesuffix("/paper.yaml")
 
     @property
@@ -73,7 +73,7 @@ def entries(paper: Paper, run: Run) -> Iterator[Entry]:
 
 
 def table_row(entry: Entry) -> dict[str, Any]:
-    """Return a finding as a row of `COLUMNS`; empty where there is no number."""
+    """Return a finding as a row of `COLUMNS`, with empty cells where there is no number."""
     finding = entry.finding
     return {
         "paper": entry.paper.name,

@@ -1,4 +1,4 @@
-"""Figures of the audit: a published number on the distribution that was measured."""
+"""Figures of the audit: a published number on the distribution of this run's measurements."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An audit of a folder with a paper's numbers: no experiment, checkout or run is needed.
+"""An audit of a folder with a paper's numbers, without an experiment, checkout or run.
 
 >>> from msroi import audit_paper
 >>> found = audit_paper("my-paper")  # doctest: +SKIP
@@ -23,8 +23,8 @@ FILES = ("paper.yaml", "tables.csv")
 def audit_paper(folder: str | Path, photographs: str | Path | None = None) -> list[Entry]:
     """Return what every check finds in the paper that a folder holds.
 
-    Checks that compare with a run say that they cannot tell, as do those that compare with
-    photographs unless `photographs` is a folder that has them, a folder a data set.
+    Checks that compare with a run say that they cannot tell. So do those that compare with
+    photographs, unless `photographs` is a folder that has them, a folder a dataset.
 
     Raises
     ------

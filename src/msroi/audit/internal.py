@@ -316,7 +316,7 @@ def better_at_every_quality(paper: Paper, run: Run, table: str) -> Iterator[Find
 def better(
     paper: Paper, place: Place, baseline: Printed, method: Printed, *, expected: bool
 ) -> Finding:
-    """Say whether a method is better than the baseline, as is expected or not."""
+    """Say whether a method is better than the baseline, as the claim expects or not."""
     sign = paper.sign(place.measure)
     low, high = (0, None) if expected == (sign > 0) else (None, 0)
     gained = sign * difference(baseline, method) > 0
@@ -494,7 +494,7 @@ Series = list[tuple[Place, Printed]]
 
 
 def series_of(paper: Paper, table: str, places: Iterable[Place]) -> dict[str, Series]:
-    """Return numbers by data set, image, method and measure, under a name that tells them apart."""
+    """Return numbers by dataset, image, method and measure, under a name that tells them apart."""
     places = list(places)
     grouped: dict[Place, Series] = {}
     for place in places:
@@ -540,7 +540,7 @@ Pair = tuple[Place, Printed, Printed]
 
 
 def fitting(paper: Paper, table: str, measure: str, where: Mapping[str, str]) -> list[Pair]:
-    """Return the pairs of a measure in a table at the parts of a place that are given."""
+    """Return the pairs of a measure in a table that agree with the parts of a place in `where`."""
     return [
         pair
         for pair in paper.pairs(table)
@@ -550,7 +550,7 @@ def fitting(paper: Paper, table: str, measure: str, where: Mapping[str, str]) ->
 
 
 def the_pair(paper: Paper, table: str, measure: str, where: Mapping[str, str]) -> Pair:
-    """Return the one pair that fits; `AbsentError` if none does, or more than one."""
+    """Return the one pair that fits, or raise `AbsentError` if none does, or more than one."""
     found = fitting(paper, table, measure, where)
     if not where.get("image"):  # what is said of no image is said of the mean, if there is one
         found = [pair for pair in found if not pair[0].image] or found
@@ -577,7 +577,7 @@ def one_series(paper: Paper, places: Sequence[Place], table: str, also: Sequence
 
 
 def text_finding(printed: str, found: float, published: str, evidence: str) -> Finding:
-    """Compare a number with what the text prints, which was rounded; `published` has its unit."""
+    """Compare a number with what the text prints rounded, in the unit of `published`."""
     low, high = Printed(printed).low, Printed(printed).high
     return Finding(
         place="text",

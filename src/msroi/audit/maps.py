@@ -1,8 +1,8 @@
 """Checks of what a paper says of its saliency maps, against the maps of a run.
 
-A claim names two of the run's maps (`heatmap.maps`, or those that stage gaze adds) and by
-which measure of the run they are compared. Both maps are measured on the same photographs, so
-differences are paired.
+A claim names two of the run's maps (`heatmap.maps`, or those that stage gaze adds). It also names
+the measure of the run that compares them. Both maps have values on the same photographs, so
+differences are paired by photograph.
 """
 
 from collections.abc import Iterator, Sequence

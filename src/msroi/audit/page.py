@@ -1,7 +1,8 @@
 """The audit as a page, and as the lines that end it in a terminal.
 
-Both lead with the worst: ten lines, then a line a claim with its counts and its worst row. Doubtful
-rows are folded, all rows are in `audit.csv`, and a section says once where its evidence comes from.
+Both lead with the worst: ten lines, then a line a claim with its counts and its worst row. The page
+folds doubtful rows, and `audit.csv` has all rows. A section says once where its evidence comes
+from.
 """
 
 from collections import Counter
@@ -93,7 +94,7 @@ def worst_of_claims(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def outside(finding: Finding) -> float:
-    """Return how far a finding is out of its range, as a share of it; 0 where that says nothing."""
+    """Return how far a finding is out of its range, as a share of it, or 0 if that says nothing."""
     found, low, high = finding.found, finding.low, finding.high
     if not isinstance(found, float | int) or (low is None and high is None):
         return 0.0

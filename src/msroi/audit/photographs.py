@@ -1,7 +1,7 @@
 """Checks against photographs that anyone can have: plain JPEG of them needs no run and no network.
 
-A printed number of the baseline is compared with plain JPEG under every *reading* of the measure
-that is known here. Without photographs these checks can't tell.
+These checks compare a printed number of the baseline with plain JPEG, under every known
+interpretation of the measure (`Reading`). Without photographs they can't tell.
 """
 
 import math
@@ -81,7 +81,7 @@ def baseline_reproduced(
 
 
 def not_given(place: Place, printed: str) -> Finding:
-    """Say that no photographs were given."""
+    """Say that the user gave no photographs."""
     return Finding(
         place=str(place),
         published=printed,
@@ -100,7 +100,7 @@ def judged(
     means: Mapping[Place, Mapping[str, float]],
     places: Mapping[Place, Printed],
 ) -> Finding:
-    """Judge a printed number by every reading; where none fits, name the nearest and its offset."""
+    """Judge a printed number by every interpretation, or name the nearest and its offset."""
     of_place = means[place]
     own = next(iter(of_place))
     fitting = [name for name, mean in of_place.items() if within(mean, printed.low, printed.high)]
@@ -133,7 +133,7 @@ def judged(
 
 
 def photographs_of(folder: Path, images: int | None) -> list[Path]:
-    """Return a folder's photographs; raises `AbsentError` if they are not as many as stated."""
+    """Return a folder's photographs, or raise `AbsentError` if their number is not as stated."""
     if not folder.is_dir():
         raise AbsentError(f"there is no folder {folder} with photographs.")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
@@ -153,7 +153,7 @@ def qualities(setting: str) -> tuple[int, ...]:
 
 
 def read(place: Place, files: list[Path]) -> dict[str, float]:
-    """Return the mean of each reading over the photographs, or its value of one image."""
+    """Return the mean of each interpretation over the photographs, or its value of one image."""
     wanted = [path for path in files if place.image in ("", path.stem)]
     if not wanted:
         raise AbsentError(f"there is no photograph {place.image} in {files[0].parent}.")
@@ -162,7 +162,7 @@ def read(place: Place, files: list[Path]) -> dict[str, float]:
 
 
 def measured(path: Path, at: tuple[int, ...], measure: str) -> dict[str, float]:
-    """Return every reading of a measure of plain JPEG of a photograph, at one quality or two."""
+    """Return every value of a measure, however meant, of the JPEG of 1 or 2 qualities."""
     from PIL import Image  # the rest of an audit needs no pixels
 
     image = opened(path)
@@ -195,7 +195,7 @@ def opened(path: Path) -> "Image.Image":
 def of_luma(
     measure: str, reference: "Image.Image", decoded: "Image.Image", kind: str
 ) -> dict[str, float]:
-    """Return a measure's readings over one plane, which is luma or a grey JPEG."""
+    """Return each interpretation of a measure over one plane, which is luma or a grey JPEG."""
     import numpy as np
 
     from msroi.images import PEAK
@@ -235,7 +235,7 @@ def psnr_of(reference: "Image.Image", decoded: "Image.Image") -> float:
 
 
 def compressed(image: "Image.Image", at: tuple[int, ...]) -> tuple["Image.Image", bytes]:
-    """Return the reference and its JPEG; of two qualities the second is of the shifted first."""
+    """Return the reference and its JPEG, of two qualities the second of the shifted first."""
     from PIL import Image
 
     reference, current, data = image, image, b""
@@ -260,8 +260,9 @@ def psnr_db(mse: float) -> float:
 def psnr_b_db(reference: "Plane", distorted: "Plane") -> float:
     """Return PSNR-B in dB of planes `(H, W)` in [0, 255].
 
-    Yim and Bovik 2011, "Quality assessment of deblocked images": the MSE grows by how much pixels
-    differ across the borders of 8 x 8 blocks more than elsewhere, times 3 / log2 of the side.
+    Yim and Bovik 2011, "Quality assessment of deblocked images". The MSE grows by how much pixels
+    differ across the borders of 8 x 8 blocks more than elsewhere. The factor is 3 / log2 of the
+    side.
     """
     import numpy as np
 

@@ -1,7 +1,7 @@
 """A paper's printed numbers and sentences (a folder of `paper.yaml` and `tables.csv`).
 
-The tables say what they are: methods have the paper's names and declared roles, a setting is
-text with an optional number to sort by, and every table has its units and its source.
+The tables say what they are. Methods have the paper's names and declared roles. A setting is text
+with an optional number to sort by. Every table has its units and its source.
 """
 
 import csv
@@ -67,7 +67,7 @@ NUMBER = re.compile(r"[-+−]?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?")
 
 
 class Printed(str):
-    """A number as printed: its digits say how far it was rounded.
+    """A number as printed: its digits say how far the authors rounded it.
 
     Parameters
     ----------
@@ -111,19 +111,19 @@ class Printed(str):
 
     @property
     def low(self) -> float:
-        """The least number that is printed so."""
+        """The least number that rounds to the printed one."""
         return self.value - self.half_unit
 
     @property
     def high(self) -> float:
-        """The largest number that is printed so."""
+        """The largest number that rounds to the printed one."""
         return self.value + self.half_unit
 
 
 class Place(NamedTuple):
-    """Where a number is printed; `image` is empty for a mean over the set.
+    """Where a paper prints a number, with an empty `image` for a mean over the set.
 
-    `setting` is what the method was set to, as printed: a quality, λ, bpp, or "(30, 10)".
+    `setting` is the method's setting, as printed: a quality, λ, bpp, or "(30, 10)".
     """
 
     table: str
@@ -150,7 +150,7 @@ def difference(baseline: Printed, method: Printed) -> float:
 
 
 class Sample(NamedTuple):
-    """A data set: how many images a mean is over, of how many, and pixels of each."""
+    """A dataset: how many images a mean is over, of how many, and pixels of each."""
 
     images: int | None = None
     of: int | None = None
@@ -171,7 +171,7 @@ class Table(NamedTuple):
 class Claim:
     """A sentence of a paper, at most 25 words of it, and the check that it calls for.
 
-    `line` is where it is in `paper.yaml`, 0 where it was made otherwise.
+    `line` is where it is in `paper.yaml`, 0 if it comes from elsewhere.
     """
 
     id: str
@@ -257,7 +257,7 @@ class Paper:
                 yield place, baseline, printed
 
     def sample(self, dataset: str, *needed: str) -> Any:
-        """Return a data set; raises `ParameterError` if a part that is needed is not declared."""
+        """Return a dataset, or raise `ParameterError` if it does not declare a necessary part."""
         sample = self.samples.get(dataset, Sample())
         for part in needed:
             if getattr(sample, part) is None:
@@ -272,7 +272,7 @@ class Paper:
         return self.directions.get(measure, 1) or 1
 
     def rank(self, setting: str) -> float | None:
-        """Return the number by which a setting is sorted, if it has one."""
+        """Return the number that sorts a setting, if it has one."""
         if setting in self.order:
             return self.order[setting]
         return float(setting.replace("−", "-")) if NUMBER.fullmatch(setting) else None
@@ -295,7 +295,7 @@ def read_paper(name: str, folder: Path = FOLDER) -> Paper:
 
 
 def read_folder(folder: Path) -> Paper:
-    """Read a paper from its folder, wherever it is; raises as `read_paper`."""
+    """Read a paper from its folder, wherever it is, and raise as `read_paper`."""
     path = folder / "paper.yaml"
     if not path.is_file():
         raise ParameterError(
@@ -363,7 +363,7 @@ class Read(NamedTuple):
 
 
 def unknown(where: str, kind: str, name: str, known: Iterable[str], declared: str) -> str:
-    """Say that a name is unknown, which known name is nearest, and where names are declared."""
+    """Say that a name is unknown, which known one is nearest, and where the paper has others."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}."
@@ -416,7 +416,7 @@ def whole(where: str, text: Any) -> int:
 
 
 def sample(path: Path, name: str, entry: Any) -> Sample:
-    """Read a data set."""
+    """Read a dataset."""
     entry = entry or Entries()
     if not isinstance(entry, Entries):
         raise ParameterError(
@@ -463,7 +463,7 @@ def direction(path: Path, name: str, text: Any) -> int:
 
 
 def claim(path: Path, entry: Any) -> Claim:
-    """Read one claim; raises `ParameterError` if a key is missing."""
+    """Read one claim, or raise `ParameterError` if a key is missing."""
     if not isinstance(entry, Entries) or not entry.keys() >= CLAIM_KEYS:
         line = f", line {entry.line}" if isinstance(entry, Entries) else ""
         raise ParameterError(
@@ -477,7 +477,7 @@ def claim(path: Path, entry: Any) -> Claim:
 
 
 def check_names(path: Path, paper: Paper, names: Names) -> None:
-    """Insist that each claim speaks of tables, data sets, methods and measures that there are."""
+    """Insist that each claim speaks of tables, datasets, methods and measures that there are."""
     settings = dict.fromkeys(place.setting for place in paper.numbers)
     kinds: dict[str, tuple[str, Collection[str], str]] = {
         **dict.fromkeys(("table", "than", "images", "means"), ("table", names.tables, "tables")),
@@ -529,7 +529,7 @@ def read_cells(path: Path, names: Names, tables: Mapping[str, Table]) -> Iterato
 
 
 def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the rows of a CSV file with their lines; raises `ParameterError` if it is none."""
+    """Yield the rows of a CSV file with their lines, or raise `ParameterError` if it is none."""
     if not path.is_file():
         raise ParameterError(
             f"There is no {path}; it has the columns {','.join(TABLE_COLUMNS)}, a number a row."
@@ -558,7 +558,7 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def orders(path: Path, cells: Iterable[Read]) -> dict[str, float]:
-    """Return the numbers by which settings are sorted, where `tables.csv` says so."""
+    """Return the numbers that sort settings, where `tables.csv` has them."""
     found: dict[str, float] = {}
     for cell in cells:
         if not cell.order:

@@ -1,7 +1,7 @@
-"""What a run measured for a printed number, in each way that the number may be meant.
+"""What a run measured for a printed number, in each way that the paper may mean it.
 
-A *meaning* is a column of `conventions/per_image.csv`, a *protocol* one of its rows' protocols;
-together they are a *reading* of a printed number.
+A *meaning* is a column of `conventions/per_image.csv`, a *protocol* one of its rows' protocols.
+Together they are one interpretation of a printed number (`Reading`).
 """
 
 import math
@@ -52,7 +52,7 @@ class Reading(NamedTuple):
 
 
 class Range(NamedTuple):
-    """Where a printed mean is expected: `mean` and its interval, from n images."""
+    """Where a run expects a printed mean: `mean` and its interval, from n images."""
 
     mean: float
     low: float
@@ -70,7 +70,7 @@ def rows(paper: Paper, run: Run, place: Place, protocol: str) -> Sequence[Row]:
 
 
 def by_image(paper: Paper, run: Run, place: Place, reading: Reading) -> dict[str, float]:
-    """Return a reading's finite values by image."""
+    """Return an interpretation's finite values by image."""
     found = {
         row["image"]: row[reading.meaning] for row in rows(paper, run, place, reading.protocol)
     }
@@ -100,10 +100,10 @@ Measured = Callable[[Paper, Run, Place, Reading], dict[str, float]]  # `by_image
 def range_of(
     paper: Paper, run: Run, place: Place, reading: Reading, sample: Sample, measured: Measured
 ) -> Range | None:
-    """Return where a reading expects a printed mean, or None of fewer than `FEWEST` images.
+    """Return where `reading` expects a printed mean, or None of fewer than `FEWEST` images.
 
-    Other protocols are measured on some of the photographs only: how far each moves its value
-    on these is added to the mean of all photographs as they were run.
+    The run measures other protocols on some of the photographs only. How far each moves its value
+    on these adds to the mean of all photographs as the run made them.
     """
     as_run = measured(paper, run, place, reading._replace(protocol=AS_RUN))
     if len(as_run) < FEWEST:
@@ -144,7 +144,7 @@ def of_direction(low: float, high: float) -> str:
 
 
 def readings(run: Run, measure: str) -> list[Reading]:
-    """Return every reading of a measure that the run has, this project's own first."""
+    """Return every interpretation of a measure that the run has, this project's own first."""
     return [
         Reading(protocol, meaning, measure)
         for protocol in run.protocols
@@ -153,10 +153,10 @@ def readings(run: Run, measure: str) -> list[Reading]:
 
 
 def expected(found: Values, sample: Sample) -> Range:
-    """Return where the mean of a paper's sample is expected, given this run's.
+    """Return where this run expects the mean of a paper's sample.
 
-    Both are taken for draws without replacement from the `sample.of` images there are; the
-    variance of the difference of their means is sd² (1 / n - 1 / N + 1 / m - 1 / N).
+    It takes both for draws without replacement from the `sample.of` images there are. The variance
+    of the difference of their means is sd² (1 / n - 1 / N + 1 / m - 1 / N).
     """
     n = len(found)
     images, of = sample.images or n, sample.of or sample.images or n

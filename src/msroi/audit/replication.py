@@ -1,9 +1,9 @@
 """Checks of a paper against this run: its means, its gains and its images, however meant.
 
-A printed mean is *consistent* if it lies where the mean of such a sample is expected by this
-project's own conventions; *explained* by another reading if it lies where that one has it;
-else *not reproduced*. Of many readings some fit by chance: `one_protocol` asks for one that
-fits a whole column.
+A printed mean is *consistent* if it lies where this project's own conventions expect the mean of
+such a sample. It is *explained* by another interpretation if it lies where that one has it, else
+*not reproduced*. Of many interpretations some fit by chance. `one_protocol` asks for one that fits
+a whole column.
 """
 
 import itertools
@@ -67,7 +67,7 @@ def set_gain(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
 
 
 def read(paper: Paper, run: Run, place: Place, printed: Printed, measured: Measured) -> Finding:
-    """Judge a printed mean, or gain, by all readings of it."""
+    """Judge a printed mean, or gain, by all its interpretations."""
     of_gain = measured is gain_by_image
     sample = paper.sample(place.dataset, "images", "of")
     ranges = {
@@ -94,9 +94,9 @@ def read(paper: Paper, run: Run, place: Place, printed: Printed, measured: Measu
 
 
 def judged(printed: Printed, ranges: Mapping[Reading, Range], *, of_gain: bool) -> tuple[str, str]:
-    """Return verdict and evidence by the range of each reading, this project's own first.
+    """Return verdict and evidence by the range of each interpretation, this project's own first.
 
-    Of readings that fit, one of the files as they were run comes before any other.
+    Of fitting interpretations, one of the files as this run made them comes before any other.
     """
     own = next(iter(ranges))
     fitting = sorted(
@@ -126,7 +126,7 @@ def judged(printed: Printed, ranges: Mapping[Reading, Range], *, of_gain: bool) 
 
 
 def covers(range_: Range, printed: Printed) -> bool:
-    """Tell whether a number that is printed so can lie in the range."""
+    """Tell whether a number that rounds to the printed one can lie in the range."""
     return range_.low <= printed.high and printed.low <= range_.high
 
 
@@ -137,9 +137,9 @@ def distance(range_: Range, printed: Printed) -> float:
 
 
 def exchanged(printed: Printed, ranges: Mapping[Reading, Range]) -> tuple[str, Reading] | None:
-    """Return the number with two neighbouring digits exchanged that a reading fits, if any.
+    """Return the number with two neighbouring digits exchanged that fits a range, if any.
 
-    Only readings of the files as they were run are tried, lest something always fits.
+    It tries only ranges of the files as this run made them, lest something always fits.
     """
     places = [i for i, sign in enumerate(printed) if sign.isdigit()]
     for one, next_ in itertools.pairwise(places):
@@ -225,7 +225,7 @@ def whole_readings(run: Run, measures: set[str]) -> list[tuple[Reading, ...]]:
 def fits_at(
     paper: Paper, run: Run, place: Place, printed: Printed, whole: Sequence[Reading]
 ) -> bool:
-    """Tell whether a reading of all measures fits one printed mean."""
+    """Tell whether an interpretation of all measures fits one printed mean."""
     (reading,) = (of for of in whole if of.measure == place.measure)
     range_ = range_of(
         paper, run, place, reading, paper.sample(place.dataset, "images", "of"), by_image
@@ -273,7 +273,7 @@ NEAR_GAIN_DB = 0.1
 def image_identified(paper: Paper, run: Run, table: str) -> Iterator[Finding]:
     """A printed image is one of this run's, which then says how its numbers were taken.
 
-    On an identified photograph the printed gain is compared with this run's.
+    On an identified photograph the check compares the printed gain with this run's.
     """
     images = dict.fromkeys(
         place.other(method=paper.baseline, measure="") for place in paper.of_table(table)

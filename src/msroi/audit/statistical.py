@@ -1,8 +1,8 @@
 """Checks of a paper's significance: could the test have come out so, given how photographs vary?
 
-The spread of a measure over photographs is not printed; it is measured here, on this run's
-photographs of the same kind. Where a measure may be meant in several ways, the way with the
-smallest spread is taken, which is the one that speaks most for the paper.
+The paper does not print the spread of a measure over photographs. The checks measure it here, on
+this run's photographs of the same kind. A measure may mean several things. Then they take the way
+with the smallest spread, which is the one that speaks most for the paper.
 """
 
 import math
@@ -36,7 +36,7 @@ SPREAD = (
 
 @dataclass(frozen=True)
 class Spread:
-    """How much both arms of a measure vary over the photographs: `(n,)` each, image by image."""
+    """How much a measure varies over the photographs in both conditions: `(n,)` each, by image."""
 
     meaning: str
     baseline: Values
@@ -49,7 +49,7 @@ class Spread:
 
     @property
     def sd(self) -> float:
-        """The pooled standard deviation of both arms."""
+        """The pooled standard deviation of both conditions."""
         return float(pooled_sd(self.baseline, self.method))
 
     def resampled(self, run: Run) -> Values:
@@ -96,7 +96,7 @@ def f_power(noncentrality: float, freedom: int, alpha: float) -> float:
 
 
 def smallest_spread(paper: Paper, run: Run, place: Place) -> Spread | None:
-    """Return the spread of the meaning that varies least, or None where nothing is measured."""
+    """Return the spread of the meaning that varies least, or None without measurements."""
     spreads = [
         Spread(name, *arms)
         for meaning, name in MEANINGS.get(place.measure, {}).items()
@@ -111,7 +111,7 @@ Judge = Callable[[Place, float, Spread], Finding]
 def each_mean(
     paper: Paper, run: Run, table: str, published: str, judge: Judge
 ) -> Iterator[Finding]:
-    """Yield a finding for each pair of means, or that nothing is measured."""
+    """Yield a finding for each pair of means, or one that says that measurements are missing."""
     for place, baseline, method in paper.pairs(table):
         spread = smallest_spread(paper, run, place)
         if spread is None:
@@ -136,7 +136,7 @@ def anova_many_tests(
 
 
 def sd_judge(paper: Paper, run: Run, alpha: str, tests: int) -> Judge:
-    """Return the judge of the largest sd."""
+    """Return the function that judges a gain by the largest sd."""
 
     def judge(place: Place, gain: float, spread: Spread) -> Finding:
         n = paper.sample(place.dataset, "images").images

@@ -1,4 +1,4 @@
-"""A YAML file with every value as it is written, and with its lines."""
+"""A YAML file with every value as its author wrote it, and with its lines."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -77,8 +77,8 @@ def never() -> bool:
 def deadline(minutes: int, now: Callable[[], float] = time.monotonic) -> Callable[[], bool]:
     """Return what says, after each epoch, whether another one would end too late.
 
-    Another one is taken to need as long as the longest since this was called; the first of
-    them is counted from here, with what has to be prepared.
+    It takes another one to need as long as the longest since this call. The first of them counts
+    from here, with its preparation.
     """
     start = last = now()
     longest = 0.0
@@ -133,7 +133,7 @@ def run_heatmap(arguments: argparse.Namespace) -> int:
 
 
 def run_compress(arguments: argparse.Namespace) -> int:
-    """Compress own photos; with several, sum up at the end."""
+    """Compress own photos, and sum up several at the end."""
     from msroi.photos import batch, goals, memory
     from msroi.photos import lines as photos_lines
 
@@ -183,7 +183,7 @@ def run_metrics(arguments: argparse.Namespace) -> int:
 
 
 def run_audit(arguments: argparse.Namespace) -> int:
-    """Audit published numbers; 1 if `--strict` is given and one is in doubt, else 0."""
+    """Audit published numbers. Return 1 if one is in doubt with `--strict`, else 0."""
     for option in ("out", "photographs"):
         if getattr(arguments, option) and not arguments.path:
             raise ParameterError(f"--{option} goes with a PATH; an experiment has its own folder.")
@@ -233,7 +233,7 @@ def printable_lines(text: str) -> str:
 
 
 def run_verify(arguments: argparse.Namespace) -> int:
-    """Check the project's own committed results; 1 if anything differs, else 0."""
+    """Check the project's own committed results. Return 1 if anything differs, else 0."""
     from msroi.verify import committed
 
     given = arguments.experiment
@@ -341,7 +341,7 @@ def program() -> None:
 
 
 def run(argv: Sequence[str] | None) -> int:
-    """Run a command, what goes wrong being said on stderr; return the exit status."""
+    """Run a command, say on stderr what goes wrong, and return the exit status."""
     arguments = parser.build_parser().parse_args(argv)
     try:
         return COMMANDS[arguments.command](arguments)

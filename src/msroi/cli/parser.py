@@ -1,6 +1,6 @@
 """What the program `msroi` takes: commands, options and their help.
 
-Nothing heavy is imported here, so that `--help` and completion answer at once.
+This module imports nothing heavy, so that `--help` and completion answer at once.
 """
 
 import argparse
@@ -184,7 +184,7 @@ def add_stages(command: Parser) -> None:
 
 
 def add_model_option(to: "argparse._ActionsContainer") -> None:
-    """Add by whose parameters and model own photos are treated."""
+    """Add by whose parameters and model msroi treats own photos."""
     to.add_argument(
         "--experiment",
         metavar="NAME",
@@ -227,7 +227,7 @@ def add_train_options(command: Parser) -> None:
 
 
 def add_chunk_options(command: Parser) -> None:
-    """Add what a stage takes whose photographs may be shared among jobs."""
+    """Add what a stage takes whose photographs several jobs may share."""
     parts = command.add_argument_group("parts of a stage (Snakemake gives these itself)")
     which = parts.add_mutually_exclusive_group()
     which.add_argument("--chunk", metavar="N-of-M", help="only the Nth of M parts; add --into")
@@ -477,14 +477,14 @@ def similarity(text: str) -> float:
 
 
 def number(text: str, rule: str, low: float, high: float) -> float:
-    """Parse a decimal number within bounds; the error states the rule."""
+    """Parse a decimal number within bounds, with the rule in the error."""
     if not DECIMAL.fullmatch(text) or not low <= float(text) <= high:
         raise argparse.ArgumentTypeError(f"{rule}, got {text!r}")
     return float(text)
 
 
 def whole_number(text: str, rule: str, low: int, high: int) -> int:
-    """Parse a whole number within bounds; the error states the rule."""
+    """Parse a whole number within bounds, with the rule in the error."""
     if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
         raise argparse.ArgumentTypeError(f"{rule}, got {text!r}")
     return int(text)

@@ -1,4 +1,4 @@
-"""Stdout and stderr that end no run: what they can't take is left unsaid."""
+"""Stdout and stderr that end no run: they drop what they can't take."""
 
 import os
 import sys
@@ -8,9 +8,9 @@ from typing import Any, TextIO
 
 
 class Stream:
-    """A text stream whose failures are remembered instead of raised.
+    """A text stream that remembers its failures instead of raising them.
 
-    What its encoding has no character for is written as an escape.
+    It writes an escape for what its encoding has no character for.
 
     Attributes
     ----------
@@ -53,14 +53,14 @@ class Stream:
         os.close(nowhere)
 
     def close(self) -> None:
-        """Close what was opened in place of a closed stream."""
+        """Close the stream that stands in place of a closed one."""
         if self._closed:
             self._stream.close()
 
 
 @contextmanager
 def unfailing() -> Iterator[tuple[Stream, Stream]]:
-    """Let stdout and stderr fail silently in the block; yields both."""
+    """Let stdout and stderr fail silently in the block, and yield both."""
     given = sys.stdout, sys.stderr
     out, err = Stream(sys.stdout), Stream(sys.stderr)
     sys.stdout, sys.stderr = out, err

@@ -50,8 +50,8 @@ def factor(image: Pixels, chroma: str) -> int:
 def halving_error(image: Pixels) -> float:
     """Return the error of 4:2:0 alone, in levels, that a hundredth of the units exceeds.
 
-    The root of the mean squared error of R, G and B over a unit of 16x16 pixels, if chroma
-    is halved and enlarged but not quantised.
+    The root of the mean squared error of R, G and B over a unit of 16x16 pixels. It takes chroma
+    halved and enlarged, but not quantised.
     """
     units: Any = 0.0
     chroma = islice(coefficients.planes(image), 1, None)
@@ -63,7 +63,7 @@ def halving_error(image: Pixels) -> float:
 
 
 def flat_share(image: Pixels) -> float:
-    """Return the share of whole units of 16x16 pixels that have one colour; 0 without any."""
+    """Return the share of whole units of 16x16 pixels that have one colour, or 0 without any."""
     rows, columns = (side // UNIT_PX for side in image.shape[:2])
     units = image[: rows * UNIT_PX, : columns * UNIT_PX].reshape(rows, UNIT_PX, columns, UNIT_PX, 3)
     if not units.size:

@@ -1,9 +1,9 @@
 """From pixels to the DCT coefficients of a JPEG file, as its decoder will undo them.
 
-Colour as JFIF has it (BT.601, full range), blocks of 8x8, orthonormal DCT. With 4:2:0 the
-two chroma planes have half the pixels a side, and decoders enlarge them by a triangle filter
-(libjpeg's "fancy upsampling", the default of libjpeg-turbo and of browsers). The planes are
-made so that what this filter gives is nearest to the full planes.
+Colour as JFIF has it (BT.601, full range), blocks of 8x8, orthonormal DCT. With 4:2:0 the two
+chroma planes have half the pixels a side. Decoders enlarge them by a triangle filter (libjpeg's
+"fancy upsampling", the default of libjpeg-turbo and of browsers). `components` chooses the planes
+for which this filter's result is nearest to the full planes.
 """
 
 from collections.abc import Iterator
@@ -65,9 +65,8 @@ def halved(plane: Plane) -> Plane:
 def components(image: Pixels, factor: int) -> list[Plane]:
     """Return Y, Cb and Cr as whole blocks that cover the image.
 
-    With `factor` 2 (4:2:0) the chroma planes have half the sides, rounded up, and are those
-    whose enlargement by the decoder is nearest, cut to samples of 8 bits; with 1 (4:4:4)
-    they are full.
+    With `factor` 2 (4:2:0) the chroma planes have half the sides, rounded up. They are those whose
+    enlargement by the decoder is nearest, cut to samples of 8 bits. With 1 (4:4:4) they are full.
     """
     found = []
     for number, plane in enumerate(planes(image)):
@@ -92,9 +91,9 @@ def block_means(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
 def enlargement_energy() -> NDArray[np.float32]:
     """Return by how much `enlarged` multiplies the squared error of each DCT frequency.
 
-    `(64,)` in zigzag order. A wave of frequency u in a block of the small plane goes on at
-    pi u / 8 a sample, and leaves the filter (3/4, 1/4) with a squared amplitude of
-    5/8 + 3/8 cos(pi u / 8), in two samples for one, along each axis.
+    `(64,)` in zigzag order. A wave of frequency u in a block of the small plane goes on at pi u / 8
+    a sample. It leaves the filter (3/4, 1/4) with a squared amplitude of 5/8 + 3/8 cos(pi u / 8).
+    That holds in two samples for one, along each axis.
     """
     along = 2 * (0.625 + 0.375 * np.cos(np.pi * np.arange(8) / 8))
     return np.asarray(np.outer(along, along).ravel()[ZIGZAG], np.float32)
@@ -111,8 +110,8 @@ def padded(plane: Plane, multiple: int) -> Plane:
 def transformed(plane: Plane) -> NDArray[np.float32]:
     """Return the coefficients of a plane's blocks: `(64, B) float32`, in zigzag order.
 
-    `plane` `(H, W)`, both multiples of 8; blocks row by row. The mean is that of the plane
-    minus 128, as the standard has it.
+    The sides of `plane` `(H, W)` are multiples of 8. Blocks come row by row. The mean is that of
+    the plane minus 128, as the standard has it.
     """
     height, width = plane.shape
     found = np.empty((64, height // 8 * (width // 8)), np.float32)
@@ -125,7 +124,7 @@ def transformed(plane: Plane) -> NDArray[np.float32]:
 
 
 def restored(coefficients: NDArray[np.float32], shape: tuple[int, int]) -> Plane:
-    """Return the plane `shape` of coefficients `(64, B)`; the inverse of `transformed`."""
+    """Return the plane `shape` of coefficients `(64, B)`, as the inverse of `transformed`."""
     height, width = shape
     natural = np.empty((coefficients.shape[1], 64), np.float32)
     natural[:, ZIGZAG] = coefficients.T
@@ -143,7 +142,7 @@ def _doubled(plane: Plane) -> Plane:
 
 
 def _halved(plane: Plane) -> Plane:
-    """Halve the number of rows; `_doubled` of the result is nearest to `plane`."""
+    """Halve the number of rows, so that `_doubled` of the result is nearest to `plane`."""
     rows = plane.shape[0] // 2
     upper, lower = plane[0::2], plane[1::2]
     right = 0.75 * (upper + lower)

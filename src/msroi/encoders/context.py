@@ -1,6 +1,6 @@
 """Formats other than JPEG, for a reader who asks why JPEG at all: context, no peers.
 
-They draw a curve each in stage `rate_distortion` and are no methods: no size is matched, and no
+They draw a curve each in stage `rate_distortion` and are no methods. They match no size, and no
 program of ours writes them. Pillow and its plugin encode with their defaults, on one thread.
 """
 

@@ -1,8 +1,8 @@
 """What Huffman coding of AC coefficients costs in a JPEG file, to the bit.
 
-An AC symbol is a run of zeros (0 to 15) and the size of the level after it (the number of
-its bits, 1 to 10); run 0 with size 0 ends the block (EOB), run 15 with size 0 stands for 16
-zeros (ZRL). After a symbol's code follow as many bits as the size says (ITU-T T.81, F.1.2.2).
+An AC symbol is a run of zeros (0 to 15) and the size of the level after it. The size is the number
+of the level's bits, 1 to 10. Run 0 with size 0 ends the block (EOB). Run 15 with size 0 stands for
+16 zeros (ZRL). After a symbol's code follow as many bits as the size says (ITU-T T.81, F.1.2.2).
 """
 
 import numpy as np
@@ -16,14 +16,14 @@ Counts = NDArray[np.int64]
 
 
 def sizes(levels: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Return how many bits the magnitude of each level has; 0 for 0 (T.81, Table F.1)."""
+    """Return how many bits the magnitude of each level has, with 0 for 0 (T.81, Table F.1)."""
     return np.asarray(np.frexp(np.abs(levels).astype(np.float64))[1], np.int64)
 
 
 def ac_counts(levels: NDArray[np.integer]) -> Counts:
     """Count the AC symbols of blocks: `(16, 11)`, by run and size.
 
-    `levels` `(64, B)`: a column a block, in zigzag order; row 0, DC, is not counted.
+    `levels` `(64, B)` has a column a block, in zigzag order. Row 0, DC, does not count.
     """
     by_block = levels[1:].T
     block, place = np.nonzero(by_block)
@@ -38,11 +38,11 @@ def ac_counts(levels: NDArray[np.integer]) -> Counts:
 
 
 def code_lengths(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the length in bits of each symbol's code in an optimised JPEG; 0 if it has none.
+    """Return the length in bits of each symbol's code in an optimised JPEG, or 0 without one.
 
-    The procedure of T.81, Annex K.2 (Figures K.1 to K.3): Huffman's, with one point kept
-    free so that no code is all ones, and codes of more than 16 bits shortened. `counts` is
-    flat. Where no code had to be shortened, a more frequent symbol never has the longer one.
+    The procedure of T.81, Annex K.2 (Figures K.1 to K.3) is Huffman's. It keeps one point free so
+    that no code is all ones, and shortens codes of more than 16 bits. `counts` is flat. Unless it
+    shortens a code, a more frequent symbol never has the longer one.
     """
     frequency = np.append(counts, 1).astype(np.int64)
     reserved = frequency.size - 1
@@ -90,7 +90,7 @@ def code_lengths(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 def ac_bits(counts: Counts) -> NDArray[np.float32]:
     """Return the bits of each AC symbol, those after its code included: `(16, 11) float32`.
 
-    Symbols that do not occur are given the longest code: whoever wants one must pay for it.
+    Symbols that do not occur get the longest code: whoever wants one must pay for it.
     """
     lengths = code_lengths(counts.ravel()).reshape(counts.shape)
     codes = np.where(lengths > 0, lengths, LONGEST)

@@ -1,8 +1,8 @@
 """Standard JPEG: one encoder for every method, with real-valued quality, and its decoder.
 
-The encoder is Pillow's (libjpeg-turbo) with the conventions of the paper's comparison:
-baseline, 4:2:0, Annex K tables and standard Huffman tables (brief statement in the
-report). At whole qualities its output is byte for byte that of `Image.save(quality=Q)`.
+The encoder is Pillow's (libjpeg-turbo) with the conventions of the paper's comparison. These are
+baseline, 4:2:0, Annex K tables and standard Huffman tables (brief statement in the report). At
+whole qualities its output is byte for byte that of `Image.save(quality=Q)`.
 """
 
 import io
@@ -60,8 +60,8 @@ def library() -> str:
 def tables(quality: float) -> list[list[int]]:
     """Return the luma and chroma quantisation tables for a quality in [1, 100].
 
-    Scaling Annex K by a fraction between whole qualities moves many entries at once, which
-    near quality 87 can make the file size jump by 4 %; so the entries pass one at a time.
+    Scaling Annex K by a fraction between whole qualities moves many entries at once. Near quality
+    87 that can make the file size jump by 4 %. So the entries pass one at a time.
     """
     return passing(quality, lambda whole: scaled(ANNEX_K, int(SCALES_PCT[whole - 1])))
 
@@ -101,8 +101,8 @@ def encode(
 ) -> bytes:
     """Encode `(H, W, 3) uint8` sRGB as a baseline JPEG of a quality in [1, 100].
 
-    Plain JPEG here is 4:2:0 with standard Huffman tables, as Pillow and most programs write
-    it; with `optimise` the file gets Huffman tables of its own and the same pixels.
+    Plain JPEG here is 4:2:0 with standard Huffman tables, as Pillow and most programs write it.
+    With `optimise` the file gets Huffman tables of its own and the same pixels.
     """
     # Pillow must hold an optimised file whole. Without a quality it makes room for 2 bytes a
     # pixel; noise, the worst, needs 1.6 at quality 100 and 4:2:0. With a quality below 95 it

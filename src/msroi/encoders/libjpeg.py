@@ -42,7 +42,7 @@ def using(version: str) -> Iterator[tuple[Any, str]]:
 def numbered_from_1(data: bytes) -> bytes:
     """Number the components of a progressive JPEG 1, 2, 3, as JFIF wants it.
 
-    jpeglib numbers them 0, 1, 2 where it is given quantisation tables.
+    jpeglib numbers them 0, 1, 2 where it gets quantisation tables.
     """
     file = bytearray(data)
     at = 2

@@ -1,8 +1,8 @@
 """The compression methods: one list, from which everything else takes names, colours and encoders.
 
-A new encoder is a class that keeps to `Encoder` and an entry of `METHODS`. Nothing heavy is
-imported here, so that the program's help answers at once; an encoder's module is imported when
-the encoder is asked for.
+A new encoder is a class that keeps to `Encoder` and an entry of `METHODS`. This module imports
+nothing heavy, so that the program's help answers at once. It imports an encoder's module only when
+a caller asks for the encoder.
 """
 
 from collections.abc import Callable

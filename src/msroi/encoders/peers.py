@@ -46,7 +46,7 @@ class JpegOptimised:
         return jpeg.library()
 
     def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
-        """Return the encoder of the image; its tables are those of `jpeg.encode`."""
+        """Return the encoder of the image, whose tables are those of `jpeg.encode`."""
         return functools.partial(jpeg.encode, image, optimise=True)
 
 
@@ -83,7 +83,7 @@ class MozJpeg:
         return f"jpeglib {metadata.version('jpeglib')} (mozjpeg 4.0.3)"
 
     def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
-        """Return the encoder of the image; one thread at a time can use it."""
+        """Return the encoder of the image, for one thread at a time."""
         source = np.ascontiguousarray(image)
 
         def encode(quality: float) -> bytes:
@@ -104,8 +104,8 @@ def _robidoux(quality: int) -> NDArray[np.int64]:
 class Jpegli:
     """jpegli as its program has it, by distance: progressive, tables of its own for Cb and Cr.
 
-    Its scans are those that `mozjpeg_lossless_optimization` finds for the same pixels, where
-    that is smaller: jpegli's own are fixed.
+    Its scans are those that `mozjpeg_lossless_optimization` finds for the same pixels, where that
+    is smaller, since jpegli's own never change.
     """
 
     name = "jpegli"

@@ -59,7 +59,7 @@ CLOSE = Closeness(level=0.0025, files_pct=0.5)
 
 @dataclass(frozen=True)
 class Try:
-    """A file and its error: how far above what is wanted, on a scale that is about a line."""
+    """A file and its error: how far above the goal, on a scale that is about a line."""
 
     quality: float
     data: bytes
@@ -86,7 +86,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Reached:
-    """A file, and the value that was measured of it."""
+    """A file, and the value that the search measured of it."""
 
     quality: float
     data: bytes
@@ -98,9 +98,9 @@ def match_size(
 ) -> Match:
     """Find the quality whose file comes nearest to `target_bytes`, with 3 to 12 encodes.
 
-    The search takes the size for rising with the quality. Since it only almost does, the
-    best file seen is returned, not the last. The search ends at a file within 0.1 %, or
-    where the encoder leaves no finer choice.
+    The search takes the size for rising with the quality. Since it only almost does, the search
+    returns the best file seen, not the last. It ends at a file within 0.1 %, or where the encoder
+    leaves no finer choice.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def search(
     good_enough: Callable[[Try, Try | None, float], bool],
     badness: Callable[[Try], Any],
 ) -> Try:
-    """Try qualities until a file is good enough; return the best of at most 12 tries.
+    """Try qualities until a file is good enough, and return the best of at most 12 tries.
 
     Parameters
     ----------
@@ -238,7 +238,7 @@ def search(
 def stepped(seen: Sequence[Try], slope: float) -> float | None:
     """Return what to try after tries that all err to one side, or None at the range's end.
 
-    Two steps go a little too far; the third goes to the end of the range.
+    Two steps go a little too far. The third goes to the end of the range.
     """
     new = seen[-1]
     end = LOWEST if new.error > 0 else HIGHEST
@@ -252,9 +252,9 @@ def stepped(seen: Sequence[Try], slope: float) -> float | None:
 def crossing(new: Try, opposite: Try, old: Try | None) -> float:
     """Return where to look for the quality of error 0 that lies between two tries.
 
-    Chandrupatla's rule (1997, "A new hybrid quadratic/bisection algorithm for finding the
-    zero of a nonlinear function"): interpolate where three tries show that it will do, else
-    halve the interval, which is what noise calls for.
+    Chandrupatla's rule (1997, "A new hybrid quadratic/bisection algorithm for finding the zero of a
+    nonlinear function"). It interpolates where three tries show that this will do. Else it halves
+    the interval, which is what noise calls for.
 
     Parameters
     ----------
@@ -295,7 +295,7 @@ def position(quality: float) -> float:
 
 
 def quality_at(position: float) -> float:
-    """Return the quality in [1, 100] at or next to a position; the inverse of `position`."""
+    """Return the quality in [1, 100] at or next to a position, as the inverse of `position`."""
     scale = math.exp(-position) - LINEAR_PCT
     quality = 5000 / scale if scale > 100 else 100 - scale / 2
     return min(max(quality, LOWEST), HIGHEST)

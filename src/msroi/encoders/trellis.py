@@ -1,8 +1,8 @@
 """The trellis: quantisation that weighs each block's distortion against its bits.
 
-For every 8x8 block the levels are chosen that minimise `w D + lambda R`: D is the squared
-error of the coefficients, w the block's weight, R the bits of run, size and level with the
-Huffman tables of the file. The tables depend on the levels, so they are estimated anew a
+For every 8x8 block the trellis chooses the levels that minimise `w D + lambda R`. D is the squared
+error of the coefficients, and w the block's weight. R is the bits of run, size and level with the
+Huffman tables of the file. The tables depend on the levels, so the trellis estimates them anew a
 few times. Any JPEG decoder reads the result: only the encoder's choice of levels differs.
 """
 
@@ -28,8 +28,8 @@ NOTHING = np.zeros((huffman.RUNS, huffman.SIZES), np.int64)
 def starting_bits() -> NDArray[np.float32]:
     """Return AC symbol costs from which the estimation starts: `(16, 11)`.
 
-    Those of a photograph in the middle of the qualities, roughly: half as many symbols for
-    each zero more, a third for each bit more, and as many ends of blocks as a quarter of all.
+    They are roughly those of a photograph in the middle of the qualities. Each zero more halves the
+    symbols, and each bit more leaves a third. Ends of blocks are a quarter of all.
     """
     run, size = np.mgrid[: huffman.RUNS, : huffman.SIZES]
     counts = np.where(size > 0, 2.0 ** (14 - run) * 3.0 ** (1 - size), 0.0)
@@ -60,7 +60,7 @@ class Part(NamedTuple):
 def quantise(parts: Sequence[Part], bit_price: float) -> list[NDArray[np.int16]]:
     """Choose the levels of all blocks that share a Huffman table.
 
-    Blocks are worked on in bands, so that memory does not grow with the image.
+    It works on blocks in bands, so that memory does not grow with the image.
 
     Parameters
     ----------
@@ -116,10 +116,10 @@ def _cheapest(part: Part, rates: NDArray[np.float32]) -> NDArray[np.int16]:
 
 
 def shape_class(blocks: int) -> int:
-    """Return the next number of blocks for which the trellis is compiled.
+    """Return the next number of blocks for which JAX compiles the trellis.
 
-    There are eight to an octave, from 64 on, so that at most an eighth is wasted and a
-    folder of photographs of all sizes compiles a few times.
+    There are eight to an octave, from 64 on, so that at most an eighth goes to waste. A folder of
+    photographs of all sizes compiles a few times.
     """
     grain = max(64, 1 << max(0, (blocks - 1).bit_length() - PER_OCTAVE.bit_length()))
     return -(-max(blocks, 1) // grain) * grain
@@ -135,11 +135,11 @@ def best_levels(
 ) -> jax.Array:
     """Find each block's levels of the least cost for given costs of symbols.
 
-    Dynamic programming along the zigzag. The state is the number of zeros since the last
-    nonzero level, modulo 16: at the 16th a ZRL is paid at once, as it must be before the
-    next nonzero level; the cost of ending a block is counted at its last nonzero level, so
-    that zeros after it pay for no ZRL. At each place a coefficient may become the nearest
-    level, the next one towards zero, or zero.
+    Dynamic programming along the zigzag. The state is the number of zeros since the last nonzero
+    level, modulo 16. At the 16th the path pays a ZRL at once, as it must before the next nonzero
+    level. It pays for the end of a block at its last nonzero level, so that zeros after it pay for
+    no ZRL. At each place a coefficient may become the nearest level, the next one towards zero, or
+    zero.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def best_levels(
 
 
 def _start(zeroed: jax.Array, rates: jax.Array) -> Any:
-    """Return the state before place 1: costs and last nonzero place by run; best end so far."""
+    """Return the state before place 1: costs and last nonzero place by run, and best end so far."""
     blocks = zeroed.shape[1]
     costs = jnp.full((huffman.RUNS, blocks), NEVER).at[0].set(0.0)
     last = jnp.zeros((huffman.RUNS, blocks), jnp.int32)
@@ -176,7 +176,7 @@ def _start(zeroed: jax.Array, rates: jax.Array) -> Any:
 
 
 def _step(rates: jax.Array, state: Any, at: Any) -> Any:
-    """Go on by one place; also return its best nonzero level and the nonzero place before it."""
+    """Go on by one place, and return its best nonzero level and the nonzero place before it too."""
     costs, last, best, best_place = state
     place, scaled, worth, zeroed, after = at
 

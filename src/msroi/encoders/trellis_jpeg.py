@@ -1,7 +1,7 @@
 """The project's own encoder: a standard JPEG whose levels the trellis has chosen for the eye.
 
-One scalar, the quality, sets the quantisation tables (`steps`); an error counts in units of
-its step, times what the place is worth (`visibility`). docs/encoder.md derives the terms.
+One scalar, the quality, sets the quantisation tables (`steps`). An error counts in units of its
+step, times what the place is worth (`visibility`). docs/encoder.md derives the terms.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class TrellisJpeg:
     """JPEG by trellis quantisation for the eye, better where a saliency map says so."""
 
     def __init__(self, name: str, params: Trellis, saliency_share: float) -> None:
-        """Name the method; `saliency_share` is that of `visibility.of_map`."""
+        """Name the method. `saliency_share` is that of `visibility.of_map`."""
         self.name = name
         self.params = params
         self.saliency_share = saliency_share
@@ -33,7 +33,7 @@ class TrellisJpeg:
         return progressive.version()
 
     def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
-        """Return the encoder of the image; without a map all of it counts alike."""
+        """Return the encoder of the image. Without a map all of it counts alike."""
         size = image.shape[:2]
         factor = chroma.factor(image, self.params.chroma)
         planes = coefficients.components(image, factor)

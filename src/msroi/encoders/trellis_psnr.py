@@ -1,7 +1,7 @@
 """A standard JPEG whose levels the trellis has chosen for the least squared error.
 
-One scalar, the quality, sets both the quantisation tables and what a bit counts, so that
-file sizes are searched along one line. docs/encoder.md derives every weight.
+One scalar, the quality, sets both the quantisation tables and what a bit counts. So the search for
+a size follows one line. docs/encoder.md derives every weight.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class SquaredErrorJpeg:
         return progressive.version()
 
     def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
-        """Return the encoder of the image; the map is not looked at."""
+        """Return the encoder of the image, and ignore the map."""
         size = image.shape[:2]
         factor = 2 if self.params.chroma == "half" else 1
         planes = coefficients.components(image, factor)
@@ -74,8 +74,8 @@ class SquaredErrorJpeg:
 def step_of(quality: float) -> float:
     """Return the quantisation step of low luma frequencies for a quality in [1, 100].
 
-    It falls as libjpeg's scale does, and never to 0: at quality 100, where libjpeg has
-    rounded all steps up to 1, it is that of half a percent.
+    It falls as libjpeg's scale does, and never to 0. At quality 100, where libjpeg has all steps
+    rounded up to 1, it is that of half a percent.
     """
     return COARSER * PLAIN_STEP * max(jpeg.scale_pct(quality), 0.5) / 100
 
@@ -83,9 +83,9 @@ def step_of(quality: float) -> float:
 def bit_price(step: float, lagrangian: float) -> float:
     """Return what a bit costs in squared error: `lagrangian` squared steps at quality 50.
 
-    Where the step is finer a bit is worth more squared steps, by the square root of the
-    steps' ratio: found on the tuning photographs, as the trellis gains little at fine steps
-    unless bits are dear.
+    Where the step is finer a bit is worth more squared steps, by the square root of the steps'
+    ratio. The tuning photographs gave this rule, as the trellis gains little at fine steps unless
+    bits are dear.
     """
     return float(lagrangian * step**2 * (step_of(50) / step) ** 0.5)
 
@@ -93,10 +93,10 @@ def bit_price(step: float, lagrangian: float) -> float:
 def tables(step: float, params: TrellisPsnr) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the quantisation tables of luma and chroma, each `(64,)` in zigzag order.
 
-    They lie between Annex K's (flatness 0) and flat ones (flatness 1), on a geometric line:
-    Annex K coarsens high frequencies because the eye does not see them well, which squared
-    error does not know and the trellis decides block by block. The geometric mean of the low
-    luma frequencies' steps is `step`, but for rounding to whole steps from 1 to 255.
+    They lie between Annex K's (flatness 0) and flat ones (flatness 1), on a geometric line. Annex K
+    coarsens high frequencies because the eye does not see them well. Squared error does not know
+    that, and the trellis decides block by block. The geometric mean of the low luma frequencies'
+    steps is `step`, but for rounding to whole steps from 1 to 255.
     """
 
     def between(annex_k: NDArray[np.int64], flatness: float) -> NDArray[np.float64]:
@@ -112,11 +112,11 @@ def tables(step: float, params: TrellisPsnr) -> tuple[NDArray[np.int64], NDArray
 def visibility(
     luma: NDArray[np.float32], size: tuple[int, int], masking: float
 ) -> NDArray[np.float32]:
-    """Return how well an error is seen at each pixel: `(H, W) float32`, of mean 1.
+    """Return how well the eye sees an error at each pixel: `(H, W) float32`, of mean 1.
 
     To first order the structural similarity of a window falls with the squared error over
-    `2 variance + C2` (Wang et al. 2004, equation 13). With `masking` 1 a block's errors are
-    divided by that, with 0 by nothing, and between the two by a power of it.
+    `2 variance + C2` (Wang et al. 2004, equation 13). `masking` 1 divides a block's errors by that,
+    0 by nothing, and a value between the two by a power of it.
 
     Parameters
     ----------

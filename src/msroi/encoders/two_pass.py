@@ -1,8 +1,8 @@
 """The paper's two-pass MS-ROI (section 1.3), for comparison.
 
-The saliency map is cut into levels; the first pass encodes the image once a level, with
-qualities from `quality_low` to `quality_high`, and takes each pixel from its level's decoded
-image; the second pass encodes that blend as plain JPEG.
+It cuts the saliency map into levels. The first pass encodes the image once a level, with qualities
+from `quality_low` to `quality_high`. It takes each pixel from its level's decoded image. The second
+pass encodes that blend as plain JPEG.
 """
 
 import functools
@@ -55,7 +55,7 @@ def blend(
 
 
 class MsRoi:
-    """The two passes; the quality is that of the second."""
+    """The two passes, with the quality of the second."""
 
     name = "msroi"
 
@@ -68,6 +68,6 @@ class MsRoi:
         return jpeg.library()
 
     def prepare(self, image: Pixels, saliency: Saliency | None) -> Callable[[float], bytes]:
-        """Return the second pass; without a map it is plain JPEG."""
+        """Return the second pass, which is plain JPEG without a map."""
         source = image if saliency is None else blend(image, saliency, self.params)
         return functools.partial(jpeg.encode, source)

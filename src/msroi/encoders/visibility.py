@@ -47,10 +47,10 @@ def block_weights(
 
 
 def masking(luma: NDArray[np.float32], params: Trellis) -> Weights:
-    """Return how well an error is seen at each pixel: `(H, W) float32` in (0, 1].
+    """Return how well the eye sees an error at each pixel: `(H, W) float32` in (0, 1].
 
-    `(c / (c + v))^p` with the luma's local variance v, `masking_variance` c, and `masking` p:
-    1 where the image is flat; noise hides errors.
+    `(c / (c + v))^p` with the luma's local variance v, `masking_variance` c, and `masking` p. It is
+    1 where the image is flat, since noise hides errors.
     """
     found = np.empty_like(luma)
     for top in range(0, len(luma), BAND_ROWS):

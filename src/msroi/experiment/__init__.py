@@ -1,1 +1,1 @@
-"""One experiment: its parameters, its files, its photographs and what is compared."""
+"""One experiment: its parameters, its files, its photographs and what it compares."""

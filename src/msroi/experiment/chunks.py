@@ -1,11 +1,10 @@
 """Photographs in chunks: one job makes all files of a stage, or several jobs a part each.
 
-A chunk makes the files of some photographs as if they were all, below a folder of its own
-(`part`), whose layout is the experiment's but for where its results lie. When all are there, the
-stage gathers them: `link_files` brings files to their place, `rows` reads the tables one after the
-other. So what a stage gives does not depend on how many chunks there were. How many there are is
-for whoever runs the pipeline to say (`snakemake --set-scatter`), not a parameter of the
-experiment.
+A chunk makes the files of some photographs as if they were all, below a folder of its own (`part`).
+The folder's layout is the experiment's but for where its results lie. When all are there, the stage
+gathers them. `link_files` brings files to their place, `rows` reads the tables one after the other.
+So what a stage gives does not depend on how many chunks there were. How many there are is for
+whoever runs the pipeline to say (`snakemake --set-scatter`), not a parameter of the experiment.
 """
 
 import os
@@ -60,7 +59,7 @@ ALL = Chunk(1, 1)
 def taken(chunk: Chunk, items: Callable[[], Iterable[T]]) -> list[T]:
     """Return a chunk of what can be gone through twice: once to count, once to take.
 
-    So no more is kept than the chunk, however much the whole is.
+    So it keeps no more than the chunk, however much the whole is.
     """
     places = chunk.places(sum(1 for _ in items()))
     return list(islice(items(), places.start, places.stop))
@@ -124,8 +123,8 @@ def run_whole(
 def link_files(sources: Iterable[Path], destination: Path) -> None:
     """Bring the files below several folders together in a fresh one.
 
-    They stay where they were, so that a gathering which is cut short can be repeated: each gets
-    a second name, or is copied where the file system has no hard links.
+    They stay where they were, so that a gathering cut short can start again. Each gets a second
+    name. Where the file system has no hard links, it is a copy.
     """
     fresh_folder(destination)
     for source in sources:
@@ -152,8 +151,8 @@ def ahead(
 ) -> Iterator[Made]:
     """Yield `work(item)` in the order of the items, working on at most `most` of them ahead.
 
-    As `pool.map`, which would take all items at once: here memory does not grow with their
-    number, and the items may be made while others are worked on.
+    `pool.map` would take all items at once. Here memory does not grow with their number. The caller
+    may make items while threads work on others.
     """
     waiting: deque[Future[Made]] = deque()
     for item in items:

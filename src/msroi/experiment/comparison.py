@@ -20,12 +20,12 @@ Pair = tuple[Row, Row]
 
 
 def significant(value: float) -> float:
-    """Round to the significant digits that the tables carry; inf stays inf."""
+    """Round to the significant digits that the tables carry, and keep inf."""
     return float(f"{value:.{DIGITS}g}")
 
 
 def within(size_error_pct: float, tolerance_pct: float) -> bool:
-    """Say whether a file's size is matched: off by at most the tolerance, either way."""
+    """Say whether a file's size is a match: off by at most the tolerance, either way."""
     return abs(size_error_pct) <= tolerance_pct
 
 
@@ -35,12 +35,12 @@ def flag(size_error_pct: float, tolerance_pct: float) -> str:
 
 
 def matched(rows: Iterable[Row]) -> list[Row]:
-    """Return the rows whose file size was matched."""
+    """Return the rows whose file has a matching size."""
     return [row for row in rows if is_matched(row)]
 
 
 def is_matched(row: Row) -> bool:
-    """Say whether a row's file size was matched."""
+    """Say whether a row's file has a matching size."""
     return bool(row["matched"] == "true")
 
 
@@ -58,7 +58,7 @@ def pairs(rows: Iterable[Row], others: Iterable[Row]) -> list[Pair]:
 
 
 def both_matched(row: Row, other: Row) -> bool:
-    """Say whether two files of one photograph can be compared."""
+    """Say whether two files of one photograph have comparable sizes."""
     return is_matched(row) and is_matched(other)
 
 
@@ -81,7 +81,7 @@ def differences(of_pairs: Iterable[Pair], name: str) -> list[float]:
 
 
 def won(values: Sequence[float], higher_is_better: bool) -> float | None:
-    """Return the share of differences by which the first is better; equal ones count for none."""
+    """Return the share of differences by which the first is better (equal ones are no wins)."""
     sign = 1 if higher_is_better else -1
     return significant(sum(sign * value > 0 for value in values) / len(values)) if values else None
 
@@ -90,7 +90,7 @@ class Differences:
     """One method's measures minus another's, photograph by photograph as they come."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Start with no photograph; `names` are the columns of the measures."""
+        """Start with no photograph, and with the columns of the measures in `names`."""
         self.n = 0
         self.sums = {name: Sums() for name in names}
 

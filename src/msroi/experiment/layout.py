@@ -1,6 +1,6 @@
 """Where an experiment's files lie, relative to the project folder.
 
-The same paths stand in dvc.yaml, as deps and outs; a test holds the two together.
+The same paths stand in dvc.yaml, as deps and outs. A test holds the two together.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ CODE = Path("workflow/code")  # where the locks of the stages' code lie
 class Layout:
     """The files of one experiment.
 
-    Data made from sources (large, kept by DVC) lie under `data/<experiment>`, everything
-    that the experiment finds out under `results/<experiment>`, scratch that may vanish at
-    any time under `.msroi/<experiment>`. Stages that work in chunks let each write its
-    results into a folder of its own, `results_in`.
+    Data made from sources (large, kept by DVC) lie under `data/<experiment>`. Everything that the
+    experiment finds out lies under `results/<experiment>`. Scratch that may vanish at any time lies
+    under `.msroi/<experiment>`. Stages that work in chunks let each write its results into a folder
+    of its own, `results_in`.
     """
 
     experiment: str
@@ -45,7 +45,7 @@ class Layout:
     # download
     @property
     def downloaded(self) -> Path:
-        """Folder with one folder a data set."""
+        """Folder with one folder a dataset."""
         return self.data / "download" / "images"
 
     @property
@@ -55,7 +55,7 @@ class Layout:
 
     @property
     def manifest(self) -> Path:
-        """What was downloaded, from where, with hashes."""
+        """What stage `download` fetched, from where, with hashes."""
         return self.data / "download" / "manifest.csv"
 
     # prepare
@@ -157,7 +157,7 @@ class Layout:
     # conventions
     @property
     def conventions(self) -> Path:
-        """Folder of both arms measured in every way that the paper may mean."""
+        """Folder of both conditions measured in every way that the paper may mean."""
         return self.results / "conventions"
 
     # anova

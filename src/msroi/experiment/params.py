@@ -44,7 +44,7 @@ VALIDATOR = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
 
 @dataclass(frozen=True)
 class Download:
-    """Which rows of `data/sources.csv` are fetched."""
+    """Which rows of `data/sources.csv` to fetch."""
 
     source: str
     datasets: tuple[str, ...]
@@ -55,7 +55,7 @@ class Download:
 class TestSet:
     """Photographs to compress: `draw` of those in `dataset` that match `include` (0: all).
 
-    Only those of `split`, if it is not empty; means of `reduce` × `reduce` pixels.
+    Only those of `split` count, if it is not empty. They are means of `reduce` × `reduce` pixels.
     """
 
     dataset: str
@@ -80,7 +80,7 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Augment:
-    """The ranges from which the augmentation plan is drawn (paper, section 2)."""
+    """The ranges of the augmentation plan's draws (paper, section 2)."""
 
     views: int
     plain_view: bool
@@ -128,7 +128,7 @@ BACKBONES = {
 
 @dataclass(frozen=True)
 class Readout:
-    """Where people look, read from features of the pretrained network, and how it is trained."""
+    """Where people look, read from features of the pretrained network, and how it learns that."""
 
     weights: str
     dataset: str
@@ -164,7 +164,7 @@ class FeatureMap:
 class ReadoutMap:
     """The density of fixations that the readout expects (stage readout).
 
-    `blur` is the standard deviation of a Gaussian as a share of the width, `power` that of the
+    `blur` is the standard deviation of a Gaussian as a share of the width. `power` is that of the
     density: below 1 it is less sharp.
     """
 
@@ -182,9 +182,9 @@ RULES: dict[str, type[MapRule]] = {
 
 @dataclass(frozen=True)
 class Heatmap:
-    """Which saliency maps are made, by name, and by which rule (paper, sections 1.2 and 3.1).
+    """Which saliency maps to make, by name, and by which rule (paper, sections 1.2 and 3.1).
 
-    `passes_map` is the one whose passes with dropout are compared.
+    `passes_map` is the one whose passes with dropout the stage compares.
     """
 
     input_px: int
@@ -222,8 +222,8 @@ class TrellisPsnr:
 class Compress:
     """The methods, the size match and the two-pass MS-ROI method (paper, section 1.3).
 
-    `follows` names, for each method that needs a map, which of `heatmap.maps` it is given.
-    `store` and `shard_photographs` say where its files go (`encoded`).
+    `follows` names which of `heatmap.maps` each method gets that needs a map. `store` and
+    `shard_photographs` say where its files go (`encoded`).
     """
 
     methods: tuple[str, ...]
@@ -241,7 +241,7 @@ class Compress:
 
 @dataclass(frozen=True)
 class Judges:
-    """Which files of stage compress the perceptual measures judge (`perceptual`)."""
+    """Which files of stage compress the perceptual metrics score (`perceptual`)."""
 
     images: int
     match_qualities: tuple[int, ...]
@@ -249,10 +249,10 @@ class Judges:
 
 @dataclass(frozen=True)
 class Gaze:
-    """Of how many photographs of a set it is measured what people see, and of which files.
+    """Of how many photographs of a set, and of which files, to measure what people see.
 
-    Files of stage compress are those of `match_qualities`; `maps_quality` is the quality of
-    plain JPEG at whose size a method is made to follow one map after the other.
+    Files of stage compress are those of `match_qualities`. `maps_quality` is the quality of plain
+    JPEG. At its size a method follows one map after the other.
     """
 
     images: int
@@ -271,7 +271,7 @@ class RateDistortion:
 
 @dataclass(frozen=True)
 class Conventions:
-    """Of how many photographs of a set every convention is measured, at which sizes."""
+    """Of how many photographs of a set to measure every convention, at which sizes."""
 
     images: int
     match_qualities: tuple[int, ...]
@@ -288,7 +288,7 @@ class Anova:
 
 @dataclass(frozen=True)
 class Audit:
-    """Which publications are audited, and which test set plays which of a paper's sets."""
+    """Which publications to audit, and which test set plays which of a paper's sets."""
 
     papers: tuple[str, ...]
     sets: dict[str, str]
@@ -307,7 +307,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Experiment:
-    """All parameters of one experiment; `name` is its file's name without the suffix.
+    """All parameters of one experiment, whose `name` is its file's name without the suffix.
 
     `main_map` is the one of `heatmap.maps` that weighs the saliency-weighted measures and that
     pages show.
@@ -441,7 +441,7 @@ def cross_check(experiment: Experiment, path: Path) -> None:
 
 
 def check_maps(experiment: Experiment, path: Path) -> None:
-    """Raise `ParameterError` if a map that is asked for is none of `heatmap.maps`."""
+    """Raise `ParameterError` if a wanted map is none of `heatmap.maps`."""
     heatmap, compress = experiment.heatmap, experiment.compress
     followed = {f"compress.follows.{method}": name for method, name in compress.follows.items()}
     asked = {"main_map": experiment.main_map, "heatmap.passes_map": heatmap.passes_map} | followed
@@ -481,7 +481,7 @@ def check_backbone(experiment: Experiment, path: Path) -> None:
 
 
 def _trained_on(readout: Readout) -> dict[str, str]:
-    """Return the data set that the readout is trained on, by its parameter; none if packaged."""
+    """Return the dataset that the readout learns from, by its parameter, or none if packaged."""
     return {"readout.dataset": readout.dataset} if readout.weights == "trained" else {}
 
 

@@ -8,6 +8,6 @@ Photograph = tuple[str, str]  # data set and image
 
 
 def first_by_name(photographs: Iterable[Photograph], count: int) -> list[Photograph]:
-    """Return the first `count` photographs of each data set by name (0: all), sorted."""
+    """Return the first `count` photographs of each dataset by name (0: all), sorted."""
     by_set = groupby(sorted(set(photographs)), key=itemgetter(0))
     return [photograph for _, of_set in by_set for photograph in list(of_set)[: count or None]]

@@ -1,8 +1,8 @@
 """YAML in which a file can say only one thing, whoever reads it.
 
-PyYAML, which the stages use, reads YAML 1.1, DVC reads YAML 1.2: some values are not the same
-in both. They are refused, as are keys that occur twice, where one value would be lost, and
-aliases, by which a few bytes can stand for millions.
+PyYAML, which the stages use, reads YAML 1.1, and DVC reads YAML 1.2. Some values are not the same
+in both. This module refuses them. It refuses keys that occur twice, since one value would vanish.
+It refuses aliases too, by which a few bytes can stand for millions.
 """
 
 import re
@@ -37,7 +37,7 @@ class _PlainLoader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Count how deep the nodes are nested, and refuse aliases."""
+        """Count how deep nodes nest, and refuse aliases."""
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
             raise _refused(event, "an alias (*) stands for a value; write it out")

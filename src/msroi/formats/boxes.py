@@ -8,7 +8,7 @@ FULL_BOX_BYTES = 4  # version and flags
 
 
 def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield name and content of each box; what is cut off ends them."""
+    """Yield name and content of each box, up to one that is incomplete."""
     at = 0
     for _ in range(MOST_BOXES):
         if at + 8 > len(data):
@@ -32,8 +32,8 @@ def _one(data: bytes, name: bytes) -> bytes:
 def colours(data: bytes) -> tuple[int, int] | None:
     """Return the colour primaries and the transfer function of an AVIF's picture.
 
-    They are numbers of ITU-T H.273, from the box `colr` of kind `nclx` that belongs to the
-    primary item; None without one.
+    They are numbers of ITU-T H.273, from the box `colr` of kind `nclx` that belongs to the primary
+    item. It returns None without one.
     """
     try:
         meta = _one(data, b"meta")[FULL_BOX_BYTES:]
@@ -80,7 +80,7 @@ def _properties(content: bytes, item: int) -> list[int]:
 
 
 def png_colours(data: bytes) -> tuple[int, int] | None:
-    """Return the same of a PNG, from its chunk `cICP`; None without one before the pixels."""
+    """Return the same of a PNG, from its chunk `cICP`, or None without one before the pixels."""
     at = 8
     for _ in range(MOST_BOXES):
         if at + 8 > len(data):

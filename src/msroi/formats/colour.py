@@ -1,6 +1,6 @@
 """Levels of other colour spaces as levels of sRGB.
 
-Primaries and transfer functions are ITU-T H.273's; gamma and chromaticities those of PNG.
+Primaries and transfer functions are ITU-T H.273's. Gamma and chromaticities are PNG's.
 """
 
 import io
@@ -46,7 +46,7 @@ STEPS = 2**16  # of linear light, enough to tell all 256 levels apart
 
 
 def unread(cicp: tuple[int, int] | None) -> str | None:
-    """Say why colours by numbers of H.273 are not read, and what to do; None if they are."""
+    """Say why msroi reads no colours of these H.273 numbers, and what to do, or None if it does."""
     if cicp is None:
         return None
     primaries, transfer = cicp
@@ -61,7 +61,7 @@ def unread(cicp: tuple[int, int] | None) -> str | None:
 
 
 def conversion(info: Mapping[Any, Any], *, grey: bool = False) -> Convert | None:
-    """Return what brings an image's RGB levels to sRGB; None if they are, or have a profile.
+    """Return what brings an image's RGB levels to sRGB, or None if they are, or have a profile.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """EXIF blocks: kept byte for byte, but for the few values that a new file makes untrue.
 
-A block is a small TIFF file (CIPA DC-008, Exif 3.0): a header, directories (IFDs) of entries of
-12 bytes, and values anywhere, at offsets from the header. Maker's notes hold such offsets,
-too, in ways that only their makers know; so nothing is ever moved.
+A block is a small TIFF file (CIPA DC-008, Exif 3.0). It has a header, directories (IFDs) of entries
+of 12 bytes, and values anywhere, at offsets from the header. Maker's notes hold such offsets, too,
+in ways that only their makers know. So this module never moves anything.
 """
 
 import struct
@@ -68,7 +68,7 @@ class Directory:
 
 
 def order_of(read: Read) -> str:
-    """Return the order of bytes, `<` or `>`; raises ValueError for what is no block."""
+    """Return the order of bytes, `<` or `>`, or raise ValueError for what is no block."""
     order = ORDERS.get(read(0, 4))
     if order is None:
         raise ValueError("no EXIF")
@@ -76,7 +76,7 @@ def order_of(read: Read) -> str:
 
 
 def directory(read: Read, order: str, at: int) -> Directory:
-    """Read a directory; raises ValueError if it is cut off."""
+    """Read a directory, or raise ValueError if it is incomplete."""
     count_bytes = read(at, 2)
     if at < 8 or len(count_bytes) < 2:
         raise ValueError("no directory")
@@ -100,7 +100,7 @@ def directory(read: Read, order: str, at: int) -> Directory:
 
 
 def first_directory(read: Read) -> tuple[str, Directory]:
-    """Return the order of bytes and the first directory; raises ValueError."""
+    """Return the order of bytes and the first directory, or raise ValueError."""
     order = order_of(read)
     start = read(4, 4)
     if len(start) < 4:
@@ -114,7 +114,7 @@ def reading(block: bytes | bytearray) -> Read:
 
 
 def number(entry: Entry | None, order: str) -> int | None:
-    """Return the one whole number that an entry holds; None if it does not."""
+    """Return the one whole number that an entry holds, or None if it does not."""
     formats = {1: "B", SHORT: "H", LONG: "I", 13: "I"}
     if entry is None or entry.kind not in formats or not entry.value:
         return None
@@ -123,7 +123,7 @@ def number(entry: Entry | None, order: str) -> int | None:
 
 
 def sub_directory(read: Read, order: str, of: Directory | None, tag: int) -> Directory | None:
-    """Return the directory that an entry leads to; None if there is none that can be read."""
+    """Return the directory that an entry leads to, or None if there is no readable one."""
     at = number(of.get(tag), order) if of else None
     try:
         return None if at is None else directory(read, order, at)
@@ -132,7 +132,7 @@ def sub_directory(read: Read, order: str, of: Directory | None, tag: int) -> Dir
 
 
 def orientation(block: bytes) -> int:
-    """Return the orientation that a block asks for, 1 to 8; 1 without a valid one."""
+    """Return the orientation that a block asks for, 1 to 8, or 1 without a valid one."""
     try:
         order, first = first_directory(reading(block))
     except ValueError:
@@ -164,9 +164,9 @@ class Changes:
 def patched(block: bytes, changes: Changes) -> bytes:
     """Return a block with the values that a new file asks for, all else byte for byte.
 
-    Changed are the orientation (1 if the pixels were turned), the sizes, the resolution if it
-    differs by side and the sides were swapped, and the colour space. A thumbnail is cut off at
-    the end of a block, or zeroed within; what is not there is not added.
+    It changes the orientation (to 1 for turned pixels), the sizes, and the colour space. It changes
+    the resolution if it differs by side and the sides changed places. It cuts a thumbnail off at
+    the end of a block, or zeroes it within. It adds nothing that is not there.
 
     Raises
     ------
@@ -239,7 +239,7 @@ def _drop_thumbnail(
 def of_tiff(read: Read) -> tuple[bytes, bool]:
     """Make a block of a TIFF file's directories, with the bytes of all values as they are.
 
-    What says how the file stores its pixels is left out.
+    It leaves out what says how the file stores its pixels.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 """The structure of a JPEG file: segments, scans, where it ends, and what lies behind its end.
 
-ITU-T T.81, Annex B; several pictures in one file are CIPA DC-007 (Multi-Picture Format, MPF).
+ITU-T T.81, Annex B, has the structure. Several pictures in one file are CIPA DC-007 (Multi-Picture
+Format, MPF).
 """
 
 import re
@@ -59,7 +60,7 @@ class Parts:
 
 
 def parse(data: bytes) -> Parts:
-    """Take a JPEG file apart, as libjpeg goes through it: what is no marker is passed over.
+    """Take a JPEG file apart, as libjpeg goes through it, passing over what is no marker.
 
     Raises
     ------

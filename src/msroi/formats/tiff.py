@@ -1,6 +1,6 @@
-"""Which TIFF files are what they seem: samples of a kind that is read, a picture on page one.
+"""Which TIFF files are what they seem: readable samples, and a picture on page one.
 
-Adobe, TIFF 6.0 (1992); Adobe, Digital Negative Specification 1.7.
+Adobe, TIFF 6.0 (1992). Adobe, Digital Negative Specification 1.7.
 """
 
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ def _pixels(directory: exif.Directory, order: str) -> int:
 
 
 def unread(tags: Mapping[int, Any], order: str) -> str | None:
-    """Name samples of a kind that is not read; None for those that are.
+    """Name samples of a kind that msroi does not read, or return None for those that it reads.
 
     Of packed big-endian floats Pillow mixes up the bytes (`order` is `<` or `>`).
     """

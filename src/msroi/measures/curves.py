@@ -26,8 +26,7 @@ class Curve:
 def efficient(sizes: Sequence[float], values: Sequence[float]) -> Curve:
     """Return the points that no other point matches or beats with a file as small.
 
-    What is left rises strictly in both, as interpolation needs it. Infinite values are left
-    out.
+    The rest rises strictly in both, as interpolation needs it. Infinite values drop out.
 
     Parameters
     ----------
@@ -47,8 +46,7 @@ def efficient(sizes: Sequence[float], values: Sequence[float]) -> Curve:
 def overlap(one: Curve, other: Curve) -> float:
     """Return the share in [0, 1] of the values of the shorter curve that the other reaches.
 
-    Not of both curves together: a method that can't reach a high quality is compared where
-    it can.
+    Not of both curves together: a method that can't reach a high quality competes where it can.
     """
     low = max(one.values[0], other.values[0])
     high = min(one.values[-1], other.values[-1])
@@ -59,9 +57,9 @@ def overlap(one: Curve, other: Curve) -> float:
 def bd_rate_pct(reference: Curve, other: Curve) -> float | None:
     """Return the Bjøntegaard delta rate: by how much more bits `other` needs, in percent.
 
-    Bjøntegaard 2001 ("Calculation of average PSNR differences between RD-curves",
-    VCEG-M33): the mean difference of the curves' log sizes over the values that both reach,
-    so bits at equal quality; negative is better. Curves are interpolated by PCHIP instead of
+    Bjøntegaard 2001 ("Calculation of average PSNR differences between RD-curves", VCEG-M33) takes
+    the mean difference of the curves' log sizes. It is over the values that both reach. So it
+    compares bits at equal quality, and negative is better. PCHIP interpolates the curves instead of
     one cubic polynomial, by the package `bjontegaard` (Herglotz et al. 2022).
 
     Returns

@@ -1,8 +1,8 @@
 """How far a distorted photograph is from its reference.
 
-Pure functions on images `(H, W, 3) uint8 sRGB` of one size. The paper (section 2) names
-MSE, PSNR, SSIM and MS-SSIM but not their conventions; the conventions here stand in each
-name (`_rgb`: over all three channels, `_luma`: on BT.601 luma) and in each docstring.
+Pure functions on images `(H, W, 3) uint8 sRGB` of one size. The paper (section 2) names MSE, PSNR,
+SSIM and MS-SSIM but not their conventions. The conventions here stand in each docstring and in each
+name. There `_rgb` means over all three channels, and `_luma` on BT.601 luma.
 """
 
 import math
@@ -47,12 +47,12 @@ def mse_rgb(reference: Pixels, distorted: Pixels) -> float:
 
 
 def psnr_db(mse: float) -> float:
-    """Return 10 log10(255² / MSE) in dB; inf if the mean squared error is 0."""
+    """Return 10 log10(255² / MSE) in dB, or inf if the mean squared error is 0."""
     return 10 * math.log10(PEAK**2 / mse) if mse > 0 else math.inf
 
 
 def psnr_rgb_db(reference: Pixels, distorted: Pixels) -> float:
-    """Return 10 log10(255² / MSE) in dB with the MSE of all channels; inf if identical."""
+    """Return 10 log10(255² / MSE) in dB with the MSE of all channels, or inf if identical."""
     return psnr_db(mse_rgb(reference, distorted))
 
 
@@ -93,10 +93,10 @@ def luma(image: Pixels) -> Plane:
 def ssim_luma(reference: Pixels, distorted: Pixels) -> float:
     """Return the structural similarity of the luma planes, in [-1, 1], 1 if identical.
 
-    Wang et al. 2004 ("Image quality assessment: from error visibility to structural
-    similarity"), equation 13 and section III-C: 11 × 11 Gaussian window of sigma 1.5 px,
-    population covariance, K1 = 0.01, K2 = 0.03, data range 255, mean over the positions
-    where the window lies inside the image, no downsampling beforehand.
+    Wang et al. 2004 ("Image quality assessment: from error visibility to structural similarity"),
+    equation 13 and section III-C: 11 × 11 Gaussian window of sigma 1.5 px, population covariance,
+    K1 = 0.01, K2 = 0.03, data range 255. The mean is over the positions where the window lies
+    inside the image. No downsampling comes beforehand.
 
     Raises
     ------
@@ -141,12 +141,11 @@ def ssim(reference: Plane, distorted: Plane, data_range: float) -> float:
 def ms_ssim_luma(reference: Pixels, distorted: Pixels) -> float:
     """Return the multi-scale structural similarity of the luma planes, in [0, 1].
 
-    Wang et al. 2003 ("Multi-scale structural similarity for image quality assessment"),
-    equation 7, as in its MATLAB code: the mean contrast-structure term of each finer
-    scale and the mean SSIM of the coarsest, to the powers of `SCALE_WEIGHTS`; between
-    scales the mean of 2 × 2 pixels, an odd last row or column repeated. A negative mean
-    counts as 0. The number of scales is that of `ms_ssim_scales`; with fewer than five
-    their weights are scaled to sum 1.
+    Wang et al. 2003 ("Multi-scale structural similarity for image quality assessment"), equation 7,
+    as in its MATLAB code. It multiplies the mean contrast-structure term of each finer scale and
+    the mean SSIM of the coarsest, to the powers of `SCALE_WEIGHTS`. Between scales it takes the
+    mean of 2 × 2 pixels, and repeats an odd last row or column. A negative mean counts as 0. The
+    number of scales is that of `ms_ssim_scales`. The weights of fewer than five scale to sum 1.
 
     Raises
     ------
@@ -165,10 +164,10 @@ def ms_ssim_luma(reference: Pixels, distorted: Pixels) -> float:
 
 
 def ms_ssim_scales(height: int, width: int) -> int:
-    """Return on how many scales, 1 to 5, MS-SSIM of an image of this size in px is taken.
+    """Return on how many scales, 1 to 5, to take MS-SSIM of an image of this size in px.
 
-    Each scale halves the sides, rounding up, and the 11 px window must fit the coarsest:
-    five scales need 161 px, four 81, three 41, two 21.
+    Each scale halves the sides, rounding up, and the 11 px window must fit the coarsest. Five
+    scales need 161 px, four 81, three 41, two 21.
 
     Raises
     ------
@@ -204,7 +203,7 @@ def _squared_error(reference: Pixels, distorted: Pixels) -> Plane:
 def _similarity_map(x: Plane, y: Plane, *, luminance: bool = True) -> Plane:
     """Return SSIM for every whole window of two planes, or its contrast-structure term only.
 
-    The planes are worked on in strips of rows, which stay in a core's cache.
+    It works on the planes in strips of rows, which stay in a core's cache.
     """
     height, width = x.shape
     result = np.empty((height - 2 * REACH_PX, width - 2 * REACH_PX))
@@ -252,8 +251,9 @@ def _similarity_strip(x: Plane, y: Plane, room: Plane, luminance: bool) -> Plane
 def windowed(planes: Plane, room: Plane) -> list[Plane]:
     """Return the Gaussian means of the planes of a strip, `(n, h, w)`, as lines `(h - 10) w`.
 
-    The last 10 of each row are those of windows that go on in the next, and mean nothing. A
-    strip has at most 26 rows; `room`, `(n, h w or more)`, holds finite values and is overwritten.
+    The last 10 of each row are those of windows that go on in the next, and mean nothing. A strip
+    has at most 26 rows. `room`, `(n, h w or more)`, holds finite values, and this function
+    overwrites it.
     """
     count, height, width = planes.shape
     rows = height - 2 * REACH_PX
@@ -266,7 +266,7 @@ def windowed(planes: Plane, room: Plane) -> list[Plane]:
 
 
 def halved(plane: Plane) -> Plane:
-    """Return the means of 2 × 2 pixels; an odd last row or column is repeated first."""
+    """Return the means of 2 × 2 pixels, after repeating an odd last row or column."""
     odd = [(0, side % 2) for side in plane.shape]
     even = np.pad(plane, odd, mode="edge") if any(map(any, odd)) else plane
     rows = even[::2] + even[1::2]

@@ -28,7 +28,7 @@ Weights = NDArray[np.floating[Any]]
 
 
 def density(seen: Fixated) -> Map:
-    """Return how densely a photograph was looked at, `(H, W) float32`, at least 0."""
+    """Return how densely people looked at a photograph, `(H, W) float32`, at least 0."""
     return fixation_density(seen.size, seen.points)
 
 
@@ -61,7 +61,7 @@ class Case:
 def judging(reference: Pixels, density: Weights) -> Callable[[Pixels], dict[str, float]]:
     """Return what gives the names of `GAZE` with the values of a distorted image.
 
-    The reference's side of the work is done once.
+    It does the reference's side of the work once.
 
     Raises
     ------
@@ -86,11 +86,11 @@ def judging(reference: Pixels, density: Weights) -> Callable[[Pixels], dict[str,
 
 
 def edges(image: Pixels) -> Plane:
-    """Return the strengths of an image's edges, `(H, W)`; 0 where there is none.
+    """Return the strengths of an image's edges, `(H, W)`, with 0 where there is none.
 
     An edge is a pixel whose gradient is stronger than that of four fifths of all pixels. Its
-    strength is the magnitude of Sobel's gradients of BT.601 luma, where the outer rows and
-    columns are repeated. An image without edges has 1 everywhere.
+    strength is the magnitude of Sobel's gradients of BT.601 luma, with the outer rows and columns
+    repeated. An image without edges has 1 everywhere.
     """
     luma = distortion.luma(image)
     gradient: Plane = np.hypot(*(sobel(luma, axis, mode="nearest") for axis in (0, 1)))

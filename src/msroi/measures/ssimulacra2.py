@@ -1,9 +1,9 @@
-"""SSIMULACRA 2 against one reference, whose side of the work is done once.
+"""SSIMULACRA 2 against one reference, with the reference's side of the work done once.
 
-Sneyers 2023 (https://github.com/cloudinary/ssimulacra2, version 2.1): structural similarity and
-lost or added edges in a perceptual colour space, on six scales, fitted to what people judged.
-This restates the package `ssimulacra2`, a port to NumPy, three to four times as fast: the
-reference is transformed and blurred once, the blur is a product of matrices, and all is done in
+Sneyers 2023 (https://github.com/cloudinary/ssimulacra2, version 2.1) measures structural similarity
+and lost or added edges. It does so in a perceptual colour space, on six scales, with a fit to
+people's scores. This restates the package `ssimulacra2`, a port to NumPy, three to four times as
+fast. It transforms and blurs the reference once, and the blur is a product of matrices. It works in
 strips of rows that stay in a core's cache. The weights and the last formula are the package's.
 """
 
@@ -67,7 +67,7 @@ class Side:
 def against(reference: Pixels) -> Callable[[Pixels], float]:
     """Return what gives the SSIMULACRA 2 of images `(H, W, 3) uint8` to a reference.
 
-    100 if identical, 90 no difference seen, 70 high quality, 50 medium; may be negative.
+    100 if identical, 90 no difference seen, 70 high quality, 50 medium. It may be negative.
     """
     sides = [[_side(plane) for plane in planes] for planes in pyramid(reference)]
 
@@ -128,8 +128,8 @@ def _means_of_reference(plane: Plane) -> Iterator[list[Plane]]:
 def compared(side: Side, plane: Plane) -> list[float]:
     """Return `STATISTICS` of a distorted framed plane: means and 4-norms over the pixels.
 
-    In the order: structure that is lost, edges that are added, edges that are lost. Strips that
-    are those of the reference, of which a composite has many, lose and add nothing.
+    In the order: lost structure, added edges, lost edges. Strips that are those of the reference,
+    of which a composite has many, lose and add nothing.
     """
     room = _room(plane, 3)
     sums = np.zeros(STATISTICS)

@@ -1,9 +1,9 @@
 """Augmentation: the draws, the plan that holds them, and the transformation.
 
-The paper augments on the fly: rotation up to 30 degrees, central scaling up to 30 %,
-horizontal and vertical flips. Here every draw is written down first, one row a view and
-training image, and training applies exactly this plan, so any augmented image of any
-epoch can be rebuilt from `plan.csv` and the packed images.
+The paper augments on the fly: rotation up to 30 degrees, central scaling up to 30 %, horizontal and
+vertical flips. Here the plan holds every draw first, one row a view and training image, and
+training applies exactly this plan. So anyone can rebuild any augmented image of any epoch from
+`plan.csv` and the packed images.
 """
 
 from collections.abc import Sequence
@@ -24,9 +24,10 @@ COLUMNS = ("view", "row", "rotation_deg", "scale", "flip_horizontal", "flip_vert
 def draw_view(params: Augment, count: int, seed: Sequence[int]) -> NDArray[np.float64]:
     """Draw one augmented view of `count` images.
 
-    Returns `(count, 4)`: rotation in degrees, uniform in ±`rotation_deg`; scale factor,
-    uniform in 1 ± `scale_pct`/100; horizontal and vertical flip, 0 or 1. Rotation and
-    scale are rounded to 4 decimals, so that the table holds exactly what is applied.
+    Returns `(count, 4)`. The first two are rotation in degrees, uniform in ±`rotation_deg`, and
+    scale factor, uniform in 1 ± `scale_pct`/100. The others are horizontal and vertical flip, 0 or
+    1. It rounds rotation and scale to 4 decimals, so that the table holds exactly what training
+    applies.
     """
     rng = np.random.default_rng(seed)
     rotation = rng.uniform(-params.rotation_deg, params.rotation_deg, count)

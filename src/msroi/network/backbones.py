@@ -35,7 +35,7 @@ class Backbone(Protocol):
         """Build the network: images `(B, H, W, 3)` to class scores and features by layer."""
 
     def trained_layers(self, train: Train) -> list[str]:
-        """Name the layers that are trained."""
+        """Name the layers that learn."""
 
     def frozen_part(self, weights: Weights, blocks: int) -> Callable[[jax.Array], jax.Array]:
         """Return the first blocks as a function of normalised images."""

@@ -10,8 +10,8 @@ CENTRE_SIGMA = 0.25  # of each side
 def centre_prior(height: int, width: int) -> NDArray[np.float32]:
     """Return the map that knows only the centre, `(height, width) float32` in [0, 1].
 
-    A Gaussian as wide as the image is: its standard deviation is `CENTRE_SIGMA` of each
-    side, fixed beforehand and not fitted to the fixations it is compared on.
+    A Gaussian as wide as the image is: its standard deviation is `CENTRE_SIGMA` of each side. We
+    fixed it beforehand, and did not fit it to the fixations that score it.
     """
     down, across = (
         np.exp(-0.5 * (((np.arange(side) + 0.5) / side - 0.5) / CENTRE_SIGMA) ** 2)

@@ -1,8 +1,8 @@
-"""Checkpoints: how far a training has come, kept as scratch until its results are written.
+"""Checkpoints: how far a training has come, as scratch until its results are on disk.
 
-Snakemake and DVC delete a stage's outputs before it runs, so checkpoints lie outside any
-output, in a folder named after everything that the training depends on. One is written
-after every epoch, whole or not at all, and the last two are kept.
+Snakemake and DVC delete a stage's outputs before it runs. So checkpoints lie outside any output, in
+a folder named after everything that the training depends on. The training writes one after every
+epoch, whole or not at all, and keeps the last two.
 """
 
 import errno
@@ -37,8 +37,8 @@ class Progress(NamedTuple):
 def checkpoint_folder(experiment: Experiment, layout: Layout, inputs_key: str) -> Path:
     """Return the scratch folder for checkpoints, keyed by all that the training depends on.
 
-    `inputs_key` stands for the network, the images and the plan; the lock of the stage's code
-    for how they are trained. How many devices share the work is not part of the key.
+    `inputs_key` stands for the network, the images and the plan. The lock of the stage's code
+    stands for the way of their training. How many devices share the work is not part of the key.
     """
     lock = CODE / "train.lock"
     train = json.dumps(asdict(experiment.train), sort_keys=True)
@@ -56,7 +56,7 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open `folder`; what lies beside it, and what was half written, is removed."""
+        """Open `folder`, and remove what lies beside it and what is half written."""
         options = ocp.CheckpointManagerOptions(
             max_to_keep=KEPT, enable_async_checkpointing=False, create=False
         )
@@ -71,11 +71,11 @@ class Checkpoints:
 
     @property
     def epoch(self) -> int:
-        """The last epoch with a checkpoint; 0 without any."""
+        """The last epoch with a checkpoint, or 0 without any."""
         return int(self._manager.latest_step() or 0)
 
     def resume(self, start: Progress) -> Progress:
-        """Return the last progress that can be read, or `start`.
+        """Return the last readable progress, or `start`.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class Checkpoints:
 
     @contextmanager
     def room_for(self, what: str) -> Iterator[None]:
-        """Say in one sentence that the disk is full where `what` could not be written.
+        """Say in one sentence that the disk is full where there was no room for `what`.
 
         Raises
         ------
@@ -135,13 +135,13 @@ class Checkpoints:
             ) from error
 
     def last_good(self, words: str) -> str:
-        """Say which checkpoint is the last, after `words`; nothing if there is none."""
+        """Say which checkpoint is the last, after `words`, or nothing if there is none."""
         if not self.epoch:
             return ""
         return f"{words} the checkpoint after epoch {self.epoch} in {self.folder}"
 
     def remove(self) -> None:
-        """Remove all checkpoints: the training's results are written."""
+        """Remove all checkpoints, once the training's results are on disk."""
         self._manager.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -1,7 +1,7 @@
 """Data parallelism: each device takes an equal share of every batch.
 
-Which devices share the work changes results by no more than floating-point rounding, so
-it is chosen when a stage is started and is no parameter of an experiment.
+Which devices share the work changes results by no more than floating-point rounding. So the user
+chooses it at a stage's start, and it is no parameter of an experiment.
 """
 
 import numpy as np

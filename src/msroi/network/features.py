@@ -1,8 +1,8 @@
 """What the trainable part of the network reads: augmented images, or cached features.
 
-With all layers trained, each batch is augmented on the device as the plan says. With
-frozen blocks, their features are computed once for every planned view and kept as
-scratch, keyed by everything they depend on.
+If all layers learn, the device augments each batch as the plan says. With frozen blocks, stage
+train computes their features once for every planned view. It keeps them as scratch, keyed by
+everything they depend on.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ FEATURE_BATCH = 4
 
 
 def batches(count: int, size: int) -> Iterator[slice]:
-    """Cut `count` items into slices of `size`; the last may be shorter."""
+    """Cut `count` items into slices of `size`, the last of which may be shorter."""
     for start in range(0, count, size):
         yield slice(start, min(start + size, count))
 
@@ -111,7 +111,7 @@ def compute_features(
     frozen_blocks: int,
     file: Path,
 ) -> None:
-    """Write one view's features, `(N, h, w, c) float32`; see `feature_inputs`."""
+    """Write one view's features, `(N, h, w, c) float32`, as `feature_inputs` needs them."""
     count, side = shape
     apply = jax.jit(backbone.frozen_part(weights, frozen_blocks))
     features_shape = backbone.features_shape(side, frozen_blocks)
@@ -138,8 +138,8 @@ def frozen_key(
 ) -> str:
     """Return a key of all that features depend on but the choice of images and their view.
 
-    The computation enters as XLA is given it, with XLA's flags, so that an edit that leaves
-    both as they are does not throw away an hour of work. `shape` is that of an image, `(H, W, 3)`.
+    The computation enters in the form that XLA gets, with XLA's flags. So an edit that leaves both
+    as they are does not throw away an hour of work. `shape` is that of an image, `(H, W, 3)`.
     """
     frozen = backbone.FROZEN_BLOCKS[trainable]
 
@@ -159,8 +159,8 @@ def feature_files(
 ) -> list[Path]:
     """Name the scratch file of each view by all that its features depend on.
 
-    So a plan with one more view needs only that view's features. `key` is `frozen_key`'s;
-    `rows` and `draws` as for `image_inputs`.
+    So a plan with one more view needs only that view's features. `key` is `frozen_key`'s. `rows`
+    and `draws` are as for `image_inputs`.
     """
     views = [b""] if draws is None else [draw.tobytes() for draw in draws]
     names = [digest(key, rows.tobytes().hex(), view.hex()) for view in views]

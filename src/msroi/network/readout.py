@@ -2,9 +2,9 @@
 
 Kümmerer et al. 2016 ("DeepGaze II: Reading fixations from deep features trained on object
 recognition") train a few 1 × 1 convolutions on features that stay as they are. So does this
-readout: each of some layers is brought to a few channels and to 1/8 of the input, their sum
-goes through a softplus and becomes one value a place; that is blurred, the centre is added,
-and a softmax over all places makes it the probability of the next fixation.
+readout. It brings each of some layers to a few channels and to 1/8 of the input. Their sum goes
+through a softplus and becomes one value a place. The readout blurs that and adds the centre. A
+softmax over all places makes it the probability of the next fixation.
 """
 
 import functools
@@ -42,10 +42,10 @@ CENTRE = "centre/log_density"  # its name in the file of weights
 
 
 def input_size(height: int, width: int, longest: int) -> tuple[int, int]:
-    """Return height and width in px of what the network is given of an image.
+    """Return height and width in px of the network's input for an image.
 
-    The longer side becomes `longest`, the other keeps the aspect; both are rounded to the
-    nearest multiple of `MULTIPLE`, of which each side has one at least.
+    The longer side becomes `longest`, the other keeps the aspect. It rounds both to the nearest
+    multiple of `MULTIPLE`, of which each side has one at least.
     """
     scale = longest / max(height, width)
     down, across = (max(round(side * scale / MULTIPLE), 1) * MULTIPLE for side in (height, width))
@@ -62,7 +62,7 @@ def shown(image: Pixels, longest: int) -> Pixels:
 def brought(x: jax.Array, layer: str) -> jax.Array:
     """Bring features of a layer of blocks 3 to 5 to places: `(B, H/8, W/8, C)`.
 
-    Block 3's are averaged, block 5's interpolated bilinearly.
+    It averages those of block 3 and interpolates those of block 5 bilinearly.
     """
     batch, height, width, channels = x.shape
     block = int(layer.removeprefix("conv")[0])
@@ -77,7 +77,7 @@ def brought(x: jax.Array, layer: str) -> jax.Array:
 
 
 def blurred(x: jax.Array, sigma: jax.Array) -> jax.Array:
-    """Blur `(B, h, w)` by a Gaussian of standard deviation `sigma`; edges are continued."""
+    """Blur `(B, h, w)` by a Gaussian of standard deviation `sigma`, with edges continued."""
     offsets = jnp.arange(-RADIUS, RADIUS + 1)
     weights = jax.nn.softmax(-0.5 * (offsets / sigma) ** 2)
     for axis in (1, 2):
@@ -136,7 +136,7 @@ class Readout(nn.Module):  # type: ignore[misc]  # Flax has no types here
         return flat.reshape(logits.shape)
 
     def kept(self, batch: int, channels: int) -> jax.Array:
-        """Return what is kept of each image's channels: 0, or what makes up for the others."""
+        """Return the factor of each image's channels: 0, or what makes up for the others."""
         if self.dropout == 0:
             return jnp.ones((batch, channels))
         kept = jax.random.bernoulli(self.make_rng("dropout"), 1 - self.dropout, (batch, channels))
@@ -144,7 +144,7 @@ class Readout(nn.Module):  # type: ignore[misc]  # Flax has no types here
 
 
 def _start(key: jax.Array, shape: tuple[int, int]) -> dict[str, jax.Array]:
-    """Draw a kernel `(1, 1, C, D)`; the bias starts as 0."""
+    """Draw a kernel `(1, 1, C, D)`, and start the bias as 0."""
     kernel = nn.initializers.lecun_normal()(key, (1, 1, *shape))
     return {"kernel": kernel, "bias": jnp.zeros(shape[1])}
 
@@ -188,7 +188,7 @@ class ReadoutNetwork:
         self._density = functools.partial(jax.jit(density), trunk, own)
 
     def given(self, image: Pixels) -> Pixels:
-        """Return what the network is given of an image `(H, W, 3) uint8`: see `shown`."""
+        """Return the network's input for an image `(H, W, 3) uint8`, as `shown` makes it."""
         return shown(image, self.params.input_px)
 
     def density(self, given: Pixels) -> Density:

@@ -1,4 +1,4 @@
-"""The training of a readout: what it is given, its loss, and its steps.
+"""The training of a readout: its input, its loss, and its steps.
 
 The loss is the negative log-likelihood of a fixation (`loss`), as of Kümmerer et al. 2016.
 """
@@ -44,14 +44,14 @@ def centre_density(relative: NDArray[np.float64]) -> Density:
 
 
 def fixation_counts(relative: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Count fixations a place: `shape`; `relative` as for `centre_density`."""
+    """Count fixations a place: `shape`, with `relative` as for `centre_density`."""
     counts = np.zeros(shape, np.float32)
     np.add.at(counts, tuple((relative * shape).astype(np.intp).T), 1)
     return counts
 
 
 def loss(log_density: jax.Array, counts: jax.Array) -> jax.Array:
-    """Return the mean negative log-likelihood of a fixation, in nats; both `(B, h, w)`."""
+    """Return the mean negative log-likelihood of a fixation, in nats, from two `(b, h, w)`."""
     return -(log_density * counts).sum() / counts.sum()
 
 
@@ -85,7 +85,7 @@ def joined(first: Samples, second: Samples) -> "Joined":
 
 @dataclass(frozen=True)
 class Joined(Samples):
-    """Samples and others after them; `features` are those of the first `count`."""
+    """Samples and others after them, with `features` of the first `count`."""
 
     others: Samples
     count: int
@@ -137,13 +137,13 @@ class Trainer:
         self._measure = jax.jit(self._measured)
 
     def start(self, seed: int) -> tuple[Any, Any]:
-        """Draw the weights; return them and the optimizer's state."""
+        """Draw the weights. Return them and the optimizer's state."""
         features, _ = self.samples.batch(np.zeros(1, np.intp))
         weights = self.plain.init(jax.random.key(seed), features, self.centre)["params"]
         return weights, self.optimizer.init(weights)
 
     def epoch(self, weights: Any, state: Any, seed: int, number: int) -> tuple[Any, Any, float]:
-        """Train an epoch; return the weights, the state and the mean loss in nats."""
+        """Train an epoch. Return the weights, the state and the mean loss in nats."""
         order = np.random.default_rng((seed, 5, number)).permutation(len(self.samples.counts))
         key = jax.random.fold_in(jax.random.key(seed), number)
         losses = []

@@ -1,10 +1,10 @@
 """Saliency maps by rule: class activation maps, features' energy, or a readout's density.
 
-A class activation map is the weighted sum of the last convolution's features with that
-class's GAP weights (paper, section 1.2). The maps of the five most probable classes are
-summed with weights that favour the more probable; the sum, scaled to [0, 1] and brought
-to the image's own size, is the paper's saliency map. The features' energy needs no class to
-be right; a readout was trained on where people look (`readout`).
+A class activation map is the weighted sum of the last convolution's features with that class's GAP
+weights (paper, section 1.2). The paper's saliency map sums the maps of the five most probable
+classes, with weights that favour the more probable. The sum, scaled to [0, 1], comes to the image's
+own size. The features' energy needs no class to be right. A readout has learned where people look
+(`readout`).
 """
 
 import json
@@ -37,7 +37,7 @@ CONSTANT = 1e-6
 
 
 def scaled(values: NDArray[np.float64]) -> Map:
-    """Scale to [0, 1] by minimum and maximum; a constant map becomes 0."""
+    """Scale to [0, 1] by minimum and maximum, and a constant map to 0."""
     low, high = values.min(), values.max()
     if high - low <= CONSTANT * np.abs(values).max():
         return np.zeros(values.shape, np.float32)
@@ -47,10 +47,9 @@ def scaled(values: NDArray[np.float64]) -> Map:
 def rank_weights(probabilities: NDArray[np.float32], weighting: str) -> NDArray[np.float64]:
     """Return the weight of each rank, the most probable class first.
 
-    `decay` is what the public code of Prakash et al. (2017) does: the least probable of
-    the classes starts at 1.2 times its map, then each more probable one is averaged in,
-    which gives 1/2, 1/4, … and 1.2 times the last. `softmax` takes the probabilities,
-    made to sum to 1.
+    `decay` is what the public code of Prakash et al. (2017) does. The least probable of the classes
+    starts at 1.2 times its map. Then each more probable one enters an average with it, which gives
+    1/2, 1/4, … and 1.2 times the last. `softmax` takes the probabilities, made to sum to 1.
     """
     if weighting == "softmax":
         return np.asarray(probabilities / probabilities.sum(), np.float64)
@@ -69,9 +68,9 @@ def network_map(
 ) -> Map:
     """Make the map of a rule that reads the trained network.
 
-    The rule classes sums the class activation maps of the most probable classes (paper,
-    section 1.2); features takes the energy of all features of some layers (`energy`). Either
-    is multiplied by the centre prior to the power of `centre`.
+    The rule classes sums the class activation maps of the most probable classes (paper, section
+    1.2). The rule features takes the energy of all features of some layers (`energy`). Both
+    multiply the result by the centre prior to the power of `centre`.
 
     Parameters
     ----------
@@ -102,8 +101,8 @@ def network_map(
 def readout_map(density: NDArray[np.float32], rule: ReadoutMap) -> Map:
     """Make the map of a readout's density `(h, w)`: in [0, 1], its maximum 1.
 
-    It is divided by its maximum and not stretched from its minimum, so that values stay
-    proportional to how likely people look there.
+    It divides by the maximum and does not stretch from the minimum. So values stay proportional to
+    how likely people look there.
     """
     tempered = np.power(density, rule.power, dtype=np.float64)
     blurred = gaussian_filter(tempered, rule.blur * density.shape[1], mode="nearest")
@@ -113,9 +112,9 @@ def readout_map(density: NDArray[np.float32], rule: ReadoutMap) -> Map:
 def energy(layers: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
     """Return the sum over layers of the squares of all features, `(h, w)`.
 
-    Each layer's sum is scaled to [0, 1] and brought to the size of the largest, so that all
-    count alike: early layers say where edges and textures are, late ones where objects are
-    (Cornia et al. 2016, "A deep multi-level network for saliency prediction").
+    It scales each layer's sum to [0, 1] and brings it to the size of the largest, so that all count
+    alike. Early layers say where edges and textures are, late ones where objects are (Cornia et al.
+    2016, "A deep multi-level network for saliency prediction").
 
     Parameters
     ----------
@@ -220,7 +219,7 @@ class TrainedNetwork:
         self._repeated = jax.jit(repeated)
 
     def given(self, image: Pixels) -> Pixels:
-        """Return what the network is given of an image: `(input_px, input_px, 3) uint8`."""
+        """Return the network's input for an image: `(input_px, input_px, 3) uint8`."""
         return resize(image, self.params.input_px)
 
     def plain(self, given: Pixels) -> tuple[dict[str, Map], Probabilities]:

@@ -57,12 +57,12 @@ def learning_rate(params: Train, images: int) -> optax.Schedule:
 
 
 def adjustment(counts: NDArray[np.intp], strength: float) -> NDArray[np.float32]:
-    """Return what is added to the logits in training, and only there: `(classes,) float32`.
+    """Return what training, and it alone, adds to the logits: `(classes,) float32`.
 
-    Logit adjustment (Menon et al. 2021, equation 10): `strength` times the logarithm of each
-    class's share of the training images. The network then need not learn how frequent a
-    class is, so that classes count alike where there are as many images of each, as among
-    the paper's validation images. 0 adds nothing. At least one image a class is needed.
+    Logit adjustment (Menon et al. 2021, equation 10) is `strength` times the logarithm of each
+    class's share of the training images. The network then need not learn how frequent a class is.
+    So classes count alike where there are as many images of each, as among the paper's validation
+    images. 0 adds nothing. Each class needs at least one image.
     """
     return np.asarray(strength * np.log(counts / counts.sum()), np.float32)
 
@@ -75,11 +75,11 @@ class Average(NamedTuple):
 
 
 def averaging(decay: float) -> optax.GradientTransformation:
-    """Keep a running average of the weights; the last transformation of a chain.
+    """Keep a running average of the weights, as the last transformation of a chain.
 
-    Polyak and Juditsky 1992, with exponentially falling shares: after each step the average
-    keeps `decay` of itself, and at first less, (1 + step) / (10 + step), so that it soon
-    forgets the start (as TensorFlow's ExponentialMovingAverage has it).
+    Polyak and Juditsky 1992, with exponentially falling shares. After each step the average keeps
+    `decay` of itself. At first it keeps less, (1 + step) / (10 + step), so that it soon forgets the
+    start (as TensorFlow's ExponentialMovingAverage has it).
     """
 
     def init(weights: Any) -> Average:
@@ -98,9 +98,9 @@ def averaging(decay: float) -> optax.GradientTransformation:
 def mixing_share(key: jax.Array, strength: float) -> jax.Array:
     """Draw the share that each sample keeps of itself in a mixed batch, in [0.5, 1].
 
-    Mixup (Zhang et al. 2018, equation 1) draws it from a beta distribution with both
-    parameters `strength`. Of a share and its complement the larger is taken: as batches are
-    drawn in random order, that mixes the same pairs, and a sample's own class stays the first.
+    Mixup (Zhang et al. 2018, equation 1) draws it from a beta distribution with both parameters
+    `strength`. This takes the larger of a share and its complement. Batches come in random order,
+    so that mixes the same pairs, and a sample's own class stays the first.
     """
     share = jax.random.beta(key, strength, strength)
     return jnp.maximum(share, 1 - share)
@@ -109,8 +109,8 @@ def mixing_share(key: jax.Array, strength: float) -> jax.Array:
 class Trainer:
     """The compiled steps of one training: the trainable part of the network and Adam.
 
-    `counts` `(classes,)` says how many training images each class has; `devices` share
-    every batch; each holds all parameters.
+    `counts` `(classes,)` says how many training images each class has. `devices` share every batch,
+    and each holds all parameters.
     """
 
     def __init__(self, params: Train, counts: NDArray[np.intp], devices: int) -> None:
@@ -153,7 +153,7 @@ class Trainer:
         return both
 
     def kept(self, params: vgg.Params, state: optax.OptState) -> vgg.Params:
-        """Return the weights that the training has come to: their average, if one is kept."""
+        """Return the weights that the training has come to, or their average, if it keeps one."""
         last = state[-1]
         weights: vgg.Params = last.weights if isinstance(last, Average) else params
         return weights

@@ -52,7 +52,7 @@ def layer_names(first_block: int) -> list[str]:
 
 
 def trained_layers(train: Train) -> list[str]:
-    """Name the layers that are trained."""
+    """Name the layers that learn."""
     return layer_names(FROZEN_BLOCKS[train.trainable])
 
 
@@ -71,8 +71,8 @@ def convolution(
 ) -> jax.Array:
     """Convolve as `jax.lax.conv_general_dilated` does, with `kernel_gradient` on CPUs.
 
-    For `nn.Conv` with kernels of 3x3, stride 1 and padding `SAME`, without dilation or
-    groups; the values, and the gradient with respect to `x`, are XLA's.
+    It is for `nn.Conv` with kernels of 3x3, stride 1 and padding `SAME`, without dilation or
+    groups. The values, and the gradient with respect to `x`, are XLA's.
     """
 
     def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -97,10 +97,10 @@ def convolution(
 def kernel_gradient(x: jax.Array, out: jax.Array) -> jax.Array:
     """Return the gradient of a 3x3 convolution with respect to its kernel.
 
-    It is the sum, over all places in all images, of what the kernel sees there times the
-    gradient at that place: a product of two matrices for a few rows of an image, whose
-    patches fit into a core's cache (`PATCHES_BYTES`). XLA's own, a convolution with a
-    kernel as large as the image, is several times slower on CPUs (docs/performance.md).
+    It is the sum, over all places in all images, of what the kernel sees there times the gradient
+    at that place. It takes a product of two matrices for a few rows of an image, whose patches fit
+    into a core's cache (`PATCHES_BYTES`). XLA's own is a convolution with a kernel as large as the
+    image. It is several times slower on CPUs (docs/performance.md).
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ class VGG16GAP(nn.Module):  # type: ignore[misc]  # Flax has no types here
     def blocks_with_features(
         self, x: jax.Array, first: int, last: int
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """Apply the same blocks; return also what each one's last convolution gives, by name."""
+        """Apply the same blocks. Return also what each one's last convolution gives, by name."""
         features = {}
         for block in range(first, last):
             count = CONVOLUTIONS[block]
@@ -265,12 +265,11 @@ def rooted(features: jax.Array) -> jax.Array:
 def starting_kernel(start: str, std: float) -> nn.initializers.Initializer:
     """Return what starts a new convolution's kernel `(3, 3, n_in, n_out)`.
 
-    `normal` draws from a normal of `std`, cut off at two std (paper, section 2, with 0.1).
-    As in TensorFlow, that is the std before the cut: the weights' own is 0.88 of it.
-    `identity` adds 1 where filter k has its centre on channel k: but for the noise, the
-    layer then passes its input on, so that training starts from a linear classifier of the
-    pretrained features (Le et al. 2015, "A simple way to initialize recurrent networks of
-    rectified linear units").
+    `normal` draws from a normal of `std`, cut off at two std (paper, section 2, with 0.1). As in
+    TensorFlow, that is the std before the cut: the weights' own is 0.88 of it. `identity` adds 1
+    where filter k has its centre on channel k. But for the noise, the layer then passes its input
+    on. So training starts from a linear classifier of the pretrained features (Le et al. 2015, "A
+    simple way to initialize recurrent networks of rectified linear units").
     """
     drawn = nn.initializers.truncated_normal(std)
     if start == "normal":
@@ -285,8 +284,8 @@ def starting_kernel(start: str, std: float) -> nn.initializers.Initializer:
 def network(train: Train, classes: int, dropout: float = 0.0, compute: str = "float32") -> VGG16GAP:
     """Build the network of an experiment.
 
-    `dropout` and `compute` are those of `train` in training; what is made with a trained
-    network is made in float32, without dropout but for the passes of Figures 1 to 4.
+    In training `dropout` and `compute` are those of `train`. Whatever uses a trained network
+    computes in float32. It drops nothing out but for the passes of Figures 1 to 4.
     """
     return VGG16GAP(
         classes,
@@ -330,7 +329,7 @@ def features_shape(side: int, blocks: int) -> tuple[int, int, int]:
 
 
 def pretrained(vgg16: Weights) -> Weights:
-    """Return VGG16's weights as they are given."""
+    """Return VGG16's weights unchanged."""
     return vgg16
 
 
@@ -342,7 +341,7 @@ def weights_hash(vgg16: Path) -> str:
 def nested(flat: Weights) -> Params:
     """Turn `{"conv1_1/kernel": …}` into Flax's `{"conv1_1": {"kernel": …}}`.
 
-    What is no layer (`input/…`) is left out.
+    What is no layer (`input/…`) drops out.
     """
     params: Params = {}
     for key, value in flat.items():

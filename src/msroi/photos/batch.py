@@ -1,7 +1,7 @@
 """The methods of the experiments on a user's own photos.
 
-`experiment` is the name of the experiment whose model and parameters are used, or None for
-those that the package carries (`packaged`), which serve in any folder.
+`experiment` names the experiment whose model and parameters to use. None stands for those that the
+package carries (`packaged`), which serve in any folder.
 """
 
 import errno
@@ -59,8 +59,8 @@ def each(
 ) -> Iterator[Result]:
     """Go through images, `jobs` at a time, and yield the results in the images' order.
 
-    With several images there is a progress bar on stderr, if that is a terminal. What is
-    wrong with one image is yielded in the place of its result; the others go on.
+    With several images there is a progress bar on stderr, if that is a terminal. It yields what is
+    wrong with one image in the place of its result. The others go on.
 
     Jobs are threads: they share the model, and all that takes long (JAX, NumPy, Pillow)
     lets other threads run meanwhile.
@@ -98,7 +98,7 @@ def each(
 
 @contextmanager
 def pooled(jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """Yield a `map` that works on so many items at a time; what has not begun at the end never is.
+    """Yield a `map` that works on so many items at a time, and drop what has not begun at the end.
 
     One job is the thread that asks, which an interrupt ends at once.
     """

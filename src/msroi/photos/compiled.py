@@ -17,8 +17,8 @@ ABILITIES = re.compile(r"^(?:vendor_id|model name|flags|Features|CPU part|isa)\s
 def keep_compiled() -> None:
     """Have JAX keep compiled code in the user's cache folder, and take it from there.
 
-    Where JAX has been given a folder (JAX_COMPILATION_CACHE_DIR), that one is used. Without a
-    folder that can be written, each run compiles anew.
+    Where JAX already has a folder (JAX_COMPILATION_CACHE_DIR), it uses that one. Without a writable
+    folder, each run compiles anew.
     """
     from msroi.xla import jax  # takes a second
 
@@ -40,10 +40,10 @@ def keep_compiled() -> None:
 
 
 def cache_folder() -> Path:
-    """Return the folder for code that was compiled for this processor.
+    """Return the folder for code compiled for this processor.
 
     JAX looks code up by program, flags and its own version, but on CPUs not by what the processor
-    can do; a home folder may be shared by machines. So each kind has a folder.
+    can do. Machines may share a home folder. So each kind has a folder.
     """
     base = os.environ.get("XDG_CACHE_HOME", "")
     caches = Path(base) if Path(base).is_absolute() else Path("~/.cache").expanduser()

@@ -1,7 +1,7 @@
 """What a compressed photo is to be: good enough, as large as plain JPEG, or small enough.
 
-A goal searches the quality of an encoder. Of a large photo it does so on a sample (`sample`):
-what is measured as people see, on that alone; sizes, PSNR and SSIM, on the whole in the end.
+A goal searches the quality of an encoder. Of a large photo it does so on a sample (`sample`). It
+measures as people see on that alone. Sizes, PSNR and SSIM it measures on the whole in the end.
 """
 
 import functools
@@ -120,7 +120,7 @@ class EncoderQuality(Undemanding):
 class MatchQuality(Undemanding):
     """As large as plain JPEG of a quality, 1 to 100.
 
-    Like is compared with like: the sizes that are matched are those without metadata.
+    Sizes without metadata have to match, so that like meets like.
     """
 
     quality: float
@@ -133,7 +133,7 @@ class MatchQuality(Undemanding):
         finished: Finish,
         sample: Sample | None = None,
     ) -> Found:
-        """Find the file next in size; of plain JPEG it is that of the quality itself."""
+        """Find the file next in size. Of plain JPEG it is that of the quality itself."""
         reference = jpeg.encode(image, self.quality)
         match = matched(image, encode, len(reference), sample, start=self.quality)
         return Found(match.quality, match.data, len(finished(reference)))
@@ -189,9 +189,9 @@ def matched(
 ) -> Match:
     """Find the file of a size as `search.match_size` does, of a large photo by a sample.
 
-    The photo's sizes are the sample's times a factor: at first that of plain JPEG, then that of
-    the photo's last file, of which there are one to three. If no size above the target will do
-    and all are, the photo's own sizes are searched.
+    The photo's sizes are the sample's times a factor. At first that is plain JPEG's, then that of
+    the photo's last file, of which there are one to three. If no size above the target will do and
+    all are, it searches the photo's own sizes.
     """
     if sample is None:
         return search.match_size(encode, target_bytes, never_above=never_above, start=start)
@@ -351,7 +351,7 @@ class TargetMeasure(Undemanding):
         finished: Finish,
         sample: Sample | None = None,
     ) -> Found:
-        """Find the file; `ImageError` also if the image is too small to be measured."""
+        """Find the file. It raises `ImageError` also if the image is too small for the measure."""
         if self.of_tiny is not None and is_tiny(image):
             return self.of_tiny.search(name, image, encode, finished)
         by_sample = sample if self.measure.by_sample else None
@@ -379,9 +379,9 @@ NOT_NOTICEABLE = 90.0
 class AsGoodAs(Undemanding):
     """The smallest file that is as good as plain JPEG of a quality, 1 to 100, or better.
 
-    The judge is SSIMULACRA 2 (`measures.ssimulacra2`), to which the encoder was tuned. Images
-    that are too small for it get the size of that JPEG. Where plain JPEG is all but perfect, as
-    of a flat graphic, and the encoder isn't, a file of `NOT_NOTICEABLE` or more will do.
+    The metric is SSIMULACRA 2 (`measures.ssimulacra2`), the encoder's target in its tuning. Images
+    that are too small for it get the size of that JPEG. Plain JPEG may be all but perfect where the
+    encoder isn't, as of a flat graphic. There a file of `NOT_NOTICEABLE` or more will do.
 
     Attributes
     ----------
@@ -461,7 +461,7 @@ def goal(
     target_ssimulacra2: float | None = None,
     encoder_quality: float | None = None,
 ) -> Goal:
-    """Return the goal that one option sets; without any, that of the quality `high`.
+    """Return the goal that one option sets, or that of the quality `high` without any.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ def line(result: Result) -> str:
 
 
 def no_gain(result: Result) -> str:
-    """Say why a photo was left as it is."""
+    """Say why msroi left a photo as it is."""
     original, encoded = result["original_bytes"], result["encoded_bytes"]
     if encoded >= original:
         return f"it would have {encoded:,} bytes, no less than its {original:,}"
@@ -71,7 +71,7 @@ def gained(measure: str, gain_db: float) -> str:
 
 
 def total(results: Sequence[Result]) -> str:
-    """Say what was saved and gained with all photos; `results` holds at least one."""
+    """Say what all photos saved and gained, with at least one in `results`."""
     count = f"{len(results)} photo{'s' if len(results) > 1 else ''}"
     written = [result for result in results if result["outcome"] != LEFT]
     if not written:

@@ -1,4 +1,4 @@
-"""Keeps the memory of the program small: what is freed goes back to the system."""
+"""Keeps the memory of the program small: free memory goes back to the system."""
 
 import ctypes
 

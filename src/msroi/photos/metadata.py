@@ -1,8 +1,8 @@
 """What a photo's file says besides its pixels: colour, EXIF, XMP, IPTC, resolution, and more.
 
-`of` reads it from an opened photo, `inserted` puts it into an encoded JPEG. What describes the
-photo is kept as it is, byte for byte; what describes how its pixels were coded is not.
-docs/own-data.md has the table.
+`of` reads it from an opened photo, `inserted` puts it into an encoded JPEG. It keeps what describes
+the photo byte for byte, but not what describes how the file codes its pixels. The table is in
+docs/own-data.md.
 """
 
 import re
@@ -84,7 +84,7 @@ class Trailer:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What is kept of a file; what is empty was not there.
+    """What msroi keeps of a file, where an empty field means that the file had none.
 
     Attributes
     ----------
@@ -146,7 +146,7 @@ def _icc_profile(source: Source) -> tuple[bytes, list[str]]:
 
 
 def _exif(source: Source, orientation: int) -> tuple[bytes, list[str]]:
-    """Return EXIF for the photo as it is, with its heading; and what was left out."""
+    """Return EXIF for the photo as it is, with its heading, and what it leaves out."""
     if not source.exif:
         return b"", []
     converted = source.image.mode not in RGB_MODES
@@ -158,7 +158,7 @@ def _exif(source: Source, orientation: int) -> tuple[bytes, list[str]]:
 
 
 def _segments(source: Source, orientation: int) -> tuple[tuple[Segment, ...], list[str]]:
-    """Return the other segments that describe the photo; and what was left out."""
+    """Return the other segments that describe the photo, and what it leaves out."""
     if source.parts is None:
         return _segments_of_others(source)
     kept, left_out = [], []
@@ -257,7 +257,7 @@ def _trailer(source: Source) -> tuple[Trailer, list[str]]:
 
 
 def _density(source: Source, orientation: int) -> Density:
-    """Return the resolution that a file states; none is made up."""
+    """Return the resolution that a file states, and never make one up."""
     if source.parts is not None:
         found = _jfif_density(source.parts.segments)
     else:
@@ -305,11 +305,11 @@ def fitting(metadata: Metadata) -> tuple[Metadata, list[str]]:
 
 
 def inserted(data: bytes, metadata: Metadata) -> bytes:
-    """Put metadata that `fitting` has passed into a JPEG that has none; its pixels stay.
+    """Put metadata that `fitting` has passed into a JPEG that has none, and keep its pixels.
 
-    The resolution goes into the JFIF header, which is made if there is none; EXIF, the other
-    segments, the colour profile and the list of pictures follow it. What lies behind the
-    picture comes behind its end.
+    The resolution goes into the JFIF header, a new one if there is none. EXIF, the other segments,
+    the colour profile and the list of pictures follow it. What lies behind the picture comes behind
+    its end.
     """
     header, rest = _jfif_and_rest(data)
     if metadata.density != Density():
@@ -328,7 +328,7 @@ def inserted(data: bytes, metadata: Metadata) -> bytes:
 
 
 def _pictures(trailer: Trailer, at: int, end: int) -> bytes:
-    """Return the list of pictures for a file where it lies elsewhere; raises ValueError."""
+    """Return the list of pictures for a file where it lies elsewhere, or raise ValueError."""
     if trailer.pictures is None:
         return b""
     return jpeg_parts.mpf_moved(trailer.pictures, trailer.end, at, end)

@@ -1,4 +1,4 @@
-"""A trained network together with the parameters that it was trained and is used with."""
+"""A trained network together with the parameters of its training and use."""
 
 import os
 from pathlib import Path
@@ -14,9 +14,9 @@ from msroi.photos import packaged
 class Model(saliency.MapMaker):
     """A network that says where people look, ready for any photo.
 
-    The model that comes with msroi is a readout of VGG16's features that was trained on where
-    people looked in photographs (docs/readout.md). That of an experiment makes the
-    experiment's `main_map`, by whichever rule it names.
+    The model that comes with msroi is a readout of VGG16's features. It learned where people looked
+    in photographs (docs/readout.md). The model of an experiment makes the experiment's `main_map`,
+    by whichever rule it names.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ class Model(saliency.MapMaker):
 
 
 def insist_on_the_packages_trunk(experiment: Experiment, folder: Path) -> None:
-    """Insist that layers were trained on the VGG16 that is installed with msroi."""
+    """Insist that layers learned from the VGG16 that comes with msroi."""
     if experiment.download.weights != packaged.VGG16.name:
         raise ParameterError(
             f"The layers in {folder} were trained on {experiment.download.weights}, but msroi "

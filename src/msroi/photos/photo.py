@@ -34,7 +34,7 @@ SAME_SIZE_PCT = 0.5
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo as it is compressed.
+    """A photo as msroi compresses it.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Photo:
         return turned(self.pixels, self.orientation)
 
     def as_stored(self, saliency: Saliency) -> Saliency:
-        """Turn a map of the upright photo to the pixels as they are stored."""
+        """Turn a map of the upright photo to the pixels as the file stores them."""
         return turned(saliency, BACK.get(self.orientation, self.orientation))
 
 
@@ -93,7 +93,7 @@ def turned(stored: Array, orientation: int) -> Array:
 
 
 def opened(path: Path) -> Photo:
-    """Open a photo; `ImageError` if it can't be read or is too large for JPEG."""
+    """Open a photo, or raise `ImageError` if it is unreadable or too large for JPEG."""
     source = open_source(path, stored_with_pictures=True)
     image = source.image
     insist_on_jpeg_size(str(path), *image.size)
@@ -112,9 +112,9 @@ def opened(path: Path) -> Photo:
 def settings(photo: Photo, method: str, params: Compress) -> Compress:
     """Return the encoders' parameters for a photo.
 
-    A file of one component can't have a colour profile of RGB. So a photo without colours that
-    has one keeps three components, and its profile. What a method decides of a large photo's
-    chroma is decided here, once for the photo and its sample.
+    A file of one component can't have a colour profile of RGB. So a photo without colours that has
+    one keeps three components, and its profile. What a method decides of a large photo's chroma, it
+    decides here, once for the photo and its sample.
     """
     if chroma.is_grey(photo.pixels):
         decided = "half" if photo.metadata.icc_profile else params.trellis.chroma
@@ -127,7 +127,7 @@ def settings(photo: Photo, method: str, params: Compress) -> Compress:
 
 
 def insist_on_jpeg_size(name: str, width: int, height: int) -> None:
-    """Insist that a JPEG can hold so many pixels; raises `ImageError`."""
+    """Insist that a JPEG can hold so many pixels, or raise `ImageError`."""
     if max(width, height) > JPEG_MAX_SIDE:
         raise ImageError(
             f"{name} has {width}x{height} pixels; a JPEG has at most {JPEG_MAX_SIDE} a side."

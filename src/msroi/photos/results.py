@@ -1,4 +1,4 @@
-"""The files that a run makes of own photos: none is written over a photo or over another's."""
+"""The files that a run makes of own photos: none replaces a photo or another file of the run."""
 
 import os
 import threading
@@ -15,8 +15,8 @@ from msroi.photos.paths import Identity, Naming
 class Results:
     """What a run writes, by photo.
 
-    What files are is compared by device and inode, before the run and again before each file
-    gets its name: names can differ and mean one file.
+    It compares files by device and inode, before the run and again before each file gets its name.
+    Names can differ and mean one file.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""A sample of a large photo: tiles of it, side by side, on which a quality is searched.
+"""A sample of a large photo: tiles of it, side by side, for the search of a quality.
 
-The tiles lie on the grid of JPEG's units, so that a sample's blocks are blocks of the photo, and
-are spread evenly, so that it has the photo's parts in their proportions.
+The tiles lie on the grid of JPEG's units, so that a sample's blocks are blocks of the photo. They
+spread evenly, so that the sample has the photo's parts in their proportions.
 """
 
 from typing import NamedTuple, TypeVar
@@ -38,7 +38,7 @@ class Places(NamedTuple):
 
 
 def places(height: int, width: int) -> Places | None:
-    """Return where a photo is sampled, or None if it is no large one."""
+    """Return where to sample a photo, or None if it is no large one."""
     if height * width <= LARGE_PX:
         return None
     scale = (SAMPLE_PX / (height * width)) ** 0.5
@@ -49,7 +49,7 @@ def places(height: int, width: int) -> Places | None:
 
 
 def spread(length: int, tiles: int) -> NDArray[np.intp]:
-    """Return the places of so many tiles, spread along a side from end to end; at least one.
+    """Return the places of so many tiles, at least one, spread along a side from end to end.
 
     All places of a side that has no room for them.
     """

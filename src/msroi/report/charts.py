@@ -1,7 +1,7 @@
 """Charts of the report's page as Vega-Lite specifications: pure data, drawn by the browser.
 
-Each chart has a description for those who can't see it, and its numbers stand in a table of the
-results that the page names.
+Each chart has a description for those who can't see it. Its numbers stand in a table of the results
+that the page names.
 """
 
 import statistics
@@ -26,7 +26,7 @@ Chart = dict[str, Any]
 
 
 def rate_distortion(curves: Iterable[Row]) -> Chart:
-    """Draw mean quality against mean bits a pixel; rows of rate_distortion/curves.csv."""
+    """Draw mean quality against mean bits a pixel, from rows of rate_distortion/curves.csv."""
     cells: dict[tuple[str, str, str], list[Row]] = {}
     for row in curves:
         cells.setdefault((row["dataset"], row["method"], row["quality"]), []).append(row)
@@ -63,7 +63,7 @@ def rate_distortion(curves: Iterable[Row]) -> Chart:
 
 
 def intervals(anova: Iterable[Row]) -> Chart:
-    """Draw each method's mean difference from plain JPEG; rows of anova/anova.csv."""
+    """Draw each method's mean difference from plain JPEG, from rows of anova/anova.csv."""
     values = [
         {
             "dataset": row["dataset"],
@@ -130,7 +130,7 @@ def intervals(anova: Iterable[Row]) -> Chart:
 def spread(gains: Mapping[tuple[str, int, str, str], Sequence[float]]) -> Chart:
     """Draw how the gains of single photographs spread: least, quarters, most.
 
-    `gains` holds them by data set, quality, method and measure.
+    `gains` holds them by dataset, quality, method and measure.
     """
     values = []
     for (dataset, quality, method, measure), found in gains.items():
@@ -205,7 +205,7 @@ STEPS = ("least", "lower quarter", "median", "upper quarter", "most")
 
 
 def training(history: Iterable[Row]) -> Chart:
-    """Draw loss and accuracy by epoch; rows of model/history.csv."""
+    """Draw loss and accuracy by epoch, from rows of model/history.csv."""
     panels = {
         "loss": {"training": "train_loss", "validation": "val_loss"},
         "accuracy": {
@@ -243,7 +243,7 @@ def training(history: Iterable[Row]) -> Chart:
 
 
 def verdicts(findings: Iterable[Row]) -> Chart:
-    """Draw how many published numbers got which verdict; rows of audit/audit.csv."""
+    """Draw how many published numbers got which verdict, from rows of audit/audit.csv."""
     counts: dict[tuple[str, str, str], int] = {}
     for row in findings:
         key = (row["paper"], row["family"], row["verdict"])
@@ -309,12 +309,12 @@ def colour(*, legend: bool = True) -> dict[str, Any]:
 
 
 def quantity(field: str, **others: Any) -> dict[str, Any]:
-    """Return an axis of numbers; unless it has another scale, it need not start at 0."""
+    """Return an axis of numbers that, unless it has another scale, need not start at 0."""
     return {"field": field, "type": "quantitative", "scale": {"zero": False}} | others
 
 
 def tooltip(*fields: str) -> list[dict[str, Any]]:
-    """Return what is told of a mark."""
+    """Return what a mark's tooltip says."""
     return [{"field": field} for field in fields]
 
 

@@ -177,7 +177,7 @@ def finding(row: Mapping[str, str]) -> dict[str, str]:
 
 
 def rounded(text: str) -> str:
-    """Return a number with five digits; other text as it is."""
+    """Return a number with five digits, and other text as it is."""
     try:
         return f"{float(text):.5g}"
     except ValueError:
@@ -253,7 +253,7 @@ def photographs(
     rows: Iterable[Mapping[str, str]],
     opening: Opening,
 ) -> tuple[list[dict[str, Any]], str]:
-    """Return the photographs of the gallery, as many as fit, and how they were chosen."""
+    """Return the photographs of the gallery, as many as fit, and the rule of their choice."""
     settings, encoded = experiment.compress, Encoded(layout)
     by = opening.right
     scores = read_csv(layout.judges / "per_image.csv")
@@ -329,7 +329,7 @@ def titled(
 
 
 def gains_table(experiment: Experiment, summary: Mapping[str, Any]) -> Table:
-    """Return what each method gains over plain JPEG, by set; `summary` is metrics/summary.json."""
+    """Return what each method gains over plain JPEG, by set, from metrics/summary.json."""
     columns = ["set", "method", "n"] + [
         f"{METRICS[name].short} {quality}"
         for name in HEADLINE
@@ -349,10 +349,10 @@ def gains_table(experiment: Experiment, summary: Mapping[str, Any]) -> Table:
 def mean_gains(
     experiment: Experiment, summary: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, list[int], list[str]]]:
-    """Yield what each method gains over plain JPEG, by set; `summary` is metrics/summary.json.
+    """Yield what each method gains over plain JPEG, by set, from metrics/summary.json.
 
-    That is set, method, how many photographs there are at the qualities, sorted, and the mean
-    differences as text: of each of `HEADLINE` at each quality.
+    First come dataset, method, and how many photographs there are at the qualities, sorted. Then
+    come the mean differences as text, of each of `HEADLINE` at each quality.
     """
     for dataset, methods in summary.items():
         for method in (name for name in experiment.compress.methods if name != BASELINE):
@@ -411,7 +411,7 @@ def published_tables(paper: str) -> Iterable[Table]:
 
 
 def bd_rates(layout: Layout) -> list[dict[str, str]]:
-    """Return the BD-rates, rounded as one reads them; formats other than JPEG say so."""
+    """Return the BD-rates, rounded as one reads them, with formats other than JPEG marked so."""
     rows = read_csv(layout.rate_distortion / "bd_rate.csv")
     for row in rows:
         if row["method"] in FORMATS:

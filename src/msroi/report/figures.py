@@ -1,8 +1,8 @@
 """Figures 1-6 of the paper: heatmaps of several passes, and images above their heatmaps.
 
-Figures 1-3 show the first image of the salient set with one, two and several salient regions
-among those with several passes, Figure 4 the first image of the texture set; Figures 5 and 6
-show the first images of each set.
+Figures 1-3 show the first image of the salient set with one, two and several salient regions among
+those with several passes. Figure 4 shows the first image of the texture set. Figures 5 and 6 show
+the first images of each set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ REGION_WORDS = {1: "one salient region", 2: "two salient regions", 3: "several s
 
 
 def count_regions(saliency: NDArray[np.float32]) -> int:
-    """Count the salient regions of a map `(H, W)`; see `REGION_LEVEL`."""
+    """Count the salient regions of a map `(H, W)`, as `REGION_LEVEL` defines them."""
     regions = ndimage.label(saliency >= REGION_LEVEL * saliency.max())[1] if saliency.any() else 0
     return int(regions)
 
@@ -36,9 +36,9 @@ def figure_images(
 ) -> list[tuple[TestImage, str]]:
     """Choose the images of Figures 1-4 with a caption each, by the rule of this module.
 
-    `salient` holds the images of the salient set with their numbers of regions. No image is
-    shown twice while others are left. Where none has the wanted number, the one with the
-    nearest stands in and the caption says so.
+    `salient` holds the images of the salient set with their numbers of regions. No image appears
+    twice while others remain. Where none has the wanted number, the one with the nearest stands in
+    and the caption says so.
     """
     chosen: list[tuple[TestImage, str]] = []
     for wanted, words in REGION_WORDS.items():
@@ -94,7 +94,7 @@ def write_figures(
     items: Sequence[TestImage],
     by_set: Mapping[str, Sequence[TestImage]],
 ) -> dict[int, str]:
-    """Write Figures 1-6; return their captions."""
+    """Write Figures 1-6, and return their captions."""
     params = experiment.report
     photographs = [(item.dataset, item.image) for item in items]
     repeated = set(first_by_name(photographs, experiment.heatmap.passes_images))

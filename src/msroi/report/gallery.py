@@ -80,7 +80,7 @@ def photograph(
     files: Mapping[int, Mapping[str, bytes]],
     opening: Opening,
 ) -> dict[str, Any]:
-    """Put together what the page shows of a photograph; `with_numbers` adds what it says.
+    """Put together what the page shows of a photograph, to which `with_numbers` adds its numbers.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def photograph(
 
 
 def with_numbers(one: Mapping[str, Any], rows: Mapping[int, Sequence[Row]]) -> dict[str, Any]:
-    """Return a `photograph` with its numbers; `rows` are those of `with_scores` by quality."""
+    """Return a `photograph` with its numbers from `rows`, those of `with_scores` by quality."""
     qualities = {
         str(quality): {
             **one["qualities"][str(quality)],
@@ -189,7 +189,7 @@ def focus(
 
 
 def gain(row: Row, baseline: Row, measure: str) -> float | None:
-    """Return a measure minus plain JPEG's, or None if the size was missed or it is not finite."""
+    """Return a measure minus plain JPEG's, or None if it is not finite or the size is off."""
     found = difference(row, baseline, measure)
     return None if found is None else significant(found)
 

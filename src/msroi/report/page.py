@@ -1,6 +1,6 @@
 """The report as one HTML page that needs no other file and no network.
 
-Jinja escapes every name and text; scripts get their data as JSON, in which Jinja writes <, > and &
+Jinja escapes every name and text. Scripts get their data as JSON, in which Jinja writes <, > and &
 as escapes. The page's own policy allows nothing but what is in it.
 """
 
@@ -52,7 +52,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Page:
-    """What the page shows; parts that are empty are left out."""
+    """What the page shows, without empty parts."""
 
     title: str
     lead: str
@@ -162,7 +162,7 @@ def vega() -> str:
 def table(
     title: str, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]], **others: str
 ) -> Table:
-    """Return rows as a table; `columns` has their keys and what stands above them."""
+    """Return rows as a table, where `columns` has their keys and what stands above them."""
     return Table(
         title,
         list(columns.values()),

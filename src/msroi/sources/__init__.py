@@ -1,1 +1,1 @@
-"""What is fetched: the table of sources, downloads, archives, weights."""
+"""What msroi fetches: the table of sources, downloads, archives, weights."""

@@ -1,7 +1,7 @@
 """What people marked on photographs: where they looked, and where an object is.
 
-The files are those of two rows of `data/sources.csv`; an experiment that downloads them
-has its saliency maps measured by them. A row that can't be used is left out and counted.
+The files are those of two rows of `data/sources.csv`. They measure the saliency maps of an
+experiment that downloads them. The readers skip and count unusable rows.
 """
 
 import json
@@ -105,9 +105,9 @@ Given = tuple[str, tuple[int, int], list[NDArray[np.float64]]]
 def _salicon(path: Path) -> Iterator[Given]:
     """Read a file of SALICON.
 
-    Files of the training photos hold (row, column) from 1, those of the validation photos
-    (x, y) from 0 with fractions, which go to the nearest pixel; `train` in the file's name
-    tells which. What is no pair of numbers becomes a point outside of the image.
+    Files of the training photos hold (row, column) from 1. Those of the validation photos hold (x,
+    y) from 0 with fractions, which go to the nearest pixel. `train` in the file's name tells which.
+    What is no pair of numbers becomes a point outside of the image.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -186,9 +186,9 @@ def pixels_of(given: Sequence[Any], row_first: bool) -> NDArray[np.float64]:
 
 
 def read_boxes(folder: Path) -> tuple[dict[str, Box], int]:
-    """Read the object boxes of `*.csv` in a folder; see `BOX_COLUMNS`.
+    """Read the object boxes of `*.csv` in a folder, with columns `BOX_COLUMNS`.
 
-    Whether the edges count from 0 or 1 is not stated; they are taken as they are.
+    The source does not say whether the edges count from 0 or 1. The reader takes them as they are.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """Unpacking archives that nobody vouches for.
 
-Only plain files and folders are written, only below the target, and never more than the
-limits say. Modes, owners and times are ignored.
+It writes only plain files and folders, only below the target, and never more than the limits say.
+It ignores modes, owners and times.
 """
 
 import errno
@@ -58,7 +58,7 @@ def without_suffix(name: str) -> str:
 def extract(archive: Path, into: Path) -> None:
     """Unpack a zip or tar archive into the new folder `into`, whole or not at all.
 
-    macOS's `__MACOSX` folder is left out.
+    It leaves macOS's `__MACOSX` folder out.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def extract(archive: Path, into: Path) -> None:
 
 
 class _RefusedError(Exception):
-    """What is wrong with an archive that is not damaged."""
+    """What is wrong with an undamaged archive."""
 
 
 def _reason(error: Exception) -> str:
@@ -162,7 +162,7 @@ class _Limited:
 
 
 def _is_wanted(name: str, into: Path, count: int) -> bool:
-    """Tell whether the `count`-th entry is to be unpacked; refuse a name that no file may have."""
+    """Tell whether to unpack the `count`-th entry, and refuse a name that no file may have."""
     if count > MAX_FILES:
         raise _RefusedError(f"holds more than {MAX_FILES} files, the limit")
     if OUTSIDE.match(name):

@@ -1,8 +1,8 @@
 """Fetching one file, checked against its known size and hash.
 
-A file that is here already (in a package, a local folder or a mirror folder) is checked in
-place. A download goes to a shared scratch folder under a name that begins with its hash,
-so that no two experiments fetch it twice; it gets that name when it is whole and right.
+It checks a file that is here already (in a package, a local folder or a mirror folder) in place. A
+download goes to a shared scratch folder under a name that begins with its hash. So no two
+experiments fetch it twice. It gets that name when it is whole and right.
 """
 
 import csv
@@ -93,7 +93,7 @@ def with_mirror(sources: list[Source], scratch: Path) -> list[Source]:
 
 
 def mismatch(path: Path, source: Source) -> str:
-    """Say how a file differs from what is declared; an empty string if it doesn't."""
+    """Say how a file differs from its declaration, or return an empty string if it doesn't."""
     size = path.stat().st_size
     if source.size_bytes is not None and size != source.size_bytes:
         return f"has the wrong size: expected {source.size_bytes} bytes but got {size}"
@@ -144,7 +144,7 @@ def _local(source: Source) -> Path:
 def _plain(folder: Path, source: Source) -> Path:
     """Return `folder` if it holds nothing but files and folders, as an archive must.
 
-    What a link leads to would be copied into the data set, and with `dvc push` beyond.
+    Otherwise what a link leads to would get into the dataset, and with `dvc push` beyond.
     """
     for parent, folders, files in os.walk(folder):
         for path in (Path(parent, name) for name in (*folders, *files)):
@@ -205,7 +205,7 @@ def _downloaded(source: Source, url: str, scratch: Path) -> Path:
 
 
 def _get(url: str, path: Path, name: str, most_bytes: int, advice: str) -> None:
-    """Download `url` to `path` once; a server may send without end."""
+    """Download `url` to `path` once, and stop a server that sends without end."""
     headers = {"Accept-Encoding": "identity"}
     with (
         requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_S) as response,

@@ -1,7 +1,7 @@
 """Pickles of weights, read without running what is in them.
 
-A pickle is a program. `Restricted` lets it call nothing but what rebuilds arrays; so do the
-tensors of PyTorch's files, which need no PyTorch then.
+A pickle is a program. `Restricted` lets it call nothing but what rebuilds arrays. The tensors of
+PyTorch's files become arrays too, and need no PyTorch then.
 """
 
 import math
@@ -53,7 +53,7 @@ class Tensor(NamedTuple):
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Tensor:
-    """Take what rebuilds a tensor in PyTorch; gradients and hooks are left out."""
+    """Take what rebuilds a tensor in PyTorch, and leave gradients and hooks out."""
     return Tensor(storage, offset, shape, strides)
 
 
@@ -65,7 +65,7 @@ TENSORS: Mapping[tuple[str, str], Any] = {
 
 
 class Restricted(pickle.Unpickler):
-    """An unpickler that knows nothing but the names it is given."""
+    """An unpickler that knows nothing but the names in its table."""
 
     def __init__(self, file: BinaryIO, allowed: Mapping[tuple[str, str], Any]) -> None:
         super().__init__(file)
@@ -104,10 +104,11 @@ def read_arrays(path: Path) -> Any:
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    """Read the tensors of a PyTorch file as they were written before version 1.6.
+    """Read the tensors of a PyTorch file in the form from before version 1.6.
 
-    Such a file holds five pickles (a number, the format's version, the machine, the tensors by
-    name, the names of their storages), then the count and the numbers of every storage.
+    Such a file begins with five pickles. They hold a number, the format's version, the machine, the
+    tensors by name, and the names of their storages. Then come the count and the numbers of every
+    storage.
 
     Returns
     -------

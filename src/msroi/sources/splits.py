@@ -1,7 +1,7 @@
-"""Which photographs of a data set train, validate and test: `data/splits/<dataset>.csv`.
+"""Which photographs of a dataset train, validate and test: `data/splits/<dataset>.csv`.
 
-A split is part of an experiment's meaning, so it stands in the repository, one row a
-photograph, and not in the archive that the photographs come in.
+A split is part of an experiment's meaning, so it stands in the repository, one row a photograph. It
+does not stand in the archive that the photographs come in.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def read_split(dataset: str, split: str) -> frozenset[str]:
-    """Return the names, with suffix, of a data set's photographs that are in `split`.
+    """Return the names, with suffix, of a dataset's photographs that are in `split`.
 
     Raises
     ------

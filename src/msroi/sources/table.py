@@ -1,4 +1,4 @@
-"""The table of sources: what can be fetched, from where, and how it is checked.
+"""The table of sources: what msroi can fetch, from where, and how it checks that.
 
 `data/sources.csv` has one row a file. `source` says how to read `location`:
 
@@ -7,7 +7,7 @@ package     `<distribution>:<file in it>`, a file that an installed package brin
 official    a URL, or `gdrive:<file id>/<file name>` for a file on Google Drive
 mirror      a path below the folder or URL prefix named by the environment variable
             MSROI_MIRROR
-local       a path in the project, of a file or of the folder that it was unpacked to
+local       a path in the project, of a file or of its unpacked folder
 ==========  ============================================================================
 
 `#<file name>` after any location names an archive inside the archive, the only part that
@@ -35,10 +35,10 @@ HASH = re.compile(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Source:
-    """One row of the table: a file and how it is checked.
+    """One row of the table: a file and how msroi checks it.
 
-    `hash` is `md5:...` or `sha256:...`, empty where none is known (local files only);
-    `size_bytes` is None where it is not known.
+    `hash` is `md5:...` or `sha256:...`, empty without a known one (local files only). `size_bytes`
+    is None if unknown.
     """
 
     name: str
@@ -80,8 +80,8 @@ def read(table: Path) -> list[Source]:
 def choose(sources: Sequence[Source], name: str, preferred: str) -> list[Source]:
     """Return the rows of `name` from the `preferred` source.
 
-    A name that doesn't have it is taken from an installed package or, failing that, from a
-    local file, since neither needs a network.
+    For a name that doesn't have it, it takes an installed package. Failing that, it takes a local
+    file, since neither needs a network.
 
     Raises
     ------

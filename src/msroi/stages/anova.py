@@ -1,8 +1,8 @@
 """Stage anova: is a method's photograph better than the JPEG of the same size?
 
-The paper (section 3.2) compares JPEG and MS-ROI by one-way ANOVA, which takes the two
-arms for independent groups. They are the same photographs, so beside it stands what the
-design calls for: repeated measures, where the spread between photographs drops out.
+The paper (section 3.2) compares JPEG and MS-ROI by one-way ANOVA, which takes the two conditions
+for independent groups. They are the same photographs, so the design calls for repeated measures,
+where the spread between photographs drops out. That test stands beside it.
 """
 
 import math
@@ -70,7 +70,7 @@ def one_way(baseline: Values, other: Values) -> dict[str, float]:
 
 
 def paired(baseline: Values, other: Values, alpha: float) -> dict[str, float]:
-    """Return the repeated-measures ANOVA of the same images in both arms.
+    """Return the repeated-measures ANOVA of the same images in both conditions.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def paired(baseline: Values, other: Values, alpha: float) -> dict[str, float]:
 
 
 def compare(baseline: Values, other: Values, alpha: float) -> tuple[dict[str, float], str]:
-    """Return what can be said of two arms `(n,)`, and why the rest can't.
+    """Return what statistics say of two conditions `(n,)`, and why the rest is missing.
 
     Returns
     -------
@@ -133,12 +133,12 @@ def compare(baseline: Values, other: Values, alpha: float) -> tuple[dict[str, fl
 
 
 def tabulate(table: Iterable[Row], experiment: Experiment) -> list[dict[str, Any]]:
-    """Return one row of `COLUMNS` for each data set, method, quality and metric.
+    """Return one row of `COLUMNS` for each dataset, method, quality and metric.
 
-    Images enter pairwise: one that is in only one arm, misses the size tolerance there or
-    is infinite in either arm counts in `n_dropped`. Numbers that can't be had are None.
-    The Holm correction covers all rows, separately for the one-way and the paired p;
-    `significant_*` compare the uncorrected p with alpha, as the paper does.
+    Images enter pairwise. `n_dropped` counts those that only one condition has, that miss the size
+    tolerance there, or that are infinite in either. Numbers that don't exist are None. The Holm
+    correction covers all rows, separately for the one-way and the paired p. `significant_*` compare
+    the uncorrected p with alpha, as the paper does.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def columns(table: Iterable[Row], experiment: Experiment) -> dict[tuple[str, str
 
 
 def arms(baseline: Arm, other: Arm, metric: str) -> tuple[Values, Values, int]:
-    """Return the values `(n,)` of the images usable in both arms, and how many are not."""
+    """Return the values `(n,)` of the images usable in both conditions, and how many are not."""
     in_both, *places = np.intersect1d(baseline.images, other.images, return_indices=True)
     first, second = (
         np.asarray(arm.values[metric])[place]
@@ -249,7 +249,7 @@ def summarise(rows: Sequence[Mapping[str, Any]], alpha: float) -> dict[str, Any]
 
 
 def run(experiment: Experiment, layout: Layout) -> None:
-    """Compare every method with JPEG; write the table and its summary.
+    """Compare every method with JPEG. Write the table and its summary.
 
     Raises
     ------

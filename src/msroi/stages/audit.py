@@ -1,6 +1,6 @@
 """Stage audit: published numbers against themselves, against statistics and against this run.
 
-Every claim of `data/published/<paper>/paper.yaml` goes through its check; each finding has a
+Every claim of `data/published/<paper>/paper.yaml` goes through its check. Each finding has a
 verdict and the evidence for it. The audit speaks of numbers: it reports, and fails nothing.
 """
 
@@ -106,7 +106,7 @@ def figure_name(entry: Entry, number: int) -> str:
 
 
 def draw(folder: Path, found: Sequence[Entry]) -> dict[int, str]:
-    """Draw each doubtful number on what was measured; return the files by finding."""
+    """Draw each doubtful number on this run's measurements. Return the files by finding."""
     figures = {}
     for number, entry in enumerate(found):
         finding = entry.finding
@@ -148,7 +148,7 @@ def audited(experiment: Experiment, layout: Layout) -> list[Entry]:
 
 
 def run(experiment: Experiment, layout: Layout) -> None:
-    """Audit every paper of the experiment; write the table, the page and the figures.
+    """Audit every paper of the experiment. Write the table, the page and the figures.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Stage compress: every method's file of the size of plain JPEG.
 
-Plain JPEG at whole qualities gives the sizes; of every other method the quality is searched
+Plain JPEG at whole qualities gives the sizes. For every other method the stage searches the quality
 whose file has that size (paper, section 1.3).
 """
 
@@ -40,12 +40,12 @@ AHEAD = 32  # images that wait for their turn
 
 
 def run(experiment: Experiment, layout: Layout) -> None:
-    """Compress every test image; write the files and their index."""
+    """Compress every test image. Write the files and their index."""
     chunks.run_whole("compress", run_chunk, gather, experiment, layout)
 
 
 def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout) -> None:
-    """Compress the test images of one chunk; `out` is where files and index go."""
+    """Compress the test images of one chunk. Files and index go to `out`."""
     params = experiment.compress
 
     def compress_one(item: TestImage) -> tuple[list[dict[str, Any]], list[File]]:

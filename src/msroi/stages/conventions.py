@@ -1,10 +1,10 @@
-"""Stage conventions: what the paper leaves open, measured in every way that it may be meant.
+"""Stage conventions: what the paper leaves open, measured in every way that it may mean.
 
-The paper does not say over which samples its PSNR is taken, which SSIM, which chroma
-subsampling, which Huffman tables, how a size counts as equal, what its sources had been
-through, or into how many levels it cuts a map. This stage measures plain JPEG and the
-two-pass MS-ROI under each of these, so that stage audit can say which of them, if any,
-explains a printed number.
+The paper leaves open over which samples it takes PSNR, and which SSIM it means. It leaves open the
+chroma subsampling, the Huffman tables, and how a size counts as equal. Nor does it say what its
+sources had been through, or into how many levels it cuts a map. This stage measures plain JPEG and
+the two-pass MS-ROI under each of these. So stage audit can say which of them, if any, explains a
+printed number.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +37,7 @@ Encode = Callable[..., bytes]  # as `jpeg.encode`
 
 @dataclass(frozen=True)
 class Protocol:
-    """One reading of what the paper leaves open.
+    """One interpretation of what the paper leaves open.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ PROTOCOLS = (
 def arms(
     image: Pixels, saliency: Saliency, protocol: Protocol, params: Compress
 ) -> Iterator[tuple[str, int, search.Match]]:
-    """Yield `(method, match_quality, file)` of both arms under one protocol.
+    """Yield `(method, match_quality, file)` of both conditions under one protocol.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def photograph_rows(
 
 
 def run(experiment: Experiment, layout: Layout) -> None:
-    """Measure every test photograph as it was run, and the first of each set in every way."""
+    """Measure every test photograph as this run has it, and the first of each set in every way."""
     params = replace(experiment.compress, match_qualities=experiment.conventions.match_qualities)
     items = list(test_images(layout))
     photographs = [(item.dataset, item.image) for item in items]

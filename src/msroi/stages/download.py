@@ -1,6 +1,6 @@
-"""Stage `download`: fetch the data sets and the pretrained network.
+"""Stage `download`: fetch the datasets and the pretrained network.
 
-Everything is checked against `data/sources.csv`; what was fetched is listed in a manifest.
+The stage checks everything against `data/sources.csv`. A manifest lists what it fetched.
 """
 
 import os
@@ -22,7 +22,7 @@ COLUMNS = ("name", "file", "bytes", "sha256", "source", "location", "licence")
 
 
 def run(experiment: Experiment, layout: Layout) -> None:
-    """Place the images of every data set, convert the weights, write the manifest.
+    """Place the images of every dataset, convert the weights, write the manifest.
 
     Raises
     ------
@@ -49,10 +49,10 @@ def run(experiment: Experiment, layout: Layout) -> None:
 
 
 def place(fetched: list[tuple[Source, Path]], folder: Path) -> None:
-    """Put a data set's files into the new folder `folder`, as plain files.
+    """Put a dataset's files into the new folder `folder`, as plain files.
 
-    An archive is unpacked, a folder copied; where there are several, each goes to a folder
-    of its own name. A folder that then holds just one folder is replaced by that one.
+    Unpacks an archive and copies a folder. Each of several goes to a folder of its own name. A
+    folder that then holds just one folder gives way to that one.
     """
     for source, path in fetched:
         archive = path.is_dir() or is_archive(source.file)

@@ -1,9 +1,10 @@
 """Stage gaze: what methods and maps gain where people look (docs/gaze.md).
 
-Of photographs whose fixations are known. Two tables have a row a file: those of stage compress,
-judged by all viewers, and those of methods that follow one map after the other, judged by half
-of the viewers, since the other half's density is one of the maps. The rest follows from these
-two. Only files of the wanted size enter differences; a curve takes any file by the size it has.
+It takes photographs with known fixations. Two tables have a row a file. The first has those of
+stage compress, scored by all viewers. The second has those of methods that follow one map after the
+other. Half of the viewers score them, since the other half's density is one of the maps. The rest
+follows from these two. Only files of the wanted size enter differences. A curve takes any file by
+the size it has.
 """
 
 import math
@@ -76,7 +77,7 @@ Files = dict[str, list[Row]]
 
 
 class Viewers(NamedTuple):
-    """Where people looked in a photograph, and two halves of them: who tell, and who judge."""
+    """Where people looked in a photograph, with two halves: those who tell, those who score."""
 
     everyone: Fixated
     telling: Fixated
@@ -84,9 +85,9 @@ class Viewers(NamedTuple):
 
 
 def run(experiment: Experiment, layout: Layout) -> None:
-    """Measure files where people look; write the tables and their summary.
+    """Measure files where people look. Write the tables and their summary.
 
-    Without photographs whose fixations are known the tables are empty.
+    Without photographs with known fixations the tables are empty.
 
     Raises
     ------
@@ -157,7 +158,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
 def photographs(
     layout: Layout, count: int
 ) -> tuple[dict[Photograph, Viewers], dict[str, dict[str, int]]]:
-    """Return who looked at the photographs that are measured, and counts by test set.
+    """Return who looked at the photographs that the stage measures, and counts by test set.
 
     Parameters
     ----------
@@ -194,9 +195,9 @@ def photographs(
 
 
 def halves(seen: Fixated) -> Viewers:
-    """Split the viewers, who are numbered from 0: the odd ones tell, the even ones judge.
+    """Split the viewers, numbered from 0: the odd ones tell, the even ones score.
 
-    Of OSIE's fifteen seven tell and eight judge.
+    Of OSIE's fifteen seven tell and eight score.
     """
     numbers = np.unique(seen.viewers)
     return Viewers(seen, seen.of(numbers[numbers % 2 == 1]), seen.of(numbers[numbers % 2 == 0]))
@@ -298,8 +299,8 @@ def compare(table: Iterable[Row]) -> list[dict[str, Any]]:
 def compare_maps(table: Iterable[Row], experiment: Experiment) -> list[dict[str, Any]]:
     """Return rows of `MAPS_COLUMNS`: each method by each map beside plain JPEG and other maps.
 
-    The other maps, which the same method follows, are the uniform one, the main one and those
-    that methods follow in stage compress.
+    The same method follows the other maps. These are the uniform one, the main one and those that
+    methods follow in stage compress.
     """
     cells: dict[str, dict[tuple[str, str], list[Row]]] = {}
     for row in table:
@@ -322,10 +323,10 @@ def compare_maps(table: Iterable[Row], experiment: Experiment) -> list[dict[str,
 def compared(rows: Sequence[Row], others: Sequence[Row]) -> list[dict[str, Any]]:
     """Return `DIFFERENCE` of some files and others of the same photographs, by each measure.
 
-    `n_missed` photographs have both files, but not both of the wanted size. The n differences
-    are those of the others that are finite: their mean, standard deviation (n - 1), standard
-    error, Student's 95 % interval of the mean, and the share above 0. What can't be computed
-    of so few is None.
+    `n_missed` photographs have both files, but not both of the wanted size. The n differences are
+    the finite ones among the others. Of them stand the mean, the standard deviation (n - 1) and the
+    standard error. Student's 95 % interval of the mean and the share above 0 follow. None stands
+    where so few give no number.
     """
     of_both = pairs(rows, others)
     there = {(row["dataset"], row["image"]) for row in others}
@@ -353,7 +354,7 @@ def paired(of_both: Iterable[Pair], measure: Measure) -> dict[str, Any]:
 
 
 def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """Return Student's 95 % interval of the mean of values; None of fewer than two."""
+    """Return Student's 95 % interval of the mean of values, or None of fewer than two."""
     if len(values) < 2:
         return None, None
     middle = statistics.fmean(values)
@@ -365,9 +366,9 @@ def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
 def byte_ratios(table: Iterable[Row]) -> list[dict[str, Any]]:
     """Return rows of `BYTES_COLUMNS`: a method's bytes at equal quality, in parts of another's.
 
-    Each photograph's files make a curve a method; from two curves follows a ratio of bytes, the
-    BD-rate (`curves.bd_rate_pct`). The mean over the n photographs that have one, and Student's
-    95 % interval, are those of its logarithm; `n_dropped` have none.
+    Each photograph's files make a curve a method. From two curves follows a ratio of bytes, the
+    BD-rate (`curves.bd_rate_pct`). The n photographs that have one give the mean and Student's 95 %
+    interval, both of its logarithm. `n_dropped` have none.
     """
     files: dict[str, dict[str, Files]] = {}
     for row in table:
@@ -416,7 +417,7 @@ def summarise(
     gains: Sequence[Row],
     ratios: Iterable[Row],
 ) -> dict[str, Any]:
-    """Return the few numbers that say how it went; nothing of sets without fixations.
+    """Return the few numbers that say how it went, and nothing of sets without fixations.
 
     Parameters
     ----------
@@ -464,7 +465,7 @@ def summarise(
 def parts_of_human(gains: Iterable[Row]) -> Iterator[tuple[tuple[str, ...], float]]:
     """Yield each map's gain at fixations over the uniform map in parts of `HUMAN`'s.
 
-    By set, method and map; not where the latter gains nothing.
+    The order is by set, method and map. It yields nothing where the latter gains nothing.
     """
     of_maps = {
         (row["dataset"], row["method"], row["map"]): row["difference"]

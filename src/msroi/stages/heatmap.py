@@ -1,6 +1,6 @@
 """Stage heatmap: the saliency maps of all test images, how far passes differ, and quality.
 
-How a map is made stands in `saliency`.
+`saliency` says how it makes a map.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -63,7 +63,7 @@ Wanted = tuple[dict[str, str], bool]
 
 @dataclass(frozen=True)
 class Source:
-    """An image as it was read: its row of the index, pixels, and what the networks are given."""
+    """An image as the stage read it: its row of the index, pixels, and the networks' input."""
 
     row: dict[str, str]
     image: Pixels
@@ -84,7 +84,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Rows:
-    """What is said of an image, by table, and the maps of its passes, if there are any."""
+    """What the tables say of an image, by table, and the maps of its passes, if there are any."""
 
     predictions: list[dict[str, Any]]
     spread: list[dict[str, Any]]
@@ -95,8 +95,8 @@ class Rows:
 def wanted(experiment: Experiment, layout: Layout, marked: Marked) -> list[Wanted]:
     """Return all images that the stage makes maps of, in the order of the index.
 
-    Beside the test photographs these are the validation images whose boxes are known, of
-    which no file is written.
+    Beside the test photographs these are the validation images with known boxes. The stage writes
+    no file of these.
     """
     rows = [
         row for row in rows_of(layout, ["test", "validate"]) if is_test(row) or marked.boxed(row)
@@ -117,7 +117,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
 
 
 def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout) -> None:
-    """Make the maps and tables of one chunk; `out` is where they go."""
+    """Make the maps and tables of one chunk. They go to `out`."""
     vgg16 = vgg.read_weights(layout.vgg16)
     model = TrainedNetwork(layout.model / "weights.safetensors", vgg16, experiment.heatmap)
     rules = experiment.heatmap.maps.values()
@@ -140,7 +140,7 @@ def make_maps(
 ) -> None:
     """Make the maps and tables of some images.
 
-    Images are read and written by other threads while the network works on the next.
+    Other threads read and write images while the network works on the next.
     """
     params = experiment.heatmap
     passes: list[Map] = []
@@ -195,7 +195,7 @@ def make_maps(
 
 
 def readout_maps(density: Map, experiment: Experiment) -> dict[str, Map]:
-    """Return the maps that are made of a readout's density, by name."""
+    """Return the maps that a readout's density gives, by name."""
     rules = experiment.heatmap.maps.items()
     return {
         name: readout_map(density, rule) for name, rule in rules if isinstance(rule, ReadoutMap)

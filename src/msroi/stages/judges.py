@@ -1,8 +1,8 @@
-"""Stage judges: perceptual measures of some of the files that stage compress made.
+"""Stage judges: perceptual metrics of some of the files that stage compress made.
 
-They are slow, so only the files of the first photographs by name are judged. The table has a
-row for each image, method and quality, missed size matches among them; only rows whose file
-size matched within the tolerance enter means, differences and wins.
+They are slow, so the stage takes only the files of the first photographs by name. The table has a
+row for each image, method and quality, missed size matches among them. Only rows whose file size
+matched within the tolerance enter means, differences and wins.
 """
 
 import os
@@ -51,7 +51,7 @@ WORKERS = min(2, os.cpu_count() or 1)  # LPIPS uses all cores itself
 
 
 def run(experiment: Experiment, layout: Layout) -> None:
-    """Judge some of the compressed images; write the table, its comparison and its summary.
+    """Score some of the compressed images. Write the table, its comparison and its summary.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def judged(
 
 
 def summarise(table: Iterable[Row]) -> dict[str, Any]:
-    """Return what each judge was to our encoders, and statistics by set, method and quality.
+    """Return what each metric was to our encoders, and statistics by set, method and quality.
 
     Parameters
     ----------
@@ -154,12 +154,12 @@ def summarise(table: Iterable[Row]) -> dict[str, Any]:
 
 
 def compare(table: Iterable[Row], judges: Mapping[str, Measure] = JUDGES) -> list[dict[str, Any]]:
-    """Return rows of `COMPARISON_COLUMNS`: each method by each judge beside each of `AGAINST`.
+    """Return rows of `COMPARISON_COLUMNS`: each method by each metric beside each of `AGAINST`.
 
-    For each data set, and for all together as `all`, each quality, method and judge: of how
-    many photographs `n` both files have the size and finite values, the mean and the sd
-    (n - 1) of the method's value minus the other's, and the share of these photographs on
-    which the method is better.
+    A row belongs to a dataset, or to all together as `all`, to a quality, a method and a metric.
+    Its `n` photographs have both files of the right size and finite values. Of the method's value
+    minus the other's stand the mean and the sd (n - 1). The last is the share of these photographs
+    on which the method is better.
     """
     photographs: dict[tuple[str, str, int], dict[str, Row]] = {}
     for row in table:

@@ -1,7 +1,7 @@
 """Stage metrics: every compressed photograph measured against its original.
 
-The table has one row for each image, method and quality, missed size matches among
-them; only rows whose file size matched within the tolerance enter the summary's means.
+The table has one row for each image, method and quality, missed size matches among them. Only rows
+whose file size matched within the tolerance enter the summary's means.
 """
 
 import math
@@ -58,7 +58,7 @@ AHEAD = 32  # photographs that wait for their turn
 
 
 def run(experiment: Experiment, layout: Layout) -> None:
-    """Measure every compressed image; write the table and its summary.
+    """Measure every compressed image. Write the table and its summary.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
 
 
 def run_chunk(experiment: Experiment, layout: Layout, chunk: Chunk, out: Layout) -> None:
-    """Measure the compressed images of the photographs of one chunk; `out` is where they go."""
+    """Measure the compressed images of one chunk's photographs. The tables go to `out`."""
     index, encoded = layout.jpeg / "index.csv", Encoded(layout)
     photographs = sorted({photograph(row) for row in csv_rows(index)})
     files: dict[Photograph, list[dict[str, str]]] = {one: [] for one in chunk.of(photographs)}
@@ -119,12 +119,12 @@ def gather(_: Experiment, layout: Layout, parts: Sequence[Layout]) -> None:
 
 
 def numbered(row: Mapping[str, str]) -> dict[str, Any]:
-    """Return a row of `MEASURED` as it is computed with: what was measured as numbers."""
+    """Return a row of `MEASURED` for computation, with its measurements as numbers."""
     return {**row, **{name: float(row[name]) for name in (*METRICS, "ms_ssim_scales")}}
 
 
 class Cell:
-    """What the rows of one data set, method and quality add up to."""
+    """What the rows of one dataset, method and quality add up to."""
 
     def __init__(self) -> None:
         """Start with no row."""
@@ -245,7 +245,7 @@ def by_photograph(
 
 
 def photograph(row: Row) -> Photograph:
-    """Return the data set and the name of a row's photograph."""
+    """Return the dataset and the name of a row's photograph."""
     return row["dataset"], row["image"]
 
 

@@ -1,8 +1,8 @@
 """Stage prepare: from downloaded files to classes, splits, test sets and packed images.
 
-Every file is read once. What can't be used goes to `rejected.csv` with the reason; what
-can is listed in `index.csv`, packed at the network's input size and, if it is a test
-photograph, stored as RGB PNG at its full size.
+The stage reads every file once. `rejected.csv` lists what is unusable, with the reason. `index.csv`
+lists the rest, which the stage packs at the network's input size. The stage also stores a test
+photograph as RGB PNG at its full size.
 """
 
 import fnmatch
@@ -79,7 +79,7 @@ class Photo:
 def split_last(rows: Sequence[dict[str, Any]], validate_last: int) -> list[dict[str, Any]]:
     """Split each class as the paper does: its last `validate_last` images validate.
 
-    Only images that could be read are counted, so a stray file can't shift the split.
+    Only readable images count, so a stray file can't shift the split.
 
     Raises
     ------
@@ -102,9 +102,9 @@ def split_last(rows: Sequence[dict[str, Any]], validate_last: int) -> list[dict[
 
 
 def wanted_folders(folder: Path, params: Prepare) -> Iterator[Wanted]:
-    """List a data set with one folder a class, in the order of the names.
+    """List a dataset with one folder a class, in the order of the names.
 
-    All are listed as `train`; `split_last` splits them once it is known which can be read.
+    All are `train` at first. `split_last` splits them once it knows which are readable.
     """
     for class_folder in sorted(path for path in folder.iterdir() if path.is_dir()):
         for path in sorted(path for path in class_folder.iterdir() if path.is_file()):
@@ -112,7 +112,7 @@ def wanted_folders(folder: Path, params: Prepare) -> Iterator[Wanted]:
 
 
 def wanted_crops(folder: Path, params: Prepare) -> Iterator[Wanted]:
-    """List the crops of each class; they are dealt evenly to the class's photographs."""
+    """List the crops of each class, dealt evenly to the class's photographs."""
     train = params.crops_per_class - params.validate_last
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     for class_name, names in params.classes.items():
@@ -220,8 +220,8 @@ def of_split(files: Sequence[Path], set_name: str, test_set: TestSet) -> list[Pa
 def reduced(pixels: Pixels, by: int) -> Pixels:
     """Return `(H // by, W // by, 3)`: each pixel the mean of `by` × `by`, rounded, halves up.
 
-    The mean is that of the 8-bit values. Rows and columns at the bottom and the right that
-    make no whole block are left out.
+    The mean is that of the 8-bit values. Rows and columns at the bottom and the right that make no
+    whole block drop out.
 
     Raises
     ------
@@ -257,10 +257,10 @@ def all_wanted(experiment: Experiment, downloaded: Path) -> list[Wanted]:
 
 
 def read_photo(path: Path) -> Photo:
-    """Decode one file; raises `ImageError`.
+    """Decode one file, or raise `ImageError`.
 
-    A file without the suffix of an image format is refused even if it holds an image:
-    Caltech-101 has a stray `BACKGROUND_Google/tmp`, a JPEG that is none of its 9144 images.
+    It refuses a file without the suffix of an image format even if it holds an image. Caltech-101
+    has a stray `BACKGROUND_Google/tmp`, a JPEG that is none of its 9144 images.
     """
     if path.suffix.lower() not in suffixes():
         raise ImageError(f"{path} has no suffix of an image format, such as .jpg or .png.")
@@ -271,7 +271,7 @@ def read_photo(path: Path) -> Photo:
 
 
 def image_name(path: Path, folder: Path) -> str:
-    """Name an image by its path in the data set without suffix, as one file name."""
+    """Name an image by its path in the dataset without suffix, as one file name."""
     return path.relative_to(folder).with_suffix("").as_posix().replace("/", "__")
 
 
@@ -307,7 +307,7 @@ def index_row(row: int, item: Wanted, photo: Photo, box: Box, folder: Path) -> d
 
 
 def boxes_of(item: Wanted, photo: Photo, experiment: Experiment, number: int) -> list[Box]:
-    """Return the parts of a photograph that are prepared: crops, or the whole."""
+    """Return the parts of a photograph that the stage prepares: crops, or the whole."""
     height, width, _ = photo.pixels.shape
     if item.split == "test" or experiment.prepare.layout == "folders":
         return [Box(0, 0, width, height)]
@@ -355,7 +355,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
 
 
 def check_classes(wanted: Sequence[Wanted], index: Sequence[dict[str, Any]]) -> None:
-    """Raise `ParameterError` if no image of a class can be read for training."""
+    """Raise `ParameterError` if no image of a class is readable for training."""
     trained = {row["class"] for row in index if row["split"] == "train"}
     for item in wanted:
         if item.split == "train" and item.class_name not in trained:
@@ -368,8 +368,8 @@ def check_classes(wanted: Sequence[Wanted], index: Sequence[dict[str, Any]]) -> 
 def write_pack_header(file: BinaryIO, count: int, side: int) -> None:
     """Write the header of a `.npy` file of `(count, side, side, 3) uint8`.
 
-    NumPy pads the header so that a first axis of any length fits: it can be written
-    again in place when it is known how many images could be read.
+    NumPy pads the header so that a first axis of any length fits. So the stage can write it again
+    in place once it knows how many images were readable.
     """
     header = {"shape": (count, side, side, 3), "fortran_order": False, "descr": "|u1"}
     write_array_header_1_0(file, header)

@@ -1,9 +1,9 @@
-"""Stage rate_distortion: every method at many qualities, so that curves can be compared.
+"""Stage rate_distortion: every method at many qualities, for a comparison of curves.
 
-Each method encodes at the same numbers on its own quality scale; no size is matched. The
-curves say how many bits a method saves at equal quality (BD-rate) and what it gains at equal
-size (the plot), both against plain JPEG and image by image before anything is averaged. Formats
-other than JPEG are there for context.
+Each method encodes at the same numbers on its own quality scale, without a size match. The curves
+say how many bits a method saves at equal quality (BD-rate). The plot says what it gains at equal
+size. Both are against plain JPEG, and image by image before any average. Formats other than JPEG
+are there for context.
 """
 
 import textwrap
@@ -48,7 +48,7 @@ Curves = dict[tuple[str, str, str], dict[str, Curve]]
 
 
 def run(experiment: Experiment, layout: Layout) -> None:
-    """Encode and measure; write the curves, their BD-rates, the plot and the summary.
+    """Encode and measure. Write the curves, their BD-rates, the plot and the summary.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def points(
 def context_points(
     image: Pixels, saliency: NDArray[np.float32], params: RateDistortion
 ) -> Iterator[dict[str, Any]]:
-    """Yield what `points` does, of the formats other than JPEG; `method` is the format's name."""
+    """Yield what `points` does, of formats other than JPEG, with the format's name as `method`."""
     for name in params.context:
         encode = context.FORMATS[name].prepare(image)
         for quality in params.qualities:
@@ -147,10 +147,10 @@ def measured(
 def bd_rates(table: Iterable[Row]) -> list[dict[str, Any]]:
     """Return rows of `BD_COLUMNS`: each method's mean BD-rate against plain JPEG.
 
-    `n` images have one (`curves.bd_rate_pct`), `n_dropped` have none; `n_points_dropped`
-    counts the points of the method's curves that a smaller file of the method matches or
-    beats, and infinite ones. The standard deviation is that of images (n - 1). A mean of none
-    and an sd of fewer than two are empty.
+    `n` images have one (`curves.bd_rate_pct`), `n_dropped` have none. `n_points_dropped` counts the
+    points of the method's curves that a smaller file of the method matches or beats, and infinite
+    ones. The standard deviation is that of images (n - 1). A mean of none and an sd of fewer than
+    two are empty.
     """
     table = list(table)
     rows = []
@@ -179,7 +179,7 @@ def bd_rates(table: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def curves(table: Iterable[Row], size: str) -> Curves:
-    """Return the curves of a table by data set, method and measure, then image.
+    """Return the curves of a table by dataset, method and measure, then image.
 
     Parameters
     ----------
@@ -219,10 +219,10 @@ REFERENCE_QUALITY = 50
 
 
 def gains(table: Iterable[Row]) -> dict[tuple[str, str, str], Values]:
-    """Return what methods gain over plain JPEG at `SIZES_PCT`, by data set, method, measure.
+    """Return what methods gain over plain JPEG at `SIZES_PCT`, by dataset, method, measure.
 
-    The size is relative to plain JPEG's at quality 50 of the same image, or images of
-    different detail could not be averaged. NaN where an image's curve, or plain JPEG's, does
+    The size is relative to plain JPEG's at quality 50 of the same image. Otherwise images of
+    different detail would have no common average. NaN where an image's curve, or plain JPEG's, does
     not reach.
     """
     table = list(table)

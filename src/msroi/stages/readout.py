@@ -1,8 +1,8 @@
-"""Stage readout: train the readout of where people look, or take the package's; measure it.
+"""Stage readout: train the readout of where people look or take the package's. Measure it.
 
-How it reads and is trained stands in `network.readout`. Features of the photographs and of
-their mirrored copies are computed once and kept as scratch. Nothing is chosen on the test
-photographs, which are only measured.
+`network.readout` says how it reads and trains. The stage computes the features of the photographs
+and of their mirrored copies once, and keeps them as scratch. The test photographs choose nothing.
+The stage only measures them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ Fixations = Mapping[str, Fixated]
 
 
 def run(experiment: Experiment, layout: Layout) -> None:
-    """Write the readout's weights, how they were trained, and how good they are."""
+    """Write the readout's weights, how they came about, and how good they are."""
     params = experiment.readout
     if params.weights == "packaged":
         weights, history, rows = packaged(params)
@@ -105,7 +105,7 @@ def shown(value: Any) -> str:
 def trained(
     params: Parameters, seed: int, layout: Layout
 ) -> tuple[bytes, list[dict[str, Any]], list[dict[str, Any]]]:
-    """Train on the photographs that were downloaded; return as `packaged` does."""
+    """Train on the downloaded photographs, and return as `packaged` does."""
     fixated, _ = read_fixations(layout.downloaded)
     folder = existing(layout.downloaded / params.dataset)
     photographs = {
@@ -244,7 +244,7 @@ def compute_features(
 
 
 def inputs(photographs: Sequence[Path], mirrored: bool, input_px: int) -> Iterator[Pixels]:
-    """Yield what the network is given of each photograph, or of its mirrored copy."""
+    """Yield the network's input of each photograph, or of its mirrored copy."""
     for path in photographs:
         given = readout.shown(read_rgb(path), input_px)
         yield given[:, ::-1] if mirrored else given
@@ -263,7 +263,7 @@ def places(features: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
 def fit(
     params: Parameters, seed: int, train: Samples, validation: Samples, log_centre: NDArray[Any]
 ) -> tuple[dict[str, NDArray[np.float32]], list[dict[str, Any]]]:
-    """Train; return the average of the weights and a row of `COLUMNS` an epoch.
+    """Train. Return the average of the weights and a row of `COLUMNS` an epoch.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Stage report: the paper's Tables 1-4 and Figures 1-6 with this run's numbers.
 
-Tables 1 and 2 show the first images of each set by name, so that nothing is picked for
-its result; msroi.figures says how the figures' images are chosen.
+Tables 1 and 2 show the first images of each set by name, not those with the best result.
+`msroi.figures` says how it chooses the figures' images.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -115,7 +115,7 @@ def image_tables(
 
 
 def mean_tables(experiment: Experiment, summary: Mapping[str, Any]) -> Tables:
-    """Return Tables 3 and 4; `summary` is metrics/summary.json."""
+    """Return Tables 3 and 4 of a `summary`, that of metrics/summary.json."""
     return {
         f"table{number}": (MEAN_COLUMNS, mean_table(summary[name]))
         for number, name in ((3, experiment.report.salient_set), (4, experiment.report.texture_set))
@@ -128,12 +128,12 @@ def tables(
     shown: Mapping[str, Sequence[str]],
     summary: Mapping[str, Any],
 ) -> Tables:
-    """Return Tables 1-4; see `image_tables` and `mean_tables`."""
+    """Return Tables 1-4 by `image_tables` and `mean_tables`."""
     return image_tables(experiment, rows, shown) | mean_tables(experiment, summary)
 
 
 def beside_paper(experiment: Experiment, summary: Mapping[str, Any]) -> Tables:
-    """Return the paper's means beside this run's, or nothing if no paper is named.
+    """Return the paper's means beside this run's, or nothing without a paper's name.
 
     `summary` is metrics/summary.json.
     """
@@ -218,7 +218,7 @@ def headline(
 def conventions(experiment: Experiment, layout: Layout, made_by: Mapping[str, str]) -> list[str]:
     """Return what numbers mean, and what made them, a sentence each in Markdown.
 
-    `made_by` says with which packages each method's files were written.
+    `made_by` says which packages wrote each method's files.
     """
     model = read_json(layout.model / "summary.json")
     settings = experiment.compress
@@ -249,8 +249,7 @@ def report_text(
 ) -> str:
     """Put conventions, tables, figures and statistics together as Markdown.
 
-    `tables` are in Markdown, `comparison` among them if there is one; `told` are the
-    `conventions`.
+    `tables` are in Markdown, `comparison` among them if there is one. `told` are the `conventions`.
     """
     titles = {
         1: f"Images of the set `{experiment.report.salient_set}`",

@@ -1,8 +1,8 @@
 """Stage train: VGG16-GAP on the prepared images, by the augmentation plan.
 
-Cross entropy, Adam, the paper's batch of 32. With frozen blocks their features are
-computed once a planned view and kept as scratch; only what follows is trained. A run
-that was stopped, or that was given a time limit, goes on after its last complete epoch.
+Cross entropy, Adam, the paper's batch of 32. The stage computes the features of frozen blocks once
+a planned view, and keeps them as scratch. It trains only what follows. After a stop or a time
+limit, a run goes on after its last complete epoch.
 """
 
 import json
@@ -53,14 +53,14 @@ def fit(
     checkpoints: Checkpoints,
     enough: Callable[[], bool] = lambda: False,
 ) -> tuple[vgg.Params, list[dict[str, float]]]:
-    """Train up to `epochs`; epoch e shows view e modulo views in an order drawn for it.
+    """Train up to `epochs`, where epoch e shows view e modulo views in an order drawn for it.
 
-    Goes on after the last checkpoint, and leaves one after every epoch. Since an epoch
-    depends on nothing but its number and what the one before has left, it ends with the
-    same weights as without a stop.
+    Goes on after the last checkpoint, and leaves one after every epoch. An epoch depends only on
+    its number and on what the one before has left. So the end has the same weights as without a
+    stop.
 
-    After each epoch but the last `enough` is asked whether to stop there; the history then has
-    fewer rows than `epochs`.
+    After each epoch but the last, `enough` says whether to stop there. The history then has fewer
+    rows than `epochs`.
 
     Returns the trained layers, averaged if `train.average` says so, and one row of history
     an epoch.
@@ -166,11 +166,11 @@ def run(
     devices: int | None = None,
     enough: Callable[[], bool] = lambda: False,
 ) -> str:
-    """Train on the prepared images; write the trained layers, history and summary.
+    """Train on the prepared images. Write the trained layers, history and summary.
 
-    `devices` share the work; None takes as many as there are and as divide the batch.
-    `enough` is asked after each epoch but the last whether to stop there; then nothing is
-    written but the checkpoint.
+    `devices` share the work. None takes as many as there are and as divide the batch. After each
+    epoch but the last, `enough` says whether to stop there. On a stop the stage writes nothing but
+    the checkpoint.
 
     Returns what to tell the user: how to go on after a stop, or nothing.
     """

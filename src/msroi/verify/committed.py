@@ -1,11 +1,11 @@
 """Whether the committed results are whole, unchanged, and follow from one another.
 
-Two questions about what is committed of one experiment, for CI and for whoever cloned the
-repository. Are the files those that dvc.lock describes, and was each made from those that
-dvc.lock describes beside it (`hash`, `chain`)? Do the tables and summaries follow from the
-more basic tables among them, by the functions of the stages (`recomputed`)?
+Two questions about the committed files of one experiment, for CI and for whoever cloned the
+repository. Are the files those that dvc.lock describes, and did each come from those that dvc.lock
+describes beside it (`hash`, `chain`)? Do the tables and summaries follow from the more basic tables
+among them, by the functions of the stages (`recomputed`)?
 
-Nothing is run or changed, and no image is read: what follows from pixels is only hashed.
+It runs and changes nothing, and reads no image. What follows from pixels it only hashes.
 """
 
 import textwrap
@@ -31,7 +31,7 @@ WIDTH = 100
 
 
 def verify(experiment: str) -> list[Checked]:
-    """Check everything that is committed of one experiment.
+    """Check all committed files of one experiment.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a check of the committed results found; `committed` says which checks there are."""
+"""What a check of the committed results found. `committed` says which checks there are."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ INTACT, MISSING, OUTDATED, DIFFERS = "intact", "missing", "outdated", "differs"
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check found; `allowed` is what is missing or outdated and no failure.
+    """What a check found, with what is missing or outdated but no failure in `allowed`.
 
-    That is what only DVC's cache holds, all outputs of an experiment that was never recorded,
-    those of a stage that is newer than the results, and tables of other parameters that today's
-    code can't read.
+    To `allowed` belongs what only DVC's cache holds. All outputs of an experiment without a record
+    belong to it, and those of a stage that is newer than the results. So do tables of other
+    parameters that today's code can't read.
     """
 
     experiment: str

@@ -1,7 +1,7 @@
-"""Whether files are those that dvc.lock describes, and were made from one another.
+"""Whether files are those that dvc.lock describes, and come from one another.
 
-The check `hash` compares what is on disk with dvc.lock, `chain` what dvc.lock says that one
-stage wrote and the next one read.
+The check `hash` compares what is on disk with dvc.lock. The check `chain` compares what dvc.lock
+says that one stage wrote and the next one read.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ from msroi.workflow.pipeline import ADOPT, LOCK, Stage
 
 @dataclass(frozen=True)
 class Locked:
-    """What a stage read and wrote when it was recorded, by path; its parameters, by file."""
+    """What a stage's record says that it read and wrote, by path, and its parameters, by file."""
 
     deps: Mapping[str, Version]
     outs: Mapping[str, Version]
@@ -65,8 +65,8 @@ def read_lock() -> dict[str, Locked]:
 def against_lock(experiment: str) -> list[Checked]:
     """Compare an experiment's files with dvc.lock, and what dvc.lock says of its stages.
 
-    Only the stages of dvc.yaml count, as for DVC; `adopt`, whose output is a mark in the
-    scratch folder, is left out.
+    Only the stages of dvc.yaml count, as for DVC. `adopt`, whose output is a mark in the scratch
+    folder, does not.
     """
     if not LOCK.is_file():
         return [missing(experiment, HASH, str(LOCK))]
@@ -85,10 +85,10 @@ def hashes(
 ) -> Iterator[Checked]:
     """Compare what is on disk with every output in dvc.lock.
 
-    What dvc.yaml marks `cache: false` is for git and must be there. An output of dvc.yaml
-    that dvc.lock does not have counts as missing: it was never recorded, which is allowed
-    only if nothing of the experiment was. A stage that dvc.lock does not have, and that has left
-    no file, is newer than the results.
+    What dvc.yaml marks `cache: false` is for git and must be there. An output of dvc.yaml that
+    dvc.lock does not have counts as missing, since it has no record. `allowed` takes it only if
+    nothing of the experiment has one. A stage that dvc.lock does not have, and that has left no
+    file, is newer than the results.
 
     Parameters
     ----------

@@ -1,8 +1,7 @@
 """Whether tables and summaries follow from the more basic tables among them.
 
-The check `recomputed`: each file is computed from committed ones, not from other
-recomputations, so that a wrong number is told where it stands and in what follows directly
-from it.
+The check `recomputed` computes each file from committed ones, not from other recomputations. So it
+reports a wrong number where it stands and in what follows directly from it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -45,7 +44,7 @@ def recomputed(experiment: Experiment, layout: Layout) -> list[Checked]:
 
 
 def recomputations(experiment: Experiment, layout: Layout) -> dict[Compute, tuple[Path, ...]]:
-    """Return what is computed, with the committed files that it is computed from."""
+    """Return what to recompute, with the committed files that it comes from."""
     images = layout.metrics / "per_image.csv"
     summary = layout.metrics / "summary.json"
     sources: dict[Compute, tuple[Path, ...]] = {
@@ -79,7 +78,7 @@ def recomputations(experiment: Experiment, layout: Layout) -> dict[Compute, tupl
 def recompute(
     experiment: Experiment, layout: Layout, compute: Compute, sources: Sequence[Path]
 ) -> Iterator[Checked]:
-    """Compute some files again, and compare them with what is committed."""
+    """Compute some files again, and compare them with the committed ones."""
     absent = [source for source in sources if not source.is_file()]
     for source in absent:
         yield missing(experiment.name, RECOMPUTED, source.as_posix())
@@ -104,8 +103,8 @@ def recompute(
 def of_model(_: Experiment, layout: Layout) -> Files:
     """Take the summary's last epoch from the history.
 
-    The validation is that of the network as it is kept, in float16, not of the last epoch;
-    the counts come from data that git does not hold.
+    The validation is that of the network on disk, in float16, not of the last epoch. The counts
+    come from data that git does not hold.
     """
     columns = ("epoch", "train_loss", "train_top1", "val_loss", "val_top1", "val_top5")
     last = read_table(layout.model / "history.csv", columns)[-1]
@@ -137,7 +136,7 @@ def of_readout(experiment: Experiment, layout: Layout) -> Files:
 def of_heatmaps(experiment: Experiment, layout: Layout) -> Files:
     """Compute the means over passes, maps and measures.
 
-    How many fixations and boxes were of no use does not follow from what is committed.
+    How many fixations and boxes were of no use does not follow from the committed files.
     """
     spreads = read_table(layout.heatmaps / "spread.csv", spread.COLUMNS)
     quality = read_table(layout.heatmaps / "saliency_quality.csv", saliency_quality.COLUMNS)
@@ -153,8 +152,8 @@ def of_heatmaps(experiment: Experiment, layout: Layout) -> Files:
 def of_metrics(experiment: Experiment, layout: Layout) -> Files:
     """Compute the means, the comparison and the columns that follow from others.
 
-    How many images had fewer scales of MS-SSIM depends on their sizes, which are not
-    committed: `n_fewer_scales` is left out.
+    How many images had fewer scales of MS-SSIM depends on their sizes. Git does not hold those, so
+    `n_fewer_scales` does not count.
     """
     rows = per_image(experiment, layout)
     summary = Summary(metrics.summarise(rows), frozenset({"n_fewer_scales"}))
@@ -168,7 +167,7 @@ def of_metrics(experiment: Experiment, layout: Layout) -> Files:
 def of_judges(experiment: Experiment, layout: Layout) -> Files:
     """Compute means and comparison, and take from the metrics what both tables have.
 
-    `matched` comes from there, too: the judges' table does not have the target.
+    `matched` comes from there, too: the table of perceptual metrics does not have the target.
     """
     measured = {_file(row): row for row in per_image(experiment, layout)}
     rows = read_table(layout.judges / "per_image.csv", judges.COLUMNS)
@@ -185,7 +184,7 @@ def of_judges(experiment: Experiment, layout: Layout) -> Files:
 def of_gaze(experiment: Experiment, layout: Layout) -> Files:
     """Compute differences, ratios of bytes and the summary, and take sizes from the metrics.
 
-    How many photographs have no fixations does not follow from what is committed.
+    How many photographs have no fixations does not follow from the committed files.
     """
     folder, tolerance = layout.gaze, experiment.compress.size_tolerance_pct
     measured = {_file(row): row for row in per_image(experiment, layout)}
@@ -303,8 +302,8 @@ def per_image(experiment: Experiment, layout: Layout) -> list[Row]:
 def derived(experiment: Experiment, rows: Sequence[Row]) -> list[Row]:
     """Return the rows of the metrics with the columns that follow from others.
 
-    The target is the size of plain JPEG's file, the error follows from both sizes and the
-    PSNR from the mean squared error.
+    The target is the size of plain JPEG's file. The error follows from both sizes, and the PSNR
+    from the mean squared error.
     """
     targets = {_file(row): row["bytes"] for row in rows if row["method"] == BASELINE}
     return [

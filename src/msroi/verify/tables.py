@@ -1,7 +1,6 @@
-"""Tables and summaries read again, and compared with what was computed again.
+"""Committed tables and summaries, compared with their recomputation.
 
-A committed file may be damaged in any way; what can't be read raises `UnreadableError`, which
-says where.
+A committed file may have any damage. An unreadable one raises `UnreadableError`, which says where.
 """
 
 import csv
@@ -35,7 +34,7 @@ Cells = dict[str, Any]  # what stands at a place, such as "line 3, bytes" or "al
 
 
 class UnreadableError(Exception):
-    """A committed file is not what its stage writes; the message says where."""
+    """A committed file is not what its stage writes, and the message says where."""
 
     def __init__(self, path: Path, message: str) -> None:
         super().__init__(message)
@@ -44,7 +43,7 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True)
 class Table:
-    """A table that was computed again: cells that are float compare as numbers."""
+    """A recomputed table, whose float cells compare as numbers."""
 
     columns: Sequence[str]
     rows: Iterable[Mapping[str, Any]]
@@ -52,10 +51,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Summary:
-    """A JSON object that was computed again.
+    """A recomputed JSON object.
 
-    Keys of the names `left_out` don't follow from what is committed. `unit` is that of the
-    last decimal where values are rounded to decimals.
+    Keys of the names `left_out` don't follow from the committed files. `unit` is that of the last
+    decimal of values rounded to decimals.
     """
 
     values: Mapping[str, Any]
@@ -154,7 +153,7 @@ def _value(path: Path, line: int, name: str, text: str) -> str | int | float:
 
 
 def compared(experiment: str, path: Path, made: Table | Summary) -> Checked:
-    """Compare a committed file with what was computed again."""
+    """Compare a committed file with its recomputation."""
     name = path.as_posix()
     if not path.is_file():
         return missing(experiment, RECOMPUTED, name)
@@ -171,7 +170,7 @@ def compared(experiment: str, path: Path, made: Table | Summary) -> Checked:
 
 
 def differences(path: Path, made: Table | Summary) -> list[str]:
-    """Say where a committed file differs from what was computed again, and how.
+    """Say where a committed file differs from its recomputation, and how.
 
     Raises
     ------
@@ -216,7 +215,7 @@ def flattened(values: Any, left_out: Iterable[str], place: str = "") -> Cells:
 
 
 def same_value(committed: Any, computed: Any, unit: float = 0.0) -> bool:
-    """Tell whether a committed value is what was computed.
+    """Tell whether a committed value equals the recomputed one.
 
     Real numbers may differ by `RELATIVE` of the computed one plus `unit`.
     """
@@ -227,7 +226,7 @@ def same_value(committed: Any, computed: Any, unit: float = 0.0) -> bool:
 
 
 def same_cell(text: str, computed: Any) -> bool:
-    """Tell whether a table's cell is what was computed."""
+    """Tell whether a table's cell equals the recomputed one."""
     if not isinstance(computed, float):
         return text == _text(computed)
     try:

@@ -1,11 +1,11 @@
 """Which code decides what a stage makes, in one file that DVC and Snakemake can watch.
 
-Neither tool sees imports. So each stage depends on `workflow/code/<stage>.lock`, which holds the
-modules that the stage imports, directly or not, each with a hash of what it does, and the locked
-version of every package that they import. A hash is that of a module's syntax tree without
-docstrings, comments and annotations: prose is free to edit, and so is formatting.
+Neither tool sees imports. So each stage depends on `workflow/code/<stage>.lock`. This holds the
+modules that the stage imports, directly or not, each with a hash of what it does. It holds the
+locked version of every package that they import. A hash is that of a module's syntax tree without
+docstrings, comments and annotations. So prose is free to edit, and so is formatting.
 
-`msroi stage locks` writes the locks; whatever runs a stage insists that they are current.
+`msroi stage locks` writes the locks. Whatever runs a stage insists that they are current.
 """
 
 import ast
@@ -247,7 +247,7 @@ def module_hash(module: str) -> str:
 def as_text(node: Any) -> str:
     """Return a syntax tree as text that is the same from every version of Python.
 
-    `ast.dump` writes fields that some versions lack; here what is empty is left out.
+    `ast.dump` writes fields that some versions lack. This leaves out what is empty.
     """
     if isinstance(node, ast.AST):
         fields = ((name, value) for name, value in ast.iter_fields(node) if name not in UNREAD)
@@ -259,14 +259,14 @@ def as_text(node: Any) -> str:
 
 
 def imports_nothing(node: Any) -> bool:
-    """Tell whether a node is an import of which no name is left."""
+    """Tell whether a node is an import that has lost all its names."""
     return isinstance(node, ast.ImportFrom) and not node.names
 
 
 class Bare(ast.NodeTransformer):
     """Takes docstrings, annotations and what only type checkers read out of a syntax tree.
 
-    Annotations in the body of a class stay: dataclasses are made from them.
+    Annotations in the body of a class stay, since dataclasses come from them.
     """
 
     def visit_Module(self, node: ast.Module) -> ast.AST:
@@ -274,14 +274,14 @@ class Bare(ast.NodeTransformer):
         return self.generic_visit(undocumented(node))
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        """Drop the docstring; keep what the class declares."""
+        """Drop the docstring, and keep what the class declares."""
         undocumented(node)
         declared = [one for one in node.body if isinstance(one, ast.AnnAssign)]
         node.body = [one if one in declared else self.visit(one) for one in node.body]
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """Drop the docstring and what is returned."""
+        """Drop the docstring and the return annotation."""
         undocumented(node)
         node.returns = None
         return self.generic_visit(node)

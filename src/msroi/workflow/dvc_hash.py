@@ -15,7 +15,7 @@ IGNORED = (".snakemake_timestamp", HALF_WRITTEN)
 
 @dataclass(frozen=True)
 class Version:
-    """A file or folder as DVC describes it; `files` is None for a file."""
+    """A file or folder as DVC describes it, where `files` is None for a file."""
 
     md5: str
     size: int

@@ -1,7 +1,7 @@
 """The stage list of dvc.yaml, read for Snakemake, for `record` and for the tests.
 
-dvc.yaml holds the list once. Its `${item.experiment}` is Snakemake's wildcard
-`{experiment}`; a stage's deps, outs and params are its rule's input, output and params.
+dvc.yaml holds the list once. Its `${item.experiment}` is Snakemake's wildcard `{experiment}`. A
+stage's deps, outs and params are its rule's input, output and params.
 """
 
 import functools
@@ -22,7 +22,7 @@ LOCKS = "locks"  # DVC's own: it always runs, and belongs to no experiment
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage; paths hold `{experiment}` where the experiment's name goes."""
+    """One stage, whose paths hold `{experiment}` where the experiment's name goes."""
 
     name: str
     deps: tuple[str, ...]
@@ -61,7 +61,7 @@ def outputs(stages: Mapping[str, Stage]) -> list[str]:
 
 
 def experiments() -> list[str]:
-    """Return the experiments that run when none is named, each checked.
+    """Return the experiments that run if the user names none, each checked.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def _stage(name: str, entry: dict[str, Any]) -> Stage:
 
 
 def _named(out: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return an out's path and flags; an out without flags is a plain string."""
+    """Return an out's path and flags (a plain string has none)."""
     return (out, {}) if isinstance(out, str) else next(iter(out.items()))
 
 

@@ -1,15 +1,15 @@
 """Snakemake and DVC agree: `record` tells DVC what Snakemake made, `adopt` the reverse.
 
-Both leave the same mark, which Snakemake knows as the output of its last rule and DVC as
-that of its last stage: where it is missing, the other tool has to be told.
+Both leave the same mark. Snakemake knows it as the output of its last rule, and DVC as that of its
+last stage. Where it is missing, the other tool has to learn what happened.
 
-DVC decides by content what is up to date. If an output differs from what dvc.lock says
-although nothing that its stage depends on has changed, either someone edited the file by
-hand or the stage is not reproducible; recording it would hide that.
+DVC decides by content what is up to date. An output may differ from what dvc.lock says although
+nothing that its stage depends on has changed. Then either someone edited the file by hand or the
+stage is not reproducible. `record` refuses to hide that.
 
-Runs may be killed at any moment. DVC writes dvc.lock in place, so `record` keeps a copy while
-DVC does, from which the next `record` restores it; both commands sweep away what stages have
-left half-written.
+A kill may end a run at any moment. DVC writes dvc.lock in place, so `record` keeps a copy while DVC
+does. The next `record` restores it from that. Both commands sweep away what stages have left
+half-written.
 """
 
 import json
@@ -66,7 +66,7 @@ def unexplained(status: Status) -> dict[str, list[str]]:
 
 
 def refusal(found: Mapping[str, Sequence[str]]) -> str:
-    """Say which files are refused, and the two ways out."""
+    """Say which files `record` refuses, and the two ways out."""
     listed = "; ".join(f"{stage}: {', '.join(files)}" for stage, files in found.items())
     files = shlex.join(path for paths in found.values() for path in paths)
     return (
@@ -134,7 +134,7 @@ def in_git() -> bool:
 def do_without_git() -> None:
     """Tell DVC to do without git where there is none, as in an archive of a release.
 
-    What DVC has been told of this machine before is left alone.
+    It leaves alone what DVC already knows of this machine.
     """
     if not in_git() and not DVC_LOCAL.exists():
         write_text(DVC_LOCAL, "[core]\n    no_scm = true\n")
@@ -143,7 +143,7 @@ def do_without_git() -> None:
 def dvc_at_work() -> int | None:
     """Return the process of a `dvc` that writes outputs here, if there is one.
 
-    DVC notes who writes what, and leaves the notes of those that were killed.
+    DVC notes who writes what, and leaves the notes of killed processes.
     """
     try:
         notes = json.loads(DVC_NOTES.read_text(encoding="utf-8"))
@@ -157,9 +157,9 @@ def dvc_at_work() -> int | None:
 
 
 def restore_lock() -> None:
-    """Bring dvc.lock back if the last `record` was killed, or failed, while DVC wrote it.
+    """Bring dvc.lock back if the last `record` ended early, or failed, while DVC wrote it.
 
-    One that git has checked out since is left alone.
+    It leaves alone one that git has checked out since.
     """
     if not LOCK_BEFORE.exists():
         return
@@ -175,8 +175,8 @@ def restore_lock() -> None:
 def adopt(experiment: str) -> None:
     """Tell Snakemake that what DVC ran or restored is up to date, and leave the mark.
 
-    DVC is asked whether that is so: after `dvc exp apply`, or with parameters that git has
-    checked out and nobody has run, results are there that belong to others.
+    It asks DVC whether that is so. Results may belong to other parameters: after `dvc exp apply`,
+    or where git has checked out parameters that nobody has run.
 
     Raises
     ------
