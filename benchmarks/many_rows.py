@@ -30,9 +30,9 @@ from msroi.encoders import jpeg
 from msroi.experiment import params, prepared_images
 from msroi.experiment.chunks import ALL, part
 from msroi.experiment.layout import Layout
-from msroi.files import csv_rows, csv_table, read_json, write_bytes, write_json
+from msroi.files import csv_rows, csv_table, read_json, write_bytes, write_csv, write_json
 from msroi.images import write_image
-from msroi.stages import compress, metrics
+from msroi.stages import compress, gaze, metrics
 
 COUNTS = (1000, 20_000, 330_000)
 NAME = "many"
@@ -166,6 +166,9 @@ def make_project(folder: Path, count: int, code: Path) -> float:
     few = islice(csv_rows(chunk.metrics / "measured.csv"), 100 * len(CELLS))
     of_one_set = metrics.summarise(map(metrics.numbered, few))[SETS[0]]
     write_json(folder / layout.metrics / "summary.json", dict.fromkeys(SETS, of_one_set))
+    # nobody has looked at these photographs
+    write_csv(folder / layout.gaze / "comparison.csv", gaze.COMPARISON_COLUMNS, [])
+    write_csv(folder / layout.gaze / "bytes.csv", gaze.BYTES_COLUMNS, [])
     write_index(folder / layout.index, count)
     write_picture(folder)
     for empty in (layout.test_images, layout.heatmaps / "saliency", layout.heatmaps / "overlay"):
