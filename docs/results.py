@@ -47,7 +47,7 @@ SEEN_WHOLE = ("psnr_rgb_db", "ssimulacra2")
 MAP_PAIRS = (("hard", "readout"), ("top-1", "paper"))
 # of README.md: label, table, its data set, the column that names the measure, the measure
 SEEN_IN = (PROPOSED.gaze / "comparison.csv", "osie")
-JUDGED_IN = (EXPERIMENT.judges / "comparison.csv", "all")
+JUDGED_IN = (PROPOSED.judges / "comparison.csv", "osie")
 HEADLINE = (
     ("SSIMULACRA 2 in the most fixated fifth", *SEEN_IN, "measure", "ssimulacra2_fixated"),
     ("PSNR at fixations, dB", *SEEN_IN, "measure", "psnr_fixated_db"),
