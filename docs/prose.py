@@ -1,8 +1,9 @@
-"""Hold the pages and the docstrings to the project's five rules of prose.
+"""Hold pages, docstrings, help and errors to the project's five rules of prose.
 
 `python docs/prose.py` fails if a page breaks a rule more often than docs/prose.csv leaves it, or
 less often: then `python docs/prose.py --lower` lowers the number, so that it only shrinks.
-`python docs/prose.py PAGE...` lists what breaks the rules on a page, or in a package's docstrings.
+`python docs/prose.py PAGE...` lists what breaks the rules on a page, in a package's
+docstrings, or in its messages (`src/msroi/cli, help and errors`).
 """
 
 import ast
@@ -16,6 +17,7 @@ from pathlib import Path
 LONGEST_WORDS = 22
 WRITTEN_BY_PROGRAMS = ("docs/commands.md", "docs/parameters.md")
 BASELINE = Path("docs/prose.csv")
+MESSAGES = ", help and errors"  # behind a package's path
 Counts = dict[tuple[str, str], int]  # by page and rule
 
 NO_PROSE = (
@@ -79,12 +81,13 @@ RULES: dict[str, tuple[str, Callable[[str], list[str]]]] = {
 
 
 def pages() -> dict[str, str]:
-    """Return what people write by its path: the pages, and the docstrings of each package."""
+    """Return what people write by its path: the pages; docstrings and messages of each package."""
     named = [Path(name) for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
     named += sorted(Path("docs").glob("*.md"))
     texts = {page.as_posix(): page.read_text(encoding="utf-8") for page in named}
     packages = sorted({module.parent for module in Path("src").rglob("*.py")})
     texts |= {package.as_posix(): docstrings(package) for package in packages}
+    texts |= {f"{package.as_posix()}{MESSAGES}": messages(package) for package in packages}
     return {page: text for page, text in texts.items() if page not in WRITTEN_BY_PROGRAMS}
 
 
@@ -98,6 +101,28 @@ def docstrings(package: Path) -> str:
         if isinstance(node, documented)
     ]
     return "\n\n".join(cleandoc(one) for one in found if one)
+
+
+def messages(package: Path) -> str:
+    """Return the help texts and the errors of a package's own modules, as one text.
+
+    What an error says to do stands behind a semicolon, which therefore ends a sentence here.
+    """
+    found: list[str] = []
+    for module in sorted(package.glob("*.py")):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                found += map(literal, node.exc.args)
+            elif isinstance(node, ast.keyword) and node.arg in ("help", "description"):
+                found.append(literal(node.value))
+    return "\n\n".join(found).replace(";", ".")
+
+
+def literal(node: ast.expr) -> str:
+    """Return the text of a string, its values as code; nothing of other expressions."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    texts = [str(of.value) if isinstance(of, ast.Constant) else "`value`" for of in parts]
+    return "".join(texts) if texts != ["`value`"] else ""
 
 
 def sentences(text: str) -> Iterator[str]:

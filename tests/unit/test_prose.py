@@ -142,3 +142,13 @@ def test_pages_are_checked(
     )
     assert prose.main(["docs/none.md"]) == 2
     assert capsys.readouterr().err.startswith("docs/none.md is no page; there are: README.md, ")
+
+
+def test_messages_are_help_texts_and_errors(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text(
+        'parser.add_argument("--a", help="how many")\n'
+        'raise UserError(f"{path} is missing; run it again.")\n'
+        'raise UserError(other)\n"""A docstring."""\n'
+    )
+    found = prose.messages(tmp_path).split("\n\n")
+    assert sorted(filter(None, found)) == ["`value` is missing. run it again.", "how many"]

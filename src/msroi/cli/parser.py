@@ -79,7 +79,7 @@ PURPOSES = {
 }
 
 VERIFY_HELP = (
-    "Hashes are compared with dvc.lock, derived numbers with those that they derive from; exit "
+    "It compares hashes with dvc.lock, and derived numbers with their source; exit "
     "status 1 if anything differs."
 )
 
@@ -136,7 +136,7 @@ def build_parser() -> Parser:
     add_audit(add_command(commands, AUDIT, PURPOSES[AUDIT], "msroi audit my-paper"))
     verify = add_command(commands, VERIFY, PURPOSES[VERIFY], "msroi verify")
     verify.add_argument(
-        "--experiment", metavar="NAME", help="only this one (default: all that are recorded)"
+        "--experiment", metavar="NAME", help="only this one (default: all with results here)"
     )
     verify.description = f"{verify.description} {VERIFY_HELP}"
     add_publish(add_command(commands, PUBLISH, PURPOSES[PUBLISH], "msroi publish osie"))
@@ -251,7 +251,7 @@ def add_publish(command: Parser) -> None:
         metavar="'NAME <ORCID>'",
         action="append",
         default=[],
-        help="who made the run, with or without an ORCID; may be repeated (default: the project)",
+        help="who made the run, with or without an ORCID; once a person (default: the project)",
     )
 
 
@@ -268,7 +268,7 @@ def add_audit(command: Parser) -> None:
     whose.add_argument(
         "--experiment",
         metavar="NAME",
-        help="the experiment whose results published numbers are compared with",
+        help="the experiment with whose results to compare published numbers",
     )
     whose.add_argument(
         "--new", metavar="PATH", type=Path, help="write an example with comments to begin with"
@@ -282,7 +282,7 @@ def add_audit(command: Parser) -> None:
         "--photographs",
         metavar="DIR",
         type=Path,
-        help="with PATH: folder with the paper's photographs, a folder a data set",
+        help="with PATH: folder with the paper's photographs, a folder a dataset",
     )
     command.add_argument(
         "--out", metavar="DIR", type=Path, help="with PATH: folder for audit.md and audit.csv"
