@@ -1,5 +1,6 @@
 """The image of a pod: the steps of make, and no file that they do not need."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -35,10 +36,16 @@ def context(tmp_path: Path) -> Path:
 def test_the_image_is_made_by_make(context: Path) -> None:
     target = re.fullmatch(r"make (\S+)", told("RUN")[-1])
     assert target
-    makes = ["make", "--dry-run", target[1]]
+    makes = ["make", "--no-print-directory", "--dry-run", target[1]]
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     steps, here = (
         subprocess.run(
-            [*makes, "--always-make"], cwd=folder, capture_output=True, text=True, check=True
+            [*makes, "--always-make"],
+            cwd=folder,
+            env=alone,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         for folder in (context, ROOT)
     )

@@ -8,8 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 # an experiment's name, of letters, digits, _ and - (rules/common.smk); a chunk's, as 1-of-2; the
-# rule's log and the chunks' folders, named by them; a stage's, of dvc.yaml
+# rule's log, the chunks' folders and what stages make, named by them; a stage's, of dvc.yaml
 HARMLESS = {
+    "input",
     "params.stage",
     "wildcards.experiment",
     "wildcards.scatteritem",

@@ -28,7 +28,9 @@ RUNS, UNIT = "tests/workflow/test_runs.py::", "tests/unit/"
 NEWCOMER = "tests/workflow/test_newcomer.py::test_make_demo_in_a_fresh_clone_with_an_empty_home"
 REMOTE = "tests/workflow/test_remote.py::test_a_worker_trains_what_home_prepared"
 STORAGE = "tests/workflow/test_storage.py::"
-TRAIN = "tests/workflow/test_train.py::test_make_trains_and_does_nothing_more_once_it_is_done"
+TRAIN = (
+    "tests/workflow/test_train_in_time.py::test_make_trains_and_does_nothing_more_once_it_is_done"
+)
 SLURM = "tests/workflow/test_slurm.py::test_every_rule_that_computes_was_a_job_of_its_own"
 REPRODUCE = "tests/workflow/test_reproduce.py::test_a_small_experiment_comes_out_the_same"
 COMPLETION = UNIT + "test_completion.py::test_a_script_is_one_of_its_shell"
