@@ -20,7 +20,10 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 # files that take minutes: they begin, so that no worker is left alone with one
-LONG = ("test_runs", "test_slurm", "test_kills", "test_states", "test_train", "test_hostile_photos")
+LONG = (
+    *("test_runs", "test_slurm", "test_storage", "test_kills", "test_states", "test_train"),
+    *("test_remote", "test_hostile_photos"),
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
