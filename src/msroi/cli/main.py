@@ -134,10 +134,9 @@ def run_heatmap(arguments: argparse.Namespace) -> int:
 
 def run_compress(arguments: argparse.Namespace) -> int:
     """Compress own photos, and sum up several at the end."""
-    from msroi.photos import batch, goals, memory
+    from msroi.photos import batch, goals
     from msroi.photos import lines as photos_lines
 
-    memory.give_back_freed()
     goal = goals.goal(**{name: getattr(arguments, name) for name in parser.GOALS})
     writing = batch.Writing(
         arguments.out, arguments.force, arguments.allow_larger, arguments.keep_folders

@@ -20,7 +20,7 @@ from msroi import system_errors
 from msroi.encoders.methods import METHODS, encoder
 from msroi.errors import ImageError, ParameterError
 from msroi.images import NO_MEMORY, Saliency, read_grey, read_rgb, save_image, to_8_bit
-from msroi.photos import packaged, paths
+from msroi.photos import memory, packaged, paths
 from msroi.photos.compiled import keep_compiled
 from msroi.photos.goals import Goal
 from msroi.photos.paths import Naming
@@ -202,6 +202,7 @@ def compress_all(
         reach the goal.
     """
     results = writing.results(images)
+    memory.suit(large=False)  # also before JAX starts its threads
     params = packaged.parameters(experiment).compress
     if method in COMPILED:
         keep_compiled()
@@ -210,12 +211,14 @@ def compress_all(
 
     def compress_one(image: Path) -> dict[str, Any]:
         photo = opened(image)
+        large = places(*photo.pixels.shape[:2]) is not None
+        memory.suit(large=large)
 
         def made() -> Saliency | None:
             return None if model is None else photo.as_stored(model.saliency(photo.upright()))
 
         saliency = maps.submit(made).result
-        if places(*photo.pixels.shape[:2]):
+        if large:
             saliency()  # a large photo's comes first, as both at once would take more memory
         data, found = compressed(photo, method, params, saliency, goal)
         original_bytes = image.stat().st_size
