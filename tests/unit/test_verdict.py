@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from msroi.audit.readings import FEWEST
 from msroi.files import read_csv
 from msroi.report import verdict
 from msroi.report.verdict import Difference
@@ -145,7 +146,7 @@ def test_a_run_of_one_photograph_has_neither_sentence_nor_numbers():
     row = {"dataset": "all", "match_quality": "50", "method": "msroi", "against": "jpeg", "n": "1"}
     columns = {name + end: "" for name in verdict.METRICS for end in ("", "_sd")}
     judged = {**row, "judge": "ssimulacra2", "difference": "1.0", "sd": "", "won": "1.0"}
-    tables = [verdict.of_metrics([row | columns]), verdict.of_judges([judged])]
+    tables = [verdict.of_metrics([row | columns]), verdict.by_measure([judged], "judge")]
     found = verdict.differences(tables, "msroi", 50)
     assert found == {}
     assert verdict.sentence(found, "msroi", "jpeg", 50) == ""
@@ -175,8 +176,8 @@ def test_the_committed_tables_have_three_numbers_and_a_loss_where_they_say_so(ex
     found = verdict.differences(
         [
             verdict.of_metrics(read_csv(folder / "metrics/comparison.csv")),
-            verdict.of_judges(read_csv(folder / "judges/comparison.csv")),
-            verdict.of_gaze(read_csv(folder / "gaze/comparison.csv")),
+            verdict.by_measure(read_csv(folder / "judges/comparison.csv"), "judge"),
+            verdict.by_measure(read_csv(folder / "gaze/comparison.csv"), "measure"),
         ],
         "roi-trellis",
         50,
@@ -184,7 +185,7 @@ def test_the_committed_tables_have_three_numbers_and_a_loss_where_they_say_so(ex
     ratios = read_csv(folder / "gaze/bytes.csv")
     numbers = verdict.three(found, ratios, "roi-trellis", "mozjpeg")
     assert len(numbers) == 3
-    assert all(one.n >= verdict.FEWEST for one in numbers)
+    assert all(one.n >= FEWEST for one in numbers)
     behind = [
         row
         for row in read_csv(folder / "judges/comparison.csv")

@@ -21,7 +21,7 @@ NEVER = 1e30  # a cost that no path has
 ROUNDS = 2  # a third is worth less than 0.01 dB
 PER_OCTAVE = 8  # shapes between one power of two and the next
 SAMPLE = 2048  # blocks from which the costs of symbols are estimated
-BAND = 4096  # blocks that are worked on at once: at most: some 20 MB
+BAND = 4096  # blocks that are worked on at once, at most: some 20 MB
 NOTHING = np.zeros((huffman.RUNS, huffman.SIZES), np.int64)
 
 

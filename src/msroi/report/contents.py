@@ -195,8 +195,8 @@ def said_first(experiment: Experiment, layout: Layout) -> tuple[dict[str, Any], 
     differences = verdict.differences(
         [
             verdict.of_metrics(read_csv(layout.metrics / "comparison.csv")),
-            verdict.of_judges(read_csv(layout.judges / "comparison.csv")),
-            verdict.of_gaze(read_csv(layout.gaze / "comparison.csv")),
+            verdict.by_measure(read_csv(layout.judges / "comparison.csv"), "judge"),
+            verdict.by_measure(read_csv(layout.gaze / "comparison.csv"), "measure"),
         ],
         method,
         quality,

@@ -8,8 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scipy.special import stdtrit
-
+from msroi.audit.readings import FEWEST, reach_of
 from msroi.encoders.methods import METHODS
 from msroi.experiment.comparison import BASELINE
 from msroi.files import Row
@@ -18,8 +17,6 @@ from msroi.measures.gaze import GAZE
 from msroi.measures.measure import TUNED, Measure
 from msroi.measures.perceptual import JUDGES
 
-CONFIDENCE = 0.95
-FEWEST = 5  # photographs: an interval over fewer says too little to stand at the top
 OURS = ("roi-trellis", "trellis", "trellis-psnr", "msroi")  # the first that a run has
 PEERS = ("mozjpeg", "jpegli", BASELINE)  # the same
 EVERY_SET = "all"
@@ -97,7 +94,7 @@ def compared(methods: Sequence[str]) -> tuple[str, str] | None:
 
 def interval(mean: float, sd: float, n: int) -> tuple[float, float]:
     """Return Student's 95 % interval of a mean of n values with a standard deviation (n - 1)."""
-    reach = float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * sd / math.sqrt(n)
+    reach = reach_of(n) * sd / math.sqrt(n)
     return mean - reach, mean + reach
 
 
@@ -111,19 +108,10 @@ def of_metrics(rows: Iterable[Row]) -> list[tuple[Row, Difference]]:
     return found
 
 
-def of_judges(rows: Iterable[Row]) -> list[tuple[Row, Difference]]:
-    """Read `judges/comparison.csv`, which has a row a measure."""
+def by_measure(rows: Iterable[Row], column: str) -> list[tuple[Row, Difference]]:
+    """Read the table of stage `judges` or `gaze`, with a row a measure, which `column` names."""
     return [
-        (row, difference(row, row["judge"], row["difference"], row["sd"], float(row["won"])))
-        for row in rows
-        if int(row["n"]) > 1 and row["sd"]
-    ]
-
-
-def of_gaze(rows: Iterable[Row]) -> list[tuple[Row, Difference]]:
-    """Read `gaze/comparison.csv`, which has a row a measure."""
-    return [
-        (row, difference(row, row["measure"], row["difference"], row["sd"], float(row["won"])))
+        (row, difference(row, row[column], row["difference"], row["sd"], float(row["won"])))
         for row in rows
         if int(row["n"]) > 1 and row["sd"]
     ]
