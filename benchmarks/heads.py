@@ -29,6 +29,7 @@ from safetensors import safe_open
 
 from msroi.experiment import params
 from msroi.experiment.layout import Layout
+from msroi.experiment.packed_images import PackedImages
 from msroi.experiment.params import Train
 from msroi.files import read_csv, write_csv
 from msroi.images import Pixels, enlarged, read_rgb, resize
@@ -42,7 +43,13 @@ from msroi.measures.saliency_quality import (
 )
 from msroi.network import vgg
 from msroi.network.checkpoints import Checkpoints
-from msroi.network.features import feature_files, feature_inputs, frozen_key, image_inputs
+from msroi.network.features import (
+    STORED,
+    feature_files,
+    feature_inputs,
+    frozen_key,
+    image_inputs,
+)
 from msroi.network.saliency import most_probable, rank_weights, scaled
 from msroi.network.training_step import Samples, Trainer
 from msroi.plots import overlay
@@ -140,14 +147,14 @@ class Data:
     @cached_property
     def validate(self) -> Samples:
         """The last pool of the validation images, as stage train has it, and their classes."""
-        packed = np.load(self.layout.packed, mmap_mode="r")
-        key = frozen_key(self.layout, vgg, "head", self.weights, packed.shape[1:])
+        packed = PackedImages(self.layout.packed)
+        key = frozen_key(self.layout, vgg, "head", self.weights, packed.side, STORED["float32"])
         rows = [row for row, item in self.index.items() if item["split"] == "validate"]
         files = feature_files(self.layout, key, np.array(rows), None)
         images = image_inputs(packed, np.array(rows), None, self.weights)
         blocks = vgg.FROZEN_BLOCKS["head"]
-        shape = len(rows), packed.shape[1]
-        inputs = feature_inputs(vgg, images, shape, self.weights, blocks, files)
+        shape = len(rows), packed.side
+        inputs = feature_inputs(vgg, images, shape, self.weights, blocks, files, STORED["float32"])
         labels = [self.classes.index(self.index[row]["class"]) for row in rows]
         return Samples(inputs, np.array(labels, np.int32), 1)
 

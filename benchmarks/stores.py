@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def measured(folder: Path, kept: params.Compress, count: int, files: int) -> dict[str, Any]:
     """Return what so many photographs' files cost in a store."""
-    items = [TestImage("set", f"{number:06d}", number, "") for number in range(count)]
+    items = [TestImage("set", f"{number:06d}", "") for number in range(count)]
     layout = Layout(NAME, folder / "results")
     images = layout.jpeg / "images"
     found: dict[str, Any] = {"shard_photographs": kept.shard_photographs}

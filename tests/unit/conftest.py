@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from msroi.encoders import progressive
 from msroi.experiment import params, prepared_images
 from msroi.experiment.layout import CODE, Layout
+from msroi.experiment.packed_images import PackWriter
 from msroi.experiment.params import Experiment
 from msroi.files import write_bytes, write_csv
 from msroi.network import features, readout, vgg
@@ -156,12 +157,14 @@ def prepare(project: Project, side: int) -> None:
         path = layout.test_images / "photos" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         photo.save(path)
-        images.append(np.asarray(photo.resize((side, side), Image.Resampling.BILINEAR)))
         rows.append({"split": "test", "dataset": "photos", "image": name})
     empty = dict.fromkeys(prepared_images.COLUMNS, "")
     table = [empty | row | {"row": number} for number, row in enumerate(rows)]
     write_csv(layout.index, prepared_images.COLUMNS, table)
-    np.save(layout.packed, np.stack(images))
+    packed = PackWriter(layout.packed)
+    for image in images:
+        packed.add(image)
+    packed.close()
     train = [row["row"] for row in table if row["split"] == "train"]
     write_csv(layout.plan, augment.COLUMNS, augment.plan_rows(project.experiment, train))
 

@@ -13,6 +13,7 @@ from msroi import images
 from msroi.errors import MissingError
 from msroi.experiment import params, prepared_images
 from msroi.experiment.layout import Layout
+from msroi.experiment.packed_images import PackedImages, PackWriter
 from msroi.experiment.params import Augment
 from msroi.files import write_csv
 from msroi.stages import augment
@@ -202,7 +203,10 @@ def layout(tmp_path, monkeypatch):
         prepared_images.COLUMNS,
         [dict.fromkeys(prepared_images.COLUMNS, "") | r for r in rows],
     )
-    np.save(layout.packed, np.stack([CAT[i : i + 32, i : i + 32] for i in range(10)]))
+    packed = PackWriter(layout.packed)
+    for i in range(10):
+        packed.add(CAT[i : i + 32, i : i + 32])
+    packed.close()
     return layout
 
 
@@ -266,7 +270,7 @@ def test_a_plain_view_comes_first_and_changes_no_other(experiment, layout):
     _, draws = augment.read_plan(layout)
     np.testing.assert_array_equal(draws[0], np.tile([0, 1, 0, 0], (len(TRAIN), 1)))
     np.testing.assert_array_equal(draws[1:], drawn[1:])
-    packed = np.load(layout.packed)
+    packed = PackedImages(layout.packed)
     np.testing.assert_array_equal(transform(packed[TRAIN], draws[0]), packed[TRAIN])
 
 
@@ -276,13 +280,13 @@ def test_the_contact_sheet_shows_originals_and_their_views(experiment, layout):
     tile = 32 + 2 * 4
     assert sheet.shape == (6 * tile, (1 + 3) * tile, 3)
     rows, draws = augment.read_plan(layout)
-    packed = np.load(layout.packed)
+    packed = PackedImages(layout.packed)
     shown = np.linspace(0, len(rows) - 1, 6).astype(int)
     for line, number in enumerate(shown):
         for column in range(4):
             top, left = line * tile + 4, column * tile + 4
             seen = sheet[top : top + 32, left : left + 32]
-            image = packed[rows[number]]
+            (image,) = packed[[rows[number]]]
             if column:
                 image = np.rint(moved(image, *draws[column - 1, number]))
             np.testing.assert_array_equal(seen, image)

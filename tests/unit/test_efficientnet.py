@@ -301,15 +301,15 @@ def test_the_backbone_is_frozen_as_a_whole(weights):
 
 def test_features_are_kept_under_a_key_of_the_backbone(weights, vgg16, project):
     made = project()
-    pixels = (32, 32, 3)
+    shown = (32, "<f4")
     keys = {
-        features.frozen_key(made.layout, vgg, "head", vgg.read_weights(vgg16), pixels),
-        features.frozen_key(made.layout, efficientnet, "head", weights, pixels),
+        features.frozen_key(made.layout, vgg, "head", vgg.read_weights(vgg16), *shown),
+        features.frozen_key(made.layout, efficientnet, "head", weights, *shown),
     }
     before = efficientnet.WEIGHTS
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(efficientnet, "WEIGHTS", replace(before, hash="sha256:other"))
-        keys.add(features.frozen_key(made.layout, efficientnet, "head", weights, pixels))
+        keys.add(features.frozen_key(made.layout, efficientnet, "head", weights, *shown))
     assert len(keys) == 3
 
 

@@ -25,7 +25,7 @@ def kept(store: str, size: int) -> params.Compress:
 
 def photographs(**counts: int) -> list[prepared_images.TestImage]:
     return [
-        prepared_images.TestImage(dataset, f"{number:02d}", number, "")
+        prepared_images.TestImage(dataset, f"{number:02d}", "")
         for dataset, count in counts.items()
         for number in range(count)
     ]

@@ -33,7 +33,7 @@ def test_count_regions(saliency: np.ndarray, count: int) -> None:
 
 
 def item(name: str) -> prepared_images.TestImage:
-    return prepared_images.TestImage("set", name, 0, "")
+    return prepared_images.TestImage("set", name, "")
 
 
 def test_figures_show_the_first_image_with_the_wanted_number_of_regions() -> None:

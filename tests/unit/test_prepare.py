@@ -13,8 +13,9 @@ from PIL import Image
 
 from msroi import images
 from msroi.errors import ImageError, MissingError, ParameterError
-from msroi.experiment import params
+from msroi.experiment import packed_images, params
 from msroi.experiment.layout import Layout
+from msroi.experiment.packed_images import FILE_IMAGES, PackedImages
 from msroi.experiment.params import TestSet
 from msroi.experiment.prepared_images import COLUMNS, rows_of, test_images
 from msroi.sources import splits
@@ -199,14 +200,18 @@ def test_pack_and_index_agree_row_by_row(demo, layout):
     caltech(layout, {"ant": 17, "bee": 16})
     photos(layout, a=tint(9, 40, 50), b=skimage.data.chelsea()[:70, :60])
     prepare.run(folders(demo), layout)
-    rows, packed = index(layout), np.load(layout.packed)
+    rows, packed = index(layout), PackedImages(layout.packed)
     assert tuple(rows[0]) == COLUMNS
-    assert packed.shape == (len(rows), 32, 32, 3)
-    assert packed.dtype == np.uint8
+    assert packed[[0]].shape == (1, 32, 32, 3)
+    assert packed[[0]].dtype == np.uint8
+    # test photographs are not learned from, so they are not packed
+    assert len(packed) == sum(row["split"] != "test" for row in rows) == len(rows) - 2
     assert [int(row["row"]) for row in rows] == list(range(len(rows)))
     for row in rows:
         pixels = images.read_rgb(Path(row["path"]))
-        np.testing.assert_array_equal(packed[int(row["row"])], images.resize(pixels, 32))
+        if row["split"] != "test":
+            (found,) = packed[[int(row["row"])]]
+            np.testing.assert_array_equal(found, images.resize(pixels, 32))
         assert (int(row["height"]), int(row["width"])) == pixels.shape[:2]
         assert (row["left"], row["top"], row["mode"]) == ("0", "0", "RGB")
         assert row["sha256"] == hashlib.sha256(Path(row["path"]).read_bytes()).hexdigest()
@@ -215,19 +220,47 @@ def test_pack_and_index_agree_row_by_row(demo, layout):
 
 
 @pytest.mark.parametrize("bad", [0, 1, 12])
-def test_the_pack_is_a_sound_npy_file_when_files_are_rejected(demo, layout, bad):
+def test_the_pack_has_only_what_can_be_read(demo, layout, bad):
     caltech(layout, {"ant": 20})
     photos(layout)
     for i in range(bad):
         (layout.downloaded / "caltech" / "ant" / f"bad_{i}.jpg").write_text("hello")
     prepare.run(folders(demo), layout)
-    for packed in (np.load(layout.packed), np.load(layout.packed, mmap_mode="r")):
-        assert packed.shape == (21, 32, 32, 3)
-        assert (packed[3] == tint(4, 32, 32)).all()
-        assert (packed[20] == tint(1, 32, 32)).all()
+    packed = PackedImages(layout.packed)
+    assert len(packed) == 20
+    assert (packed[[3]] == tint(4, 32, 32)).all()
     assert len(rejected(layout)) == bad
-    header = layout.packed.stat().st_size - packed.nbytes
-    assert header % 64 == 0
+
+
+def test_the_pack_is_files_of_some_images_each(demo, layout, monkeypatch):
+    """Whichever file an image is in, its number finds it; a shorter pack leaves no file behind."""
+    caltech(layout, {"ant": 20})
+    photos(layout)
+    prepare.run(folders(demo), layout)
+    assert [file.name for file in layout.packed.iterdir()] == ["00000.npy"]
+    whole = PackedImages(layout.packed)[range(20)]
+    monkeypatch.setattr(packed_images, "FILE_IMAGES", 7)
+    prepare.run(folders(demo), layout)
+    files = sorted(layout.packed.iterdir())
+    assert [file.name for file in files] == ["00000.npy", "00001.npy", "00002.npy"]
+    assert [len(np.load(file)) for file in files] == [7, 7, 6]
+    packed = PackedImages(layout.packed)
+    assert (len(packed), packed.side) == (20, 32)
+    order = np.random.default_rng(0).permutation(20)
+    np.testing.assert_array_equal(packed[order], whole[order])
+    monkeypatch.setattr(packed_images, "FILE_IMAGES", FILE_IMAGES)
+    prepare.run(folders(demo), layout)
+    assert [file.name for file in layout.packed.iterdir()] == ["00000.npy"]
+
+
+def test_a_file_of_the_papers_images_can_travel_alone():
+    """224 px and at most 64 MiB, which docs/gpu.md promises."""
+    assert FILE_IMAGES * 224 * 224 * 3 + 128 < 64 << 20
+
+
+def test_an_empty_pack_is_named(tmp_path):
+    with pytest.raises(MissingError, match=r"holds no images; run stage prepare again\.$"):
+        PackedImages(tmp_path)
 
 
 def test_readers_of_the_index(demo, layout):
@@ -237,7 +270,7 @@ def test_readers_of_the_index(demo, layout):
     assert len(rows_of(layout, ["train"])) == 1
     assert len(rows_of(layout, ["train", "validate"])) == 16
     (item,) = test_images(layout)
-    assert (item.dataset, item.image, item.row, item.source_jpeg_quality) == ("all", "a", 16, "")
+    assert (item.dataset, item.image, item.source_jpeg_quality) == ("all", "a", "")
     np.testing.assert_array_equal(images.read_rgb(item.path(layout)), tint(1, 40, 50))
 
 
@@ -253,7 +286,8 @@ def test_two_runs_give_the_same_bytes_and_leave_nothing_old(demo, layout):
     assert everything(layout.index.parent) == first
     prepare.run(dataclasses.replace(experiment, seed=experiment.seed + 1), layout)
     assert everything(layout.index.parent).keys() == first.keys()
-    assert layout.packed.read_bytes() != first[layout.packed.as_posix()]
+    packed = layout.packed / "00000.npy"
+    assert packed.read_bytes() != first[packed.as_posix()]
 
 
 # --- files of all kinds
@@ -544,12 +578,15 @@ def photo_classes(demo, layout):
 
 def test_the_stage_cuts_crops(photo_classes, layout):
     prepare.run(photo_classes, layout)
-    rows, packed = index(layout), np.load(layout.packed)
-    assert len(packed) == len(rows) == 2 * 7 + 3
+    rows, packed = index(layout), PackedImages(layout.packed)
+    assert len(rows) == 2 * 7 + 3
+    assert len(packed) == 2 * 7
     for row in rows:
         box = prepare.Box(*(int(row[key]) for key in ("left", "top", "width", "height")))
         pixels = box.cut(images.read_rgb(Path(row["path"])))
-        np.testing.assert_array_equal(packed[int(row["row"])], images.resize(pixels, 32))
+        if row["split"] != "test":
+            (found,) = packed[[int(row["row"])]]
+            np.testing.assert_array_equal(found, images.resize(pixels, 32))
     counts = {}
     for row in rows:
         key = (row["class"], row["image"], row["split"])
@@ -582,7 +619,8 @@ def test_an_unreadable_photo_of_a_class_is_rejected_and_the_others_serve(photo_c
         *["train"] * 3,
         "validate",
     ]
-    assert len(np.load(layout.packed)) == len(index(layout))
+    learned = [row for row in index(layout) if row["split"] != "test"]
+    assert len(PackedImages(layout.packed)) == len(learned)
 
 
 def test_a_class_whose_only_photo_is_unreadable_is_refused(photo_classes, layout):

@@ -145,7 +145,7 @@ def test_files_and_report_hold_the_tables(
     monkeypatch.setattr(
         report,
         "test_images",
-        lambda _: (prepared_images.TestImage(*one, 0, "") for one in photographs),
+        lambda _: (prepared_images.TestImage(*one, "") for one in photographs),
     )
     monkeypatch.setattr(report, "write_figures", lambda *_: {1: "a caption"})
     monkeypatch.setattr(report, "report_page", lambda *_: None)  # its photographs are not here

@@ -13,6 +13,7 @@ from skimage.metrics import structural_similarity
 
 from msroi import images
 from msroi.errors import ImageError, MissingError
+from msroi.experiment.packed_images import PackedImages
 from msroi.experiment.params import ClassMap, FeatureMap, ReadoutMap
 from msroi.measures import distortion, spread
 from msroi.network import saliency, vgg
@@ -291,7 +292,7 @@ def model(made, maps=None, **changes):
 
 def test_passes(made):
     """Without dropout all passes agree, with it none."""
-    packed = np.load(made.layout.packed)
+    packed = PackedImages(made.layout.packed)[[0]]
     certain, dropped = model(made, dropout=0.0, passes=2), model(made, dropout=0.3, passes=3)
     maps, probabilities = certain.plain(packed[0])
     plain = maps["paper"]
@@ -316,7 +317,7 @@ def test_passes(made):
 
 
 def test_maps_of_several_rules_are_those_of_each_alone(made):
-    pixels = np.load(made.layout.packed)[0]
+    pixels = PackedImages(made.layout.packed)[[0]][0]
     layers = ("conv4_3", "conv5_3", "conv6_3")
     rules = {
         "paper": DECAY,
@@ -336,7 +337,7 @@ def test_maps_of_several_rules_are_those_of_each_alone(made):
 
 @pytest.mark.parametrize("name", ["paper", "features"])
 def test_a_photo_of_the_networks_own_size_needs_no_resizing(made, name):
-    pixels = np.load(made.layout.packed)[0]
+    pixels = PackedImages(made.layout.packed)[[0]][0]
     rules = {"paper": DECAY, "features": FeatureMap(layers=("conv5_3",), centre=0.0)}
     params = replace(made.experiment.heatmap, maps=rules)
     file, vgg16 = made.layout.model / "weights.safetensors", vgg.read_weights(made.layout.vgg16)

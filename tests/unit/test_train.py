@@ -16,6 +16,7 @@ from scipy import stats
 from scipy.special import log_softmax
 
 from msroi.errors import TrainingError
+from msroi.experiment.packed_images import PackedImages
 from msroi.experiment.params import Train
 from msroi.network import saliency, training_step, vgg
 from msroi.network.checkpoints import Progress
@@ -91,7 +92,7 @@ def samples(weights, tmp_path_factory):
     labels = np.array([0, 1, 2, 2, 1, 0], np.int32)
     images = image_inputs(packed, np.arange(6), None, weights)
     file = tmp_path_factory.mktemp("features") / "train.npy"
-    features = feature_inputs(vgg, images, (6, 32), weights, 5, [file])
+    features = feature_inputs(vgg, images, (6, 32), weights, 5, [file], "<f4")
     return training_step.Samples(images, labels, 1), training_step.Samples(features, labels, 1)
 
 
@@ -534,7 +535,7 @@ def test_bfloat16_computes_near_float32_and_leaves_float32(weights, samples):
 
 def test_heatmaps_compute_in_float32_whatever_the_training(project):
     made = project()
-    pixels = np.load(made.layout.packed)[0]
+    pixels = PackedImages(made.layout.packed)[[0]][0]
     maps = []
     for compute in ("float32", "bfloat16"):
         type(made)(made.train(compute=compute), made.layout).write_model()

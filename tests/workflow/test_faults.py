@@ -84,8 +84,9 @@ def test_features_on_a_full_disk(tmp_path: Path) -> None:
         return np.ones((size, 32, 32, 3), np.float32)
 
     with disk(tmp_path / "full", 64 << 10):
+        file = tmp_path / "full/features.npy"
         with pytest.raises(OSError, match="No space left on device"):
-            features.compute_features(vgg, images, (100, 32), {}, 0, tmp_path / "full/features.npy")
+            features.compute_features(vgg, images, (100, 32), {}, 0, file, "<f4")
         assert list((tmp_path / "full").iterdir()) == []
 
 

@@ -92,4 +92,4 @@ def test_nothing_is_left_to_do(spread: Project) -> None:
 def test_a_local_run_gives_the_same_bytes(spread: Project, finished: Project) -> None:
     on_cluster, here = hashes(spread), hashes(finished)
     assert on_cluster == {file: here[file] for file in on_cluster}
-    assert {"data/tiny/prepare/images.npy", TARGET} <= on_cluster.keys()
+    assert {"data/tiny/prepare/images/00000.npy", TARGET} <= on_cluster.keys()

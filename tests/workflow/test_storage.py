@@ -37,7 +37,7 @@ def test_the_files_lie_in_a_folder(finished: Project, tmp_path: Path) -> None:
     here = hashes(finished)
     stored = hashes(store)
     assert stored == {file: here[file] for file in stored}
-    assert {"data/tiny/prepare/images.npy", TARGET} <= stored.keys()
+    assert {"data/tiny/prepare/images/00000.npy", TARGET} <= stored.keys()
     assert hashes(project) == {}
     said = project.run(*SNAKEMAKE, *options, "--dry-run", "--", TARGET)
     assert "Nothing to be done" in said

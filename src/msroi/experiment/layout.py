@@ -61,7 +61,7 @@ class Layout:
     # prepare
     @property
     def index(self) -> Path:
-        """One row an image: class, split, size, hash, source quality, row in `packed`."""
+        """One row an image: class, split, size, hash, source quality, number."""
         return self.data / "prepare" / "index.csv"
 
     @property
@@ -71,8 +71,8 @@ class Layout:
 
     @property
     def packed(self) -> Path:
-        """All images at the network's input size: (N, input_px, input_px, 3) uint8 RGB."""
-        return self.data / "prepare" / "images.npy"
+        """Folder of the images to learn from: (N, input_px, input_px, 3) uint8 RGB in all."""
+        return self.data / "prepare" / "images"
 
     @property
     def test_images(self) -> Path:

@@ -28,11 +28,10 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class TestImage:
-    """A test photograph: `dataset` is the test set's name, `row` its place in the pack."""
+    """A test photograph: `dataset` is the test set's name."""
 
     dataset: str
     image: str
-    row: int
     source_jpeg_quality: str
 
     def path(self, layout: Layout) -> Path:
@@ -41,7 +40,7 @@ class TestImage:
 
 
 def rows_of(layout: Layout, splits: Collection[str]) -> list[dict[str, str]]:
-    """Return the index rows of some splits, in the order of the pack."""
+    """Return the index rows of some splits, in the order of the index."""
     return [row for row in csv_rows(layout.index) if row["split"] in splits]
 
 
@@ -49,7 +48,7 @@ def test_images(layout: Layout) -> Iterator[TestImage]:
     """Yield the test photographs, in the order of the index."""
     for row in csv_rows(layout.index):
         if row["split"] == "test":
-            yield TestImage(row["dataset"], row["image"], int(row["row"]), row["jpeg_quality"])
+            yield TestImage(row["dataset"], row["image"], row["jpeg_quality"])
 
 
 def main_map(experiment: Experiment, layout: Layout, dataset: str, image: str) -> Saliency:

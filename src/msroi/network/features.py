@@ -15,9 +15,10 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from msroi.errors import TrainingError
 from msroi.experiment.layout import Layout
-from msroi.files import digest, file_hash, written_whole
-from msroi.images import Pixels
+from msroi.experiment.packed_images import PackedImages, pack_hash
+from msroi.files import digest, written_whole
 from msroi.network import vgg
 from msroi.network.augmentation import transform
 from msroi.network.backbones import Backbone
@@ -26,6 +27,10 @@ from msroi.xla import FLAGS, jax
 # (view, indices of the chosen images, number of rows to return) -> inputs of the
 # trainable part, the last repeated so that one compiled shape serves every batch
 Inputs = Callable[[int, NDArray[np.intp], int], Any]
+
+# how features are kept, by what the training computes in: bfloat16 rounds them more coarsely than
+# float16 does
+STORED = {"float32": "<f4", "bfloat16": "<f2"}
 
 # what the first layers give of more images does not fit into the caches of a CPU
 FEATURE_BATCH = 4
@@ -43,7 +48,7 @@ def padded(array: NDArray[Any], size: int) -> NDArray[Any]:
 
 
 def image_inputs(
-    packed: Pixels,
+    packed: PackedImages,
     rows: NDArray[np.intp],
     draws: NDArray[np.float32] | None,
     weights: vgg.Weights,
@@ -53,7 +58,7 @@ def image_inputs(
     Parameters
     ----------
     packed
-        All packed images, `(M, H, W, 3) uint8`; may lie on disk.
+        All packed images, `(M, H, W, 3) uint8`.
     rows
         The rows of the N images of this split.
     draws
@@ -78,6 +83,7 @@ def feature_inputs(
     weights: vgg.Weights,
     frozen_blocks: int,
     files: list[Path],
+    stored_as: str,
 ) -> Inputs:
     """Give the features of the frozen blocks, computed once and kept in a file a view.
 
@@ -95,12 +101,21 @@ def feature_inputs(
         How many of the backbone's blocks are applied, at least 1.
     files
         The `.npy` scratch file of each view; those that are there are used as they are.
+    stored_as
+        Of `STORED`: the type in the files. What this gives is float32 in any case.
+
+    Raises
+    ------
+    TrainingError
+        If a feature is too large for float16, which is above 65504.
     """
     for view, file in enumerate(files):
         if not file.exists():
-            compute_features(backbone, partial(images, view), shape, weights, frozen_blocks, file)
+            compute_features(
+                backbone, partial(images, view), shape, weights, frozen_blocks, file, stored_as
+            )
     stored = [np.load(file, mmap_mode="r") for file in files]
-    return lambda view, chosen, size: padded(stored[view][chosen], size)
+    return lambda view, chosen, size: padded(stored[view][chosen].astype(np.float32), size)
 
 
 def compute_features(
@@ -110,8 +125,9 @@ def compute_features(
     weights: vgg.Weights,
     frozen_blocks: int,
     file: Path,
+    stored_as: str,
 ) -> None:
-    """Write one view's features, `(N, h, w, c) float32`, as `feature_inputs` needs them."""
+    """Write one view's features, `(N, h, w, c)` of type `stored_as`, for `feature_inputs`."""
     count, side = shape
     apply = jax.jit(backbone.frozen_part(weights, frozen_blocks))
     features_shape = backbone.features_shape(side, frozen_blocks)
@@ -120,12 +136,19 @@ def compute_features(
         partly.open("wb") as out,  # not mapped into memory: a full disk would end the process
         tqdm(total=count, desc=f"features {file.stem}", unit="image") as bar,
     ):
-        whole = {"descr": "<f4", "fortran_order": False, "shape": (count, *features_shape)}
+        whole = {"descr": stored_as, "fortran_order": False, "shape": (count, *features_shape)}
         npy.write_array_header_1_0(out, whole)
         for part in batches(count, FEATURE_BATCH):
             chosen = np.arange(part.start, part.stop)
             features = np.asarray(apply(images(chosen, FEATURE_BATCH))[: len(chosen)], "<f4")
-            out.write(features.tobytes())
+            with np.errstate(over="ignore"):
+                stored = features.astype(stored_as)
+            if np.isinf(stored).any():
+                raise TrainingError(
+                    f"A feature of {features.max():.0f} is too large for float16, whose largest "
+                    "number is 65504; set train.compute to float32."
+                )
+            out.write(stored.tobytes())
             bar.update(len(chosen))
 
 
@@ -134,12 +157,13 @@ def frozen_key(
     backbone: Backbone,
     trainable: str,
     weights: vgg.Weights,
-    shape: tuple[int, ...],
+    side: int,
+    stored_as: str,
 ) -> str:
     """Return a key of all that features depend on but the choice of images and their view.
 
     The computation enters in the form that XLA gets, with XLA's flags. So an edit that leaves both
-    as they are does not throw away an hour of work. `shape` is that of an image, `(H, W, 3)`.
+    as they are does not throw away an hour of work. `side` is that of an image in pixels.
     """
     frozen = backbone.FROZEN_BLOCKS[trainable]
 
@@ -147,11 +171,11 @@ def frozen_key(
         shown = vgg.normalise(transform(images, draws), weights)
         return backbone.frozen_part(weights, frozen)(shown)
 
-    images = np.zeros((FEATURE_BATCH, *shape), np.uint8)
+    images = np.zeros((FEATURE_BATCH, side, side, 3), np.uint8)
     draws = np.zeros((FEATURE_BATCH, 4), np.float32)
     computation = jax.jit(features).lower(dict(weights), images, draws).as_text()
-    hashes = backbone.weights_hash(layout.vgg16), file_hash(layout.packed)
-    return digest(jax.__version__, jax.default_backend(), FLAGS, computation, *hashes)
+    hashes = backbone.weights_hash(layout.vgg16), pack_hash(layout.packed)
+    return digest(jax.__version__, jax.default_backend(), FLAGS, computation, stored_as, *hashes)
 
 
 def feature_files(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msroi.experiment.layout import Layout
+from msroi.experiment.packed_images import PackedImages
 from msroi.experiment.params import Experiment
 from msroi.experiment.prepared_images import rows_of
 from msroi.files import write_csv
@@ -60,7 +61,7 @@ def run(experiment: Experiment, layout: Layout) -> None:
     """Draw the plan and show examples of it."""
     rows = [int(row["row"]) for row in rows_of(layout, ["train"])]
     write_csv(layout.plan, COLUMNS, plan_rows(experiment, rows))
-    packed = np.load(layout.packed, mmap_mode="r")
+    packed = PackedImages(layout.packed)
     planned, draws = read_plan(layout)
     # spread over the training set, so that different classes are seen
     shown = np.linspace(0, len(rows) - 1, min(SHEET_IMAGES, len(rows))).astype(int)

@@ -1,7 +1,7 @@
 """Stage prepare: from downloaded files to classes, splits, test sets and packed images.
 
 The stage reads every file once. `rejected.csv` lists what is unusable, with the reason. `index.csv`
-lists the rest, which the stage packs at the network's input size. The stage also stores a test
+lists the rest. The stage packs images to learn from at the network's input size. It stores a test
 photograph as RGB PNG at its full size.
 """
 
@@ -10,15 +10,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from numpy.lib.format import write_array_header_1_0
 from tqdm import tqdm
 
 from msroi.encoders import jpeg
 from msroi.errors import ImageError, ParameterError
 from msroi.experiment.layout import Layout
+from msroi.experiment.packed_images import PackWriter
 from msroi.experiment.params import Experiment, Prepare, TestSet
 from msroi.experiment.prepared_images import COLUMNS
 from msroi.files import (
@@ -27,7 +27,6 @@ from msroi.files import (
     fresh_folder,
     printable,
     write_csv,
-    written_whole,
 )
 from msroi.images import Pixels, open_image, resize, suffixes, to_rgb, write_image
 from msroi.sources.splits import read_split
@@ -322,29 +321,30 @@ def run(experiment: Experiment, layout: Layout) -> None:
     fresh_folder(layout.test_images)
     index: list[dict[str, Any]] = []
     rejected: list[dict[str, str]] = []
-    with written_whole(layout.packed) as partial, partial.open("wb") as packed:
-        write_pack_header(packed, sum(item.crops for item in wanted), side)
-        for number, item in enumerate(tqdm(wanted, desc="prepare", unit="file")):
-            try:
-                folder = dataset_folder(item, experiment, layout)
-                check_name(item.path, folder)
-                photo = read_photo(item.path)
-                if item.split == "test":
-                    by = experiment.prepare.test_sets[item.dataset].reduce
-                    photo = replace(photo, pixels=reduced(photo.pixels, by))
-                boxes = boxes_of(item, photo, experiment, number)
-            except ImageError as error:
-                path, reason = printable(item.path.as_posix()), printable(str(error))
-                rejected.append({"path": path, "reason": reason})
-                continue
-            for box in boxes:
-                packed.write(resize(box.cut(photo.pixels), side).tobytes())
-                index.append(index_row(len(index), item, photo, box, folder))
+    packed = PackWriter(layout.packed)
+    # the training set comes first, so an image's number in the index is that in the pack
+    for number, item in enumerate(tqdm(wanted, desc="prepare", unit="file")):
+        try:
+            folder = dataset_folder(item, experiment, layout)
+            check_name(item.path, folder)
+            photo = read_photo(item.path)
             if item.split == "test":
-                name = image_name(item.path, folder)
-                write_image(layout.test_image(item.dataset, name), photo.pixels)
-        packed.seek(0)
-        write_pack_header(packed, len(index), side)
+                by = experiment.prepare.test_sets[item.dataset].reduce
+                photo = replace(photo, pixels=reduced(photo.pixels, by))
+            boxes = boxes_of(item, photo, experiment, number)
+        except ImageError as error:
+            path, reason = printable(item.path.as_posix()), printable(str(error))
+            rejected.append({"path": path, "reason": reason})
+            continue
+        for box in boxes:
+            index.append(index_row(len(index), item, photo, box, folder))
+        if item.split == "test":
+            name = image_name(item.path, folder)
+            write_image(layout.test_image(item.dataset, name), photo.pixels)
+        else:
+            for box in boxes:
+                packed.add(resize(box.cut(photo.pixels), side))
+    packed.close()
     if experiment.prepare.layout == "folders":
         training = [row for row in index if row["split"] == "train"]
         tests = index[len(training) :]
@@ -363,16 +363,6 @@ def check_classes(wanted: Sequence[Wanted], index: Sequence[dict[str, Any]]) -> 
                 f"prepare: no training image of class {item.class_name} can be read, "
                 f"such as {item.path}. Replace its images or remove the class."
             )
-
-
-def write_pack_header(file: BinaryIO, count: int, side: int) -> None:
-    """Write the header of a `.npy` file of `(count, side, side, 3) uint8`.
-
-    NumPy pads the header so that a first axis of any length fits. So the stage can write it again
-    in place once it knows how many images were readable.
-    """
-    header = {"shape": (count, side, side, 3), "fortran_order": False, "descr": "|u1"}
-    write_array_header_1_0(file, header)
 
 
 def dataset_folder(item: Wanted, experiment: Experiment, layout: Layout) -> Path:

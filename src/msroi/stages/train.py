@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from msroi.errors import TrainingError
 from msroi.experiment.layout import Layout
+from msroi.experiment.packed_images import PackedImages
 from msroi.experiment.params import Experiment
 from msroi.files import digest, file_hash, read_csv, write_bytes, write_csv, write_json
 from msroi.network import vgg
@@ -27,6 +28,7 @@ from msroi.network.backbones import BACKBONES
 from msroi.network.checkpoints import Checkpoints, Progress, checkpoint_folder
 from msroi.network.devices import device_count
 from msroi.network.features import (
+    STORED,
     batches,
     feature_files,
     feature_inputs,
@@ -178,11 +180,12 @@ def run(
     count = device_count(devices, params.batch_size)
     index = {int(row["row"]): row for row in read_csv(layout.index)}
     classes = sorted({row["class"] for row in index.values() if row["split"] == "train"})
-    packed = np.load(layout.packed, mmap_mode="r")
+    packed = PackedImages(layout.packed)
     backbone = BACKBONES[params.backbone]
     weights = backbone.pretrained(vgg.read_weights(layout.vgg16))
     frozen = backbone.FROZEN_BLOCKS[params.trainable]
-    key = frozen_key(layout, backbone, params.trainable, weights, packed.shape[1:])
+    stored_as = STORED[params.compute]
+    key = frozen_key(layout, backbone, params.trainable, weights, packed.side, stored_as)
     planned, draws = read_plan(layout)
     validation = np.array([row for row, item in index.items() if item["split"] == "validate"])
     splits = {"train": (planned, draws), "validate": (validation, None)}
@@ -192,8 +195,10 @@ def run(
         rows, draws = splits[name]
         inputs = image_inputs(packed, rows, draws, weights)
         if frozen:
-            shape = len(rows), packed.shape[1]
-            inputs = feature_inputs(backbone, inputs, shape, weights, frozen, files[name])
+            shape = len(rows), packed.side
+            inputs = feature_inputs(
+                backbone, inputs, shape, weights, frozen, files[name], stored_as
+            )
         labels = [classes.index(index[int(row)]["class"]) for row in rows]
         return Samples(inputs, np.array(labels, np.int32), len(files[name]))
 
