@@ -63,7 +63,6 @@ SALIENCY = 28_880_838 / 139  # six maps
 JPEGS = 214_161_706 / 139  # 32 files: eight methods, four qualities
 # tables: size of the file, divided by its photographs
 INDEX_ROW = 1_941_913 / 9483
-PACKED_ROW = 224 * 224 * 3
 SERVICE_JPEG = 36_022  # mean of roi-trellis at the size of quality 50, in the same set
 # CPU time of `msroi compress` (a map, and roi-trellis at the size of quality 50) with 24 of the
 # SALICON-type photographs less that with 4, divided by 20, so that the start does not count;
@@ -75,7 +74,7 @@ PER_IMAGE = 1_892_921 / PHOTOS
 STAGES = (
     Stage("download", 0.0, SOURCE, 1, 0.0),  # the network's speed decides
     # 9483 images in 40 s
-    Stage("prepare", 40 / 9483, PNG + PACKED_ROW + INDEX_ROW, 1, SOURCE),
+    Stage("prepare", 40 / 9483, PNG + INDEX_ROW, 1, SOURCE),
     # minutes: config/paper-cpu.yaml
     Stage("heatmap", per_photo(9), OVERLAY + SALIENCY, 7, PNG),
     Stage("compress", per_photo(14.3), JPEGS + JPEG_INDEX, 32, PNG + SALIENCY),
