@@ -38,8 +38,6 @@ MAP_FILES = "results/{experiment}/gaze/maps_per_image.csv"
 INDEX = "data/{experiment}/prepare/index.csv"
 USUAL = {INTERNAL: PAPER, STATISTICAL: CONVENTIONS, REPLICATION: CONVENTIONS}
 
-CONFIDENCE = 0.95  # of every interval
-
 
 @dataclass(frozen=True)
 class Run:

@@ -17,7 +17,7 @@ from msroi.audit.check import (
     within,
 )
 from msroi.audit.published import Paper, Place, Printed, difference
-from msroi.audit.readings import reach_of
+from msroi.measures.student import reach_of
 
 VGG16_CONVOLUTIONS = 13
 PEAK = 255  # of 8-bit samples

@@ -6,16 +6,16 @@ Together they are one interpretation of a printed number (`Reading`).
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msroi.audit.check import CANNOT_TELL, CONFIDENCE, CONSISTENT, NOT_REPRODUCED, Run
+from msroi.audit.check import CANNOT_TELL, CONSISTENT, NOT_REPRODUCED, Run
 from msroi.audit.published import Paper, Place, Sample
 from msroi.experiment.comparison import AS_RUN
 from msroi.files import Row
+from msroi.measures.student import reach_of
 
 Values = NDArray[np.float64]
 FEWEST = 5  # images for an interval
@@ -121,14 +121,6 @@ def range_of(
     )
     mean = range_.mean + float(shifts.mean())
     return Range(mean, mean - half, mean + half, len(shifts))
-
-
-@cache
-def reach_of(n: int) -> float:
-    """Return how many standard errors the interval of a mean of `n` values reaches each way."""
-    from scipy import stats  # slow to import, and few claims need it
-
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
 
 
 def interval(values: Values) -> tuple[float, float, float]:

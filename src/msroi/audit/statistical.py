@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from msroi.audit.check import (
     CANNOT_TELL,
-    CONFIDENCE,
     CONSISTENT,
     INCONSISTENT,
     STATISTICAL,
@@ -27,6 +26,7 @@ from msroi.audit.check import (
 )
 from msroi.audit.published import Paper, Place, Printed, difference
 from msroi.audit.readings import MEANINGS, Values, both_arms
+from msroi.measures.student import CONFIDENCE
 
 SPREAD = (
     "photographs vary as this run's do; groups of equal size and variance; the bootstrap "

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from msroi.audit.readings import FEWEST, reach_of
+from msroi.audit.readings import FEWEST
 from msroi.encoders.methods import METHODS
 from msroi.experiment.comparison import BASELINE
 from msroi.files import Row
@@ -16,6 +16,7 @@ from msroi.measures.distortion import HEADLINE, METRICS
 from msroi.measures.gaze import GAZE
 from msroi.measures.measure import TUNED, Measure
 from msroi.measures.perceptual import JUDGES
+from msroi.measures.student import reach_of
 
 OURS = ("roi-trellis", "trellis", "trellis-psnr", "msroi")  # the first that a run has
 PEERS = ("mozjpeg", "jpegli", BASELINE)  # the same

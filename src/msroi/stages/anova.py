@@ -20,6 +20,7 @@ from msroi.experiment.comparison import BASELINE, significant, within
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Experiment
 from msroi.files import Row, csv_rows, write_csv, write_json
+from msroi.measures.student import reach_of
 
 Values = NDArray[np.float64]
 
@@ -90,7 +91,7 @@ def paired(baseline: Values, other: Values, alpha: float) -> dict[str, float]:
     differences, freedom = other - baseline, len(baseline) - 1
     mean, sd = float(differences.mean()), float(differences.std(ddof=1))
     error = sd / math.sqrt(len(differences))
-    reach = float(stats.t.ppf(1 - alpha / 2, freedom)) * error
+    reach = reach_of(len(differences), 1 - alpha) * error
     f = (mean / error) ** 2
     return {
         "difference": mean,

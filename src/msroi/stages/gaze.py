@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
 from tqdm import tqdm
 
 from msroi.encoders import jpeg
@@ -47,6 +46,7 @@ from msroi.measures.gaze import GAZE, HEADLINE, density, judging
 from msroi.measures.measure import Measure
 from msroi.measures.perceptual import salient_region
 from msroi.measures.saliency_quality import Map, size_of
+from msroi.measures.student import reach_of
 from msroi.network.centre_prior import centre_prior
 from msroi.sources.annotations import Fixated, read_fixations
 
@@ -56,7 +56,6 @@ AGAINST = ("jpeg", "mozjpeg", "jpegli", "trellis")
 # and two that know nothing of the photograph; the schema keeps these names
 HUMAN, HARD, CENTRE, UNIFORM = "human", "hard", "centre", "uniform"
 MIDDLE = 0.5  # of a uniform map, as the two passes know levels
-CONFIDENCE = 0.95
 
 FILE = ("experiment", "dataset", "image", "method", "map", "match_quality", "bytes")
 COLUMNS = (*FILE, "size_error_pct", *GAZE)
@@ -359,7 +358,7 @@ def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
         return None, None
     middle = statistics.fmean(values)
     error = statistics.stdev(values) / math.sqrt(len(values))
-    reach = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * error
+    reach = reach_of(len(values)) * error
     return significant(middle - reach), significant(middle + reach)
 
 
