@@ -3,7 +3,8 @@
 `python -m benchmarks.many_rows` makes tables with a row for each photograph, method and quality.
 Their numbers are drawn for 10 000 photographs and repeat. It runs the real stages on them, each in
 a process of its own: `anova`, `judges`, `rate_distortion`, `report` and the gathering of
-`metrics`; and what most stages begin with, reading the `index`. All photographs are one picture of 128×128 px, wherever a stage looks for one.
+`metrics`; and what most stages begin with, reading the `index`. All photographs are one picture of
+128×128 px, wherever a stage looks for one.
 Writes results/bench/many_rows.json, after each stage. `--source` measures other code, such as an
 older version's `src`, and `--most-gb` stops a stage that wants more memory.
 """

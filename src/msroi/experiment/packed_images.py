@@ -18,16 +18,16 @@ FILE_IMAGES = 400  # 60 MB at 224 px
 
 
 class PackWriter:
-    """Writes images one after the other; `close` writes those that fill no whole file."""
+    """Writes images one after the other. `close` writes those that fill no whole file."""
 
     def __init__(self, folder: Path) -> None:
-        """Start an empty pack in `folder`, which is made anew."""
+        """Start an empty pack in `folder`, and remove what was there."""
         self.folder = fresh_folder(folder)
         self.waiting: list[Pixels] = []
         self.files = 0
 
     def add(self, image: Pixels) -> None:
-        """Add one image, `(side, side, 3) uint8`; all have the same side."""
+        """Add one image, `(side, side, 3) uint8`. All have the same side."""
         self.waiting.append(image)
         if len(self.waiting) == FILE_IMAGES:
             self.close()
