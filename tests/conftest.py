@@ -22,8 +22,9 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
 # files that take minutes: they begin, so that no worker is left alone with one; the first worker
 # takes the first and the third of them, and the second the others
 LONG = (
-    *("test_runs", "test_train", "test_hostile_photos", "test_due"),
-    *("test_storage", "test_slurm", "test_remote", "test_kills", "test_states"),
+    *("test_runs", "test_page_browser", "test_train", "test_due"),
+    *("test_storage", "test_slurm", "test_remote"),
+    *("test_kills", "test_states", "test_hostile_photos"),
 )
 
 

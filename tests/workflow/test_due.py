@@ -29,6 +29,18 @@ def test_a_change_reruns_only_what_depends_on_it(project: Project) -> None:
     assert project.planned() == set()
 
 
+def test_a_changed_alpha_reruns_anova_and_report_by_either_tool(project: Project) -> None:
+    """Each goes on where the other has stopped."""
+    project.edit(CONFIG, "alpha: 0.05", "alpha: 0.02")
+    assert project.planned() == {"anova", "report", "record"}
+    assert project.outdated() == {"anova", "report"}
+    assert ran_by_dvc(project.run("dvc", "repro")) == {"anova", "report", "adopt"}
+    assert project.due() == set()
+    project.edit(CONFIG, "alpha: 0.02", "alpha: 0.01")
+    assert rules_run(project.run("snakemake")) == {"anova", "report", "record"}
+    assert project.due() == set()
+
+
 ANOVA = "src/msroi/stages/anova.py"
 STALE_SENTENCE = (
     "workflow/code/anova.lock is not current, since the code has changed "

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from project import CONFIG, Project, hashes, ran_by_dvc, restored_by_dvc, rules_run
+from project import CONFIG, Project, hashes, ran_by_dvc, restored_by_dvc
 
 pytestmark = pytest.mark.workflow
 
@@ -84,18 +84,6 @@ def test_the_tables_repeat_the_measurements(project: Project) -> None:
             and (m["method"], m["match_quality"]) == (row["method"], row["match_quality"])
         ]
         assert float(row["psnr_rgb_db"]) == pytest.approx(sum(values) / len(values), abs=5e-4)
-
-
-def test_a_changed_alpha_reruns_anova_and_report_by_either_tool(project: Project) -> None:
-    """Each goes on where the other has stopped."""
-    project.edit(CONFIG, "alpha: 0.05", "alpha: 0.02")
-    assert project.planned() == {"anova", "report", "record"}
-    assert project.outdated() == {"anova", "report"}
-    assert ran_by_dvc(project.run("dvc", "repro")) == {"anova", "report", "adopt"}
-    assert project.due() == set()
-    project.edit(CONFIG, "alpha: 0.02", "alpha: 0.01")
-    assert rules_run(project.run("snakemake")) == {"anova", "report", "record"}
-    assert project.due() == set()
 
 
 def test_an_experiment_can_be_tried_compared_and_undone(
