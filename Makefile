@@ -1,6 +1,6 @@
 # make demo   set up and run the experiment `demo` from download to report
 # make check  set up and run the linters, the type checker and the quick tests
-# make test   the same with all tests but the longest
+# make test   the same with all tests but the longest and those that start other machines
 # The rest is for contributors: see the comment beside each target.
 
 PYTHON ?= python3
@@ -15,7 +15,7 @@ STORAGE := .venv/ready-storage
 CALM := snakemake --logger msroi --
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup storage demo paper-cpu train check test test-slow report-test crate-test storage-test dag torture reproduce lint workflow-lint words-lint docs bench lock clean
+.PHONY: setup storage demo paper-cpu train check test test-slow report-test crate-test machines-test dag torture reproduce lint workflow-lint words-lint docs bench lock clean
 
 setup: $(SETUP)
 
@@ -56,8 +56,8 @@ train: setup
 check: setup lint
 	pytest -m "not numerics and not workflow and not slow and not torture"
 
-test: setup lint docs $(CRATE) $(STORAGE)
-	pytest -m "not slow and not torture"
+test: setup lint docs $(CRATE)
+	pytest -m "not machines and not slow and not torture"
 	msroi verify
 
 # the whole demo from a fresh clone, with an empty home folder
@@ -72,9 +72,9 @@ report-test: setup
 crate-test: setup $(CRATE)
 	pytest tests/unit/test_publish.py tests/workflow/test_crate.py
 
-# jobs without a shared disk: in a folder, in a bucket, as pods; part of `make test`
-storage-test: setup $(STORAGE)
-	pytest tests/workflow/test_storage.py tests/workflow/test_remote.py
+# on other machines, which the tests start: a SLURM, a bucket, pods, a worker without a shared disk
+machines-test: setup $(STORAGE)
+	pytest -m machines tests/workflow
 
 # the rules and what each waits for, for the README; needs Graphviz (apt-get install graphviz)
 dag: setup

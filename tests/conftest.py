@@ -19,10 +19,12 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
-# files that take minutes: they begin, so that no worker is left alone with one
+# files that take minutes: they begin, so that no worker is left alone with one; the first worker
+# takes the first and the third of them, and the second the others
 LONG = (
-    *("test_runs", "test_slurm", "test_storage", "test_kills", "test_states", "test_train"),
-    *("test_remote", "test_hostile_photos"),
+    *("test_runs", "test_page_browser", "test_train", "test_due"),
+    *("test_storage", "test_slurm", "test_remote"),
+    *("test_kills", "test_states", "test_hostile_photos"),
 )
 
 
@@ -37,6 +39,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if collection_path.suffix != ".py":
         return None
     text = collection_path.read_text(encoding="utf-8")
-    marks = re.findall(r"^pytestmark = pytest\.mark\.(\w+)$", text, re.MULTILINE)
+    named = re.findall(r"^pytestmark = (\[[^]]*\]|.*)", text, re.MULTILINE)
+    marks = re.findall(r"pytest\.mark\.(\w+)", " ".join(named))
     deselected = config.getoption("markexpr").split(" and ")
     return True if any(f"not {mark}" in deselected for mark in marks) else None

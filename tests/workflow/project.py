@@ -12,19 +12,18 @@ from pathlib import Path
 from msroi.workflow import pipeline
 
 ROOT = Path(__file__).parents[2]
+CONFIG = "config/tiny.yaml"
 # the demo, small enough for a test: 64x64 inputs, few crops, one epoch, two passes
 SMALLER = {
-    "crops_per_class": 6,
-    "validate_last": 2,
-    "input_px": 64,
-    "views": 1,
-    "epochs": 1,
-    "filters": 16,
-    "passes": 2,
-    "methods": "[jpeg, msroi, roi-trellis]",
-    "match_qualities": "[30, 50]",
-    "qualities": "[20, 40, 50, 80]",
-    "resamples": 100,
+    "prepare": {"crops_per_class": 6, "validate_last": 2, "input_px": 64},
+    "augment": {"views": 1},
+    "train": {"epochs": 1, "filters": 16},
+    "heatmap": {"input_px": 64, "passes": 2},
+    "compress": {"methods": "[jpeg, msroi, roi-trellis]", "match_qualities": "[30, 50]"},
+    "rate_distortion": {"qualities": "[20, 40, 50, 80]", "images": 1},
+    "conventions": {"images": 1, "match_qualities": "[50]"},
+    "anova": {"match_qualities": "[30, 50]"},
+    "audit": {"resamples": 100},
 }
 # and three photographs to compress, of the smallest
 PHOTOGRAPHS = {
@@ -74,6 +73,10 @@ class Project:
         assert pipeline.LOCKS in status
         return {stage.partition("@")[0] for stage in status} - {pipeline.LOCKS}
 
+    def due(self) -> set[str]:
+        """Return the stages, and `record`, that either tool would run."""
+        return self.planned() | self.outdated()
+
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace the only occurrence of a text in a file."""
         path = self.folder / file
@@ -102,6 +105,16 @@ def rules_run(said: str) -> set[str]:
     return {rule.removesuffix("_chunk") for rule in rules} - {"all"}
 
 
+def ran_by_dvc(said: str) -> set[str]:
+    """Return the stages that DVC says it runs."""
+    return set(re.findall(r"^Running stage '(\w+)@tiny'", said, re.MULTILINE))
+
+
+def restored_by_dvc(said: str) -> set[str]:
+    """Return the stages that DVC says it brings back from its cache, without a run."""
+    return set(re.findall(r"^Stage '(\w+)@tiny' is cached", said, re.MULTILINE))
+
+
 def copy_of_project(folder: Path) -> Project:
     """Copy what git tracks or would track into a repository of its own."""
     listed = subprocess.run(
@@ -120,7 +133,7 @@ def copy_of_project(folder: Path) -> Project:
     project.run("git", "init", "--quiet", "--initial-branch", "main")
     project.run("git", "config", "user.name", "Test")
     project.run("git", "config", "user.email", "test@example.org")
-    (folder / "config" / "tiny.yaml").write_text(tiny(folder), encoding="utf-8")
+    (folder / CONFIG).write_text(tiny(folder), encoding="utf-8")
     (folder / "params.yaml").write_text("experiments: [tiny]\n", encoding="utf-8")
     project.commit("The project with a small experiment")
     return project
@@ -129,12 +142,11 @@ def copy_of_project(folder: Path) -> Project:
 def tiny(folder: Path) -> str:
     """Return the parameters of the small experiment."""
     config = (folder / "config" / "demo.yaml").read_text(encoding="utf-8")
-    section = r"(?ms)^readout:\n.*?(?=^\S)"
-    packaged = re.findall(section, config)[0]
-    for key, value in SMALLER.items():
-        config, count = re.subn(rf"(?m)^(\s+{key}:).*$", rf"\1 {value}", config)
-        assert count, key
-    config = re.sub(section, packaged, config)  # that readout is taken as it was trained
+    for section, values in SMALLER.items():
+        for key, value in values.items():
+            line = rf"(?m)^({section}:\n(?: .*\n)*? +{key}:).*$"
+            config, count = re.subn(line, rf"\1 {value}", config)
+            assert count, (section, key)
     for old, new in PHOTOGRAPHS.items():
         assert config.count(old) == 1, old
         config = config.replace(old, new)

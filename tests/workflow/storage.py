@@ -13,7 +13,7 @@ SNAKEMAKE = (str(PYTHON), "-m", "snakemake")
 DVC = (str(PYTHON), "-m", "dvc")
 
 needed = pytest.mark.skipif(
-    not PYTHON.exists(), reason="the environment of the storages is missing: make storage-test"
+    not PYTHON.exists(), reason="the environment of the storages is missing: make storage"
 )
 rsync = pytest.mark.skipif(
     shutil.which("rsync") is None, reason="rsync is missing: apt-get install rsync"

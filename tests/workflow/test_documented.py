@@ -24,7 +24,8 @@ OWN_PHOTOS = (
     "msroi compress holiday --out holiday-small --quality medium --jobs 2",
 )
 
-RUNS, UNIT = "tests/workflow/test_runs.py::", "tests/unit/"
+RUNS, DUE = "tests/workflow/test_runs.py::", "tests/workflow/test_due.py::"
+UNIT = "tests/unit/"
 NEWCOMER = "tests/workflow/test_newcomer.py::test_make_demo_in_a_fresh_clone_with_an_empty_home"
 REMOTE = "tests/workflow/test_remote.py::test_a_worker_trains_what_home_prepared"
 STORAGE = "tests/workflow/test_storage.py::"
@@ -34,8 +35,8 @@ TRAIN = (
 SLURM = "tests/workflow/test_slurm.py::test_every_rule_that_computes_was_a_job_of_its_own"
 REPRODUCE = "tests/workflow/test_reproduce.py::test_a_small_experiment_comes_out_the_same"
 COMPLETION = UNIT + "test_completion.py::test_a_script_is_one_of_its_shell"
-BY_DVC = RUNS + "test_a_changed_alpha_reruns_anova_and_report_by_dvc"
-TRIED = RUNS + "test_an_experiment_can_be_tried_and_compared"
+BY_DVC = DUE + "test_a_changed_alpha_reruns_anova_and_report_by_either_tool"
+TRIED = RUNS + "test_an_experiment_can_be_tried_compared_and_undone"
 GENERATED = UNIT + "test_generated.py::test_committed_tables_are_current"
 PROSE = UNIT + "test_prose.py::test_pages_are_checked"
 TEMPLATE = UNIT + "test_audit_paper.py::test_a_template_is_written_once_and_has_two_planted_errors"
@@ -70,8 +71,8 @@ ELSEWHERE = {
     "make storage": SETS_UP,
     "snakemake --touch --forceall": STORAGE + "test_nothing_is_left_to_do_there_and_here",
     "dvc repro": BY_DVC,
-    "dvc repro --force --single-item adopt": RUNS
-    + "test_a_wrong_parameter_stops_dvc_and_what_it_put_away_comes_back",
+    "dvc repro --force --single-item adopt": DUE
+    + "test_a_wrong_parameter_stops_both_tools_and_what_dvc_put_away_comes_back",
     "dvc config --local core.no_scm true": UNIT
     + "test_record.py::test_dvc_does_without_git_where_there_is_none",
     "dvc metrics diff": TRIED,

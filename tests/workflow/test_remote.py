@@ -8,7 +8,7 @@ from bucket import one_bucket
 from project import Project, copy_of_project
 from storage import DVC, PYTHON, needed, set_key
 
-pytestmark = [pytest.mark.workflow, needed]
+pytestmark = [pytest.mark.workflow, pytest.mark.machines, needed]
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ EXPECTED = [
 
 pytestmark = [
     pytest.mark.workflow,
+    pytest.mark.machines,
     pytest.mark.skipif(
         bool(missing()),
         reason=f"SLURM is not installed ({', '.join(missing())} missing): "

@@ -22,7 +22,7 @@ FOLDER = (
     *("--local-storage-prefix", "{local}"),
 )
 
-pytestmark = [pytest.mark.workflow, pytest.mark.timeout(1200), needed]
+pytestmark = [pytest.mark.workflow, pytest.mark.machines, pytest.mark.timeout(1200), needed]
 
 
 @rsync
