@@ -20,7 +20,7 @@ from msroi.experiment.layout import CODE, Layout
 from msroi.experiment.packed_images import PackWriter
 from msroi.experiment.params import Experiment
 from msroi.files import write_bytes, write_csv
-from msroi.network import features, readout, vgg
+from msroi.network import readout, vgg
 from msroi.photos import packaged
 from msroi.sources.fetch import fetch
 from msroi.sources.table import TABLE, choose, read
@@ -116,7 +116,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vgg16: Path) -> Cal
     """Make the tiny project with images of `side` pixels, and work in its folder."""
 
     def build(side: int = 32, folder: str = "project") -> Project:
-        monkeypatch.setattr(features, "FEATURE_BATCH", 6)
         root = tmp_path / folder
         root.mkdir()
         monkeypatch.chdir(root)
