@@ -103,8 +103,15 @@ def vgg16(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "vgg16.safetensors"
 
 
+@pytest.fixture(scope="module")
+def compiled_anew() -> Iterator[None]:
+    """Let the next file compile for itself what this one has compiled."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
-def quick_compiler() -> Iterator[None]:
+def quick_compiler(compiled_anew: None) -> Iterator[None]:
     """Let XLA compile in half the time, at the expense of running time."""
     jax.config.update("jax_disable_most_optimizations", True)
     yield
