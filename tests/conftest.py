@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pytest
 
-# Every process compiles anew otherwise, which takes most of the time of a small run. With a size,
-# however large, JAX locks the folder, which workers and the programs that they start share.
+# Every process compiles anew otherwise, which takes most of the time of a small run. The folder has
+# no largest size: else JAX reads the times of all its files before it writes another. Nor has it a
+# lock then: what another process has half written is compiled anew, and the warning of it is none.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     compiled = tempfile.mkdtemp(prefix="msroi-compiled-")
     atexit.register(shutil.rmtree, compiled, ignore_errors=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled
-    os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(4 << 30)
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    os.environ["PYTHONWARNINGS"] = "ignore:Error reading persistent compilation cache entry"
 
 # files that take minutes: they begin, so that no worker is left alone with one; the first worker
 # takes the first and the third of them, and the second the others

@@ -20,7 +20,7 @@ from msroi.experiment.layout import CODE, Layout
 from msroi.experiment.packed_images import PackWriter
 from msroi.experiment.params import Experiment
 from msroi.files import write_bytes, write_csv
-from msroi.network import features, readout, vgg
+from msroi.network import readout, vgg
 from msroi.photos import packaged
 from msroi.sources.fetch import fetch
 from msroi.sources.table import TABLE, choose, read
@@ -103,8 +103,15 @@ def vgg16(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "vgg16.safetensors"
 
 
+@pytest.fixture(scope="module")
+def compiled_anew() -> Iterator[None]:
+    """Let the next file compile for itself what this one has compiled."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
-def quick_compiler() -> Iterator[None]:
+def quick_compiler(compiled_anew: None) -> Iterator[None]:
     """Let XLA compile in half the time, at the expense of running time."""
     jax.config.update("jax_disable_most_optimizations", True)
     yield
@@ -116,7 +123,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vgg16: Path) -> Cal
     """Make the tiny project with images of `side` pixels, and work in its folder."""
 
     def build(side: int = 32, folder: str = "project") -> Project:
-        monkeypatch.setattr(features, "FEATURE_BATCH", 6)
         root = tmp_path / folder
         root.mkdir()
         monkeypatch.chdir(root)

@@ -18,7 +18,7 @@ import yaml
 
 from msroi.cli import main
 from msroi.errors import TrainingError
-from msroi.network import checkpoints, features
+from msroi.network import checkpoints
 from msroi.network.checkpoints import Checkpoints, Progress
 from msroi.stages import train
 
@@ -170,7 +170,6 @@ def test_other_errors_pass(folder):
 # SIGKILL
 
 EPOCHS = 8
-FEATURE_BATCH = features.FEATURE_BATCH  # before the fixture makes it smaller
 
 SAVER = """
 import sys
@@ -214,7 +213,6 @@ def test_killed_while_saving_the_last_whole_checkpoint_counts(folder, delay_s):
 def test_a_killed_run_resumes_and_ends_as_an_unbroken_one(project, monkeypatch):
     def build(name):
         made = project(folder=name)
-        monkeypatch.setattr(features, "FEATURE_BATCH", FEATURE_BATCH)  # as in the other process
         path = Path("config/tiny.yaml")
         values = yaml.safe_load(path.read_text())
         values["train"]["epochs"] = EPOCHS

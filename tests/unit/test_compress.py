@@ -3,6 +3,7 @@ import dataclasses
 import functools
 import io
 import shutil
+from contextlib import chdir
 from importlib import import_module
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from msroi.experiment.chunks import Chunk, part, parts
 from msroi.experiment.encoded import Encoded
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import Compress, Trellis, TrellisPsnr
-from msroi.files import write_csv
+from msroi.files import write_bytes, write_csv
 
 pytestmark = pytest.mark.numerics
 
@@ -132,10 +133,10 @@ def test_a_target_in_bytes_is_never_exceeded(quality):
 # --- the stage
 
 
-@pytest.fixture
-def experiment(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    demo = params.load("demo")
+@pytest.fixture(scope="module")
+def experiment():
+    with chdir(ROOT):
+        demo = params.load("demo")
     one_quality = dataclasses.replace(ALL, match_qualities=(50,))
     return dataclasses.replace(demo, name="tiny", compress=one_quality)
 
@@ -148,10 +149,8 @@ PHOTOS = {
 }
 
 
-@pytest.fixture
-def layout(tmp_path, monkeypatch):
+def laid_out():
     """Lay out four test photographs and their maps as the stages before would."""
-    monkeypatch.chdir(tmp_path)
     layout = Layout("tiny")
     rows = [
         dict.fromkeys(prepared_images.COLUMNS, "") | {"row": 0, "split": "train", "dataset": "set"}
@@ -165,6 +164,38 @@ def layout(tmp_path, monkeypatch):
         rows.append(dict.fromkeys(prepared_images.COLUMNS, "") | row)
     write_csv(layout.index, prepared_images.COLUMNS, rows)
     return layout
+
+
+@pytest.fixture
+def layout(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return laid_out()
+
+
+@pytest.fixture(scope="module")
+def whole(experiment, tmp_path_factory):
+    """Return every file of a run, by its path."""
+    with chdir(tmp_path_factory.mktemp("whole")):
+        layout = laid_out()
+        compress.run(experiment, layout)
+        return every_file(layout)
+
+
+ENCODED = {}
+
+
+@pytest.fixture
+def encoded_once(monkeypatch):
+    """Encode each photograph once, for tests that ask only where its files go."""
+    encode = compress.compress_image
+
+    def compress_image(photo, maps, compressed):
+        key = photo.tobytes(), repr((compressed.methods, compressed.match_qualities))
+        if key not in ENCODED:
+            ENCODED[key] = list(encode(photo, maps, compressed))
+        return ENCODED[key]
+
+    monkeypatch.setattr(compress, "compress_image", compress_image)
 
 
 def table(layout):
@@ -207,29 +238,26 @@ def test_the_stage_end_to_end(experiment, layout):
             assert row["q_final"] == f"{match.quality:.3f}"
 
 
-def test_the_stage_writes_nothing_but_its_files(experiment, layout):
-    compress.run(experiment, layout)
+def test_the_stage_writes_nothing_but_its_files(whole):
+    layout = Layout("tiny")
+    index = (layout.jpeg / "index.csv").as_posix()
     listed = {
         layout.jpeg_file(r["dataset"], r["method"], int(r["match_quality"]), r["image"]).as_posix()
-        for r in table(layout)
+        for r in csv.DictReader(io.StringIO(whole[index].decode()))
     }
-    assert set(every_file(layout)) == listed | {(layout.jpeg / "index.csv").as_posix()}
+    assert set(whole) == listed | {index}
 
 
-def test_two_runs_give_the_same_bytes_and_leave_nothing_old(experiment, layout):
+def test_two_runs_give_the_same_bytes_and_leave_nothing_old(experiment, layout, whole):
+    for path, data in whole.items():
+        write_bytes(Path(path), data)
+    write_bytes(layout.jpeg / "images" / "gone" / "old.jpg", b"old")
     compress.run(experiment, layout)
-    first = every_file(layout)
-    stray = layout.jpeg / "images" / "gone" / "old.jpg"
-    stray.parent.mkdir()
-    stray.write_bytes(b"old")
-    compress.run(experiment, layout)
-    assert every_file(layout) == first
+    assert every_file(layout) == whole
 
 
-def test_in_chunks_the_same_files(experiment, layout):
+def test_in_chunks_the_same_files(experiment, layout, whole):
     """Also with a chunk more than there are photographs."""
-    compress.run(experiment, layout)
-    whole = every_file(layout)
     count = len(PHOTOS) + 1
     for one in (Chunk(number, count) for number in range(1, count + 1)):
         compress.run_chunk(experiment, layout, one, part(layout, layout.scratch / str(one)))
@@ -238,13 +266,11 @@ def test_in_chunks_the_same_files(experiment, layout):
 
 
 @pytest.mark.parametrize("workers", [1, 16])
-def test_results_do_not_depend_on_the_threads(experiment, layout, monkeypatch, workers):
-    compress.run(experiment, layout)
-    first = every_file(layout)
+def test_results_do_not_depend_on_the_threads(experiment, layout, whole, monkeypatch, workers):
     pool = compress.ThreadPoolExecutor
     monkeypatch.setattr(compress, "ThreadPoolExecutor", lambda: pool(workers))
     compress.run(experiment, layout)
-    assert every_file(layout) == first
+    assert every_file(layout) == whole
 
 
 def test_a_target_out_of_reach_is_marked(experiment, layout):
@@ -283,6 +309,7 @@ def sharded(experiment, size):
     return dataclasses.replace(experiment, compress=kept)
 
 
+@pytest.mark.usefixtures("encoded_once")
 def test_shards_have_the_bytes_of_the_files_in_folders(experiment, layout):
     compress.run(experiment, layout)
     rows = table(layout)
@@ -294,6 +321,7 @@ def test_shards_have_the_bytes_of_the_files_in_folders(experiment, layout):
     assert not list(layout.jpeg.rglob("*.jpg"))
 
 
+@pytest.mark.usefixtures("encoded_once")
 @pytest.mark.parametrize("size", [1, 2, 100])
 def test_in_chunks_the_same_shards(experiment, layout, size):
     """Also with more chunks than shards: a shard is written by one chunk alone."""

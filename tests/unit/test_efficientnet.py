@@ -125,6 +125,7 @@ def backbone(weights):
     return jax.jit(partial(apply, {"params": vgg.nested(weights)}))
 
 
+@pytest.mark.usefixtures("quick_compiler")
 @pytest.mark.parametrize("size", [(64, 64), (40, 60)])
 def test_the_network_is_that_of_numpy_with_batch_normalisation(weights, size):
     image = np.random.default_rng(1).normal(0, 1, (*size, 3)).astype(np.float32)
@@ -137,6 +138,7 @@ def test_the_network_is_that_of_numpy_with_batch_normalisation(weights, size):
     assert {0, 6} < set(np.asarray(found["top"]).ravel().tolist())  # both ends of ReLU6
 
 
+@pytest.mark.usefixtures("quick_compiler")
 @pytest.mark.parametrize("side", [3, 5])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", [(8, 8), (7, 10)])
@@ -274,6 +276,7 @@ def head(filters=0, **others):
     return replace(made, **others)
 
 
+@pytest.mark.usefixtures("quick_compiler")
 @pytest.mark.parametrize("filters", [0, 5])
 def test_class_scores_are_means_of_the_last_grid_times_weights(weights, filters):
     network = efficientnet.network(head(filters), 3)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,9 @@ def browser():
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("page")
-    made = {"whole": made_page(), "one": one_photograph()}
+    whole = made_page()
+    # a page is open in a third of the time where no chart has to be drawn
+    made = {"whole": whole, "no charts": replace(whole, charts={}), "one": one_photograph()}
     for name, content in made.items():
         (folder / f"{name}.html").write_text(page.render(content), encoding="utf-8")
     return {name: folder / f"{name}.html" for name in made}
@@ -46,7 +49,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def open_page(browser, files) -> Iterator:
     contexts = []
 
-    def opened(name: str = "whole", at: str = "", **how):
+    def opened(name: str = "no charts", at: str = "", **how):
         context = browser.new_context(**(how or WIDE))
         contexts.append(context)
         tab = context.new_page()
@@ -95,7 +98,7 @@ def wipe(tab) -> float:
 
 
 def test_every_chart_is_drawn_and_the_menu_changes_it(open_page):
-    tab = open_page()
+    tab = open_page("whole")
     charts = tab.locator("[data-chart]")
     assert charts.count() == 5
     for number in range(5):
@@ -176,13 +179,13 @@ def test_zoom_follows_on_both_sides_and_the_keyboard_pans(open_page):
     assert transforms(tab)[0] == pytest.approx([width / 240, 0, 0])
 
 
-@pytest.mark.parametrize("zoom", [1, 2, 4])
-def test_buttons_zoom_to_whole_screen_pixels_a_pixel(open_page, zoom):
+def test_buttons_zoom_to_whole_screen_pixels_a_pixel(open_page):
     tab = open_page()
-    tab.locator(f"[data-zoom='{zoom}']").click()
-    assert transforms(tab)[0][0] == zoom
     pressed = tab.locator("[data-zoom][aria-pressed=true]")
-    assert pressed.all_inner_texts() == [f"{zoom}×"]
+    for zoom in (1, 2, 4):
+        tab.locator(f"[data-zoom='{zoom}']").click()
+        assert transforms(tab)[0][0] == zoom
+        assert pressed.all_inner_texts() == [f"{zoom}×"]
 
 
 def test_zoom_keeps_what_is_under_the_pointer(open_page):
@@ -323,8 +326,10 @@ def test_a_page_of_one_photograph_offers_no_choice_where_there_is_none(open_page
 
 def told(tab) -> dict[str, str]:
     """Return what the viewer shows, as a reader finds it."""
-    values = {name: tab.locator(f"#{name}").input_value() for name in CHOICES}
-    return values | {
+    values = tab.evaluate(
+        "(names) => names.map((name) => document.getElementById(name).value)", CHOICES
+    )
+    return dict(zip(CHOICES, values, strict=True)) | {
         "name": shown(tab),
         "wipe": f"{wipe(tab):.0f}",
         "place": str([round(number) for number in transforms(tab)[0]]),
@@ -352,17 +357,19 @@ def test_a_link_shows_the_same_state_in_a_new_tab(open_page, how):
     until(tab, "location.hash !== ''")
     assert tab.evaluate("location.hash") == link
     other = open_page(at=link, **how)
-    assert told(other) == told(tab)
-    assert told(other)["name"].startswith(f"set 0/{HOSTILE}")
-    assert (told(other)["wipe"], told(other)["heat"]) == ("0", "1")
+    seen = told(other)
+    assert seen == told(tab)
+    assert seen["name"].startswith(f"set 0/{HOSTILE}")
+    assert (seen["wipe"], seen["heat"]) == ("0", "1")
 
 
 def test_a_link_that_names_what_is_not_there_shows_what_is(open_page):
     as_opened = told(open_page())
     assert told(open_page(at="#photo=nowhere&left=jpeg")) == as_opened
     odd = open_page(at="#photo=set+0%2Fcat&left=gone&right=&quality=99&zoom=x&wipe=900&at=a,b")
-    assert shown(odd).startswith("set 0/cat")
-    assert (wipe(odd), told(odd)["left"], told(odd)["right"]) == (100, "jpeg", "roi-trellis")
+    seen = told(odd)
+    assert seen["name"].startswith("set 0/cat")
+    assert (wipe(odd), seen["left"], seen["right"]) == (100, "jpeg", "roi-trellis")
     assert told(open_page(at="#curves")) == as_opened
 
 
@@ -411,7 +418,7 @@ def test_photographs_are_sorted_filtered_and_opened(open_page):
 
 
 def test_a_hostile_name_is_text(open_page):
-    tab = open_page()
+    tab = open_page("whole")
     tab.on("dialog", lambda dialog: tab.said.append(f"dialog: {dialog.message}"))
     assert any("<script>" in name for name in names(tab))
 
@@ -434,7 +441,7 @@ def test_nothing_but_tables_and_charts_is_wider_than_a_phone(open_page, name, ho
 
 @pytest.mark.parametrize(("how", "columns"), [(WIDE, 3), (PHONE, 2)], ids=["wide", "phone"])
 def test_the_layout_is_one_column_of_parts_with_thumbnails_side_by_side(open_page, how, columns):
-    tab = open_page(**how)
+    tab = open_page("whole", **how)
     parts = [
         *("h1", ".verdict", ".numbers", "nav", "#viewer", "#view", "#wipe", "#photo", "#marked"),
         *("#order", "#thumbnails", "#evidence", "#curves", "#summary", "#statistics"),
@@ -480,16 +487,20 @@ def test_dark_mode_has_light_text_on_dark_ground(open_page):
 
 
 def test_all_of_the_page_is_reached_by_keyboard(open_page):
-    tab = open_page()
+    tab = open_page("whole")
     names(tab)
-    focused = set()
+    left = {
+        *("left", "right", "what", "heat", "blink", "view", "wipe", "previous", "next"),
+        *("photo", "quality", "link"),
+        *("sort", "of-method", "of-measure", "of-set", "least", "most", "named"),
+        *("verdict", "finding", "SUMMARY", "BUTTON", "A"),
+    }
     for _ in range(140):
         tab.keyboard.press("Tab")
-        focused.add(tab.evaluate("document.activeElement.id || document.activeElement.tagName"))
-    assert {"left", "right", "what", "heat", "blink", "view", "wipe", "previous", "next"} <= focused
-    assert {"photo", "quality", "link"} <= focused
-    assert {"sort", "of-method", "of-measure", "of-set", "least", "most", "named"} <= focused
-    assert {"verdict", "finding", "SUMMARY", "BUTTON", "A"} <= focused
+        left.discard(tab.evaluate("document.activeElement.id || document.activeElement.tagName"))
+        if not left:
+            return
+    raise AssertionError(f"not reached: {left}")
 
 
 def test_who_wants_less_motion_gets_none(open_page):

@@ -91,6 +91,7 @@ def test_layers_are_brought_to_the_same_places(layer, factor):
     np.testing.assert_allclose(constant, 0.7, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("quick_compiler")
 @pytest.mark.parametrize("sigma", [0.3, 1.2])
 def test_the_blur_is_scipys(sigma):
     x = np.random.default_rng(0).normal(size=(2, 9, 14)).astype(np.float32)
@@ -100,6 +101,7 @@ def test_the_blur_is_scipys(sigma):
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_the_centre_is_as_wide_as_the_photograph():
     rng = np.random.default_rng(0)
     seen = np.clip(rng.normal(0.5, 0.15, (5000, 2)), 0, 0.999)
@@ -156,6 +158,7 @@ def test_the_loss_is_that_of_the_places(uniform):
     assert trainer.of_centre(made(4)) == pytest.approx(np.log(64), rel=1e-5)
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_training_finds_what_people_look_at_and_repeats_itself(uniform):
     small = replace(SMALL, epochs=12)
     train, other = made(12), made(6, seed=1)
@@ -172,6 +175,7 @@ def test_training_finds_what_people_look_at_and_repeats_itself(uniform):
         np.testing.assert_array_equal(again[name], array)
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_the_folded_weights_serve_features_as_they_are(uniform, tmp_path):
     train = made(4)
     trainer = Trainer(SMALL, train, uniform)
@@ -412,6 +416,7 @@ def test_the_packaged_weights_do_what_is_recorded(network, tmp_path, monkeypatch
     assert recorded >= 0.91
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_weight_shapes_are_those_of_flax():
     layers = ("conv3_3", "conv5_1")
     network = readout.Readout(layers, 4)

@@ -221,6 +221,7 @@ def test_average_is_that_of_all_steps_and_is_what_is_kept(weights, samples):
     assert plain.kept(*runs[plain]) is runs[plain][0]
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_mixing_shares_are_those_of_the_beta_distribution_folded():
     keys = jax.random.split(jax.random.key(0), 4000)
     shares = np.asarray(jax.vmap(lambda key: training_step.mixing_share(key, 0.8))(keys))

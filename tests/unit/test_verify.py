@@ -20,7 +20,7 @@ import yaml
 from msroi.errors import ParameterError
 from msroi.experiment import comparison, params
 from msroi.experiment.layout import Layout
-from msroi.stages import anova
+from msroi.stages import anova, gaze
 from msroi.verify import committed, hashes, recompute, tables
 from msroi.verify.finding import (
     CHAIN,
@@ -75,20 +75,24 @@ def project(cloned, tmp_path, monkeypatch):
     """Work in a copy of the clone."""
     shutil.copytree(cloned, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(anova, "tabulate", tabulate_once)
+    for module, slow in ((anova, "tabulate"), (gaze, "byte_ratios")):
+        monkeypatch.setattr(module, slow, once(getattr(module, slow)))
     return params.load(NAME), Layout(NAME)
 
 
-TABULATE = anova.tabulate
-TABULATED = {}
+COMPUTED = {}
 
 
-def tabulate_once(table, experiment):
-    """Do the slowest computation once for the same table."""
-    key = repr((table, experiment))
-    if key not in TABULATED:
-        TABULATED[key] = TABULATE(table, experiment)
-    return TABULATED[key]
+def once(compute):
+    """Let one of the slowest computations be done once for the same table."""
+
+    def computed(*of):
+        key = compute.__name__, repr(of)
+        if key not in COMPUTED:
+            COMPUTED[key] = compute(*of)
+        return COMPUTED[key]
+
+    return computed
 
 
 def bumped(text):

@@ -190,6 +190,7 @@ def test_max_pool_equals_flax():
     np.testing.assert_array_equal(vgg.max_pool(x), nn.max_pool(x, (2, 2), (2, 2)))
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_gradient_of_max_pool_goes_to_the_largest():
     x = jax.random.normal(jax.random.key(2), (2, 4, 6, 3))
     towards = jax.random.normal(jax.random.key(3), (2, 2, 3, 3))
@@ -199,6 +200,7 @@ def test_gradient_of_max_pool_goes_to_the_largest():
     assert np.count_nonzero(got) == towards.size
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_dropout_changes_every_pass_and_nothing_when_0(variables, normalised):
     pair = jnp.repeat(normalised, 2, axis=0)
     key = {"dropout": jax.random.key(4)}
@@ -212,6 +214,7 @@ def test_dropout_changes_every_pass_and_nothing_when_0(variables, normalised):
 # initialisation
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_new_convolutions_start_as_tensorflows_truncated_normal():
     """`init_std` is that of the normal before the cut at two std, as in TensorFlow.
 
@@ -259,6 +262,7 @@ def test_missing_weights(tmp_path):
         vgg.read_weights(tmp_path / "no.safetensors")
 
 
+@pytest.mark.usefixtures("quick_compiler")
 def test_an_identity_start_passes_the_input_on():
     """With no noise, non-negative input of as many channels as filters comes out as it is."""
     kernel = vgg.starting_kernel("identity", 1e-9)(jax.random.key(0), (3, 3, 6, 6))
