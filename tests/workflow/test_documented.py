@@ -111,6 +111,7 @@ ELSEWHERE = {
     "python -m benchmarks.plan": GENERATED,
     "python -m benchmarks.encoders": UNIT + "test_bench.py::test_the_program_has_one_row_a_method",
     "python -m benchmarks.backbones paper-cpu": HOURS,
+    "python -m benchmarks.backbones efficientnet paper-cpu": HOURS,
     "msroi stage heatmap --experiment efficientnet": HOURS,
     "msroi stage readout --experiment efficientnet": HOURS,
     "python -m benchmarks.by_eye General-100 coco_640x480 --images 20": HOURS,
