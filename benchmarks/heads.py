@@ -148,13 +148,14 @@ class Data:
     def validate(self) -> Samples:
         """The last pool of the validation images, as stage train has it, and their classes."""
         packed = PackedImages(self.layout.packed)
-        key = frozen_key(self.layout, vgg, "head", self.weights, packed.side, STORED["float32"])
+        stored_as = STORED["float32"]
+        key = frozen_key(self.layout, vgg, "head", self.weights, packed.side, stored_as)
         rows = [row for row, item in self.index.items() if item["split"] == "validate"]
         files = feature_files(self.layout, key, np.array(rows), None)
         images = image_inputs(packed, np.array(rows), None, self.weights)
         blocks = vgg.FROZEN_BLOCKS["head"]
         shape = len(rows), packed.side
-        inputs = feature_inputs(vgg, images, shape, self.weights, blocks, files, STORED["float32"])
+        inputs = feature_inputs(vgg, images, shape, self.weights, blocks, files, stored_as)
         labels = [self.classes.index(self.index[row]["class"]) for row in rows]
         return Samples(inputs, np.array(labels, np.int32), 1)
 
