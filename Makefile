@@ -13,9 +13,11 @@ CRATE := .venv/ready-crate
 STORAGE := .venv/ready-storage
 # a line a stage and a bar of jobs; what Snakemake says else is in .snakemake/log
 CALM := snakemake --logger msroi --
+# two checks at a time, each of which keeps one core busy
+ABREAST := $(MAKE) --no-print-directory --jobs=2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup storage demo paper-cpu train check test test-slow report-test crate-test machines-test dag torture reproduce lint workflow-lint words-lint docs bench lock clean
+.PHONY: setup storage demo paper-cpu train check test test-slow report-test crate-test machines-test dag torture reproduce lint style-lint types-lint workflow-lint words-lint docs bench lock clean
 
 setup: $(SETUP)
 
@@ -53,12 +55,13 @@ train: setup
 	  && { test ! -e $(TRAINED) || snakemake --quiet all --touch --allowed-rules train -- $(TRAINED); }; }
 
 # no JAX that compiles, no program but our own
-check: setup lint
+check: setup
+	@$(ABREAST) lint
 	pytest -m "not numerics and not workflow and not slow and not torture"
 
-test: setup lint docs $(CRATE)
+test: setup $(CRATE)
+	@$(ABREAST) lint docs
 	pytest -m "not machines and not slow and not torture"
-	msroi verify
 
 # the whole demo from a fresh clone, with an empty home folder
 test-slow: setup
@@ -90,11 +93,15 @@ REPRODUCE := demo --chunks 3
 reproduce: setup
 	PYTHONPATH=.:src:tests/workflow python -m reproduce $(REPRODUCE)
 
-lint: setup workflow-lint words-lint
+lint: style-lint types-lint workflow-lint words-lint
+
+style-lint: setup
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile workflow
 	lint-imports --no-logo --no-cache
+
+types-lint: setup
 	mypy
 
 # Snakemake's linter wants an environment of its own for each rule, and may find nothing else:
