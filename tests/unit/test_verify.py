@@ -4,6 +4,7 @@ The project is what git holds of paper-cpu, as after a clone: whatever DVC alone
 missing. No number of paper-cpu stands here, since its results may be made anew.
 """
 
+import copy
 import dataclasses
 import json
 import os
@@ -20,6 +21,7 @@ import yaml
 from msroi.errors import ParameterError
 from msroi.experiment import comparison, params
 from msroi.experiment.layout import Layout
+from msroi.experiment.yaml import read_yaml
 from msroi.stages import anova, gaze
 from msroi.verify import committed, hashes, recompute, tables
 from msroi.verify.finding import (
@@ -87,6 +89,8 @@ def project(cloned, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for module, slow in ((anova, "tabulate"), (gaze, "byte_ratios")):
         monkeypatch.setattr(module, slow, once(getattr(module, slow)))
+    for module in (params, pipeline):
+        monkeypatch.setattr(module, "read_yaml", read_yaml_once)
     return params.load(NAME), Layout(NAME)
 
 
@@ -103,6 +107,14 @@ def once(compute):
         return COMPUTED[key]
 
     return computed
+
+
+def read_yaml_once(path):
+    """Read files of the same bytes once: PyYAML takes a second for dvc.lock."""
+    key = "read_yaml", path.read_bytes() if path.is_file() else path
+    if key not in COMPUTED:
+        COMPUTED[key] = read_yaml(path)
+    return copy.deepcopy(COMPUTED[key])
 
 
 def bumped(text):
