@@ -131,6 +131,73 @@ def test_an_annotation_and_its_import_change_no_lock(copied, before):
     assert changed(before) == set()
 
 
+BARE = """
+from typing import TYPE_CHECKING
+class Kept:
+    declared: int = 1
+async def first(given, *others, named=None, **rest):
+    with given:
+        try:
+            value = 1
+        except ValueError:
+            value = 2
+        finally:
+            value = 3
+    match given:
+        case 1:
+            def inner():
+                return lambda of: of
+    for one in others:
+        pass
+    else:
+        value = 4
+"""
+WORDY = """
+'''Prose.'''
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from msroi.files import digest
+class Kept:
+    '''Prose.'''
+    declared: int = 1
+    if TYPE_CHECKING:
+        hidden: str
+async def first(given: int, *others: Sequence, named: str = None, **rest: int) -> None:
+    '''Prose.'''
+    with given:
+        try:
+            value: int = 1
+        except ValueError:
+            value: int = 2
+        finally:
+            value: int = 3
+    match given:
+        case 1:
+            def inner() -> int:
+                '''Prose.'''
+                return lambda of: of
+    for one in others:
+        pass
+    else:
+        value: int = 4
+        later: int
+"""
+
+
+def test_prose_counts_nowhere_that_statements_stand(copied):
+    module = copied / "stages/made_up.py"
+
+    def hashed(text):
+        module.write_text(text, encoding="utf-8")
+        forget()
+        return code.module_hash("msroi.stages.made_up")
+
+    assert hashed(WORDY) == hashed(BARE)
+    for number in range(1, 5):
+        assert hashed(BARE.replace(f"value = {number}", "value = 0")) != hashed(BARE)
+
+
 # what makes stages due
 
 
