@@ -407,8 +407,10 @@ class AsGoodAs(Undemanding):
             return MatchQuality(self.quality).search(name, image, encode, finished)
         subject = sample or Sample(image, encode)
 
+        plain = jpeg.encode(subject.image, self.quality)
+
         def of_plain(value_of: Value) -> float:
-            return value_of(jpeg.decode(jpeg.encode(subject.image, self.quality)))
+            return value_of(jpeg.decode(plain))
 
         start = self.quality
         if self.ahead:  # there and back rounds
@@ -425,7 +427,8 @@ class AsGoodAs(Undemanding):
         found = Found(reached.quality, data, None, values, sampled=sample is not None)
         if reached.value < wanted:
             return found
-        plain_bytes = len(finished(jpeg.encode(image, self.quality)))
+        whole = plain if sample is None else jpeg.encode(image, self.quality)
+        plain_bytes = len(finished(whole))
         return replace(found, plain_quality=self.quality, plain_bytes=plain_bytes)
 
 
