@@ -1,4 +1,4 @@
-"""What a session of tests shares: how JAX compiles, what it has compiled, which files begin."""
+"""What a session of tests shares: what JAX has compiled, and which files begin."""
 
 import atexit
 import os
@@ -20,13 +20,6 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     os.environ["PYTHONWARNINGS"] = "ignore:Error reading persistent compilation cache entry"
 
-# Tests wait for the compiler more than for what it compiles. XLA's second level of optimisation
-# takes half the time of its third, and a program in one piece less than in many. No bit of a result
-# changes by that: see tests/unit/test_xla.py.
-QUICK = "--xla_backend_optimization_level=2 --xla_cpu_parallel_codegen_split_count=1"
-if QUICK not in os.environ.get("XLA_FLAGS", ""):  # which a worker has from what started it
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
-
 # files that take minutes: they begin, so that no worker is left alone with one; the first worker
 # takes the first and the third of them, and the second the others
 LONG = (
@@ -34,15 +27,6 @@ LONG = (
     *("test_storage", "test_slurm", "test_remote"),
     *("test_kills", "test_states", "test_hostile_photos"),
 )
-
-
-@pytest.fixture
-def compiled_as_for_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let programs that a test starts compile as they do for users, and not quickly.
-
-    For what is promised of their memory and time, or of their results on any machine.
-    """
-    monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"].replace(QUICK, "").strip())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

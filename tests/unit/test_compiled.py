@@ -11,7 +11,7 @@ from PIL import Image
 
 from msroi.photos import compiled
 
-pytestmark = [pytest.mark.numerics, pytest.mark.usefixtures("compiled_as_for_users")]
+pytestmark = pytest.mark.numerics
 
 FLAGS = "processor\t: {}\nmodel name\t: {}\ncpu MHz\t\t: {}\nflags\t\t: {}\n\n"
 

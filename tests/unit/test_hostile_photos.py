@@ -138,7 +138,6 @@ def test_heatmap_and_compress_by_the_map(capfd, folder, project, monkeypatch, ca
     assert everything(folder) == before
 
 
-@pytest.mark.usefixtures("compiled_as_for_users")
 @pytest.mark.parametrize("command", ["compress", "heatmap"])
 def test_dangerous_files_take_little_time_and_memory(folder, command):
     """All of them in one run, with the model that comes with msroi."""
@@ -223,7 +222,6 @@ LARGEST = {
 }
 
 
-@pytest.mark.usefixtures("compiled_as_for_users")
 @pytest.mark.torture
 @pytest.mark.parametrize("kind", LARGEST)
 def test_the_largest_photo_is_read_in_1_gb(folder, kind):

@@ -62,45 +62,6 @@ def test_the_users_flags_are_kept():
     assert summed(1, other)[0] == f"{xla.ONE_ORDER} {other}"
 
 
-# a step of a network with dropout and a softmax, whose weights are constants of the program
-STEP = """\
-import hashlib
-import numpy as np
-from msroi.xla import jax, jnp
-
-rng = np.random.default_rng(1)
-images = rng.standard_normal((4, 32, 32, 3), np.float32)
-kernels = [rng.standard_normal((3, 3, a, 32), np.float32) / 9 for a in (3, 32, 32)]
-
-def loss(last, images, key):
-    x = images
-    for kernel in kernels:
-        x = jax.nn.relu(jax.lax.conv_general_dilated(
-            x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-        ))
-        x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
-    x = jnp.where(jax.random.bernoulli(key, 0.5, x.shape), x * 2, 0)
-    return jax.nn.log_softmax(x.mean((1, 2)) @ last)[:, 0].mean()
-
-last = rng.standard_normal((32, 5), np.float32)
-for one in jax.tree.leaves(jax.jit(jax.value_and_grad(loss))(last, images, jax.random.key(0))):
-    print(hashlib.sha256(np.asarray(one).tobytes()).hexdigest())
-"""
-
-
-def test_compiled_as_for_users_a_step_has_the_same_bits(request):
-    """So does the whole small experiment: see tests/workflow/test_runs.py."""
-
-    def hashes():
-        command = [sys.executable, "-c", STEP]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-    quick = os.environ["XLA_FLAGS"], hashes()
-    request.getfixturevalue("compiled_as_for_users")
-    assert os.environ["XLA_FLAGS"] != quick[0]
-    assert hashes() == quick[1] != ""
-
-
 def imports(module: Path) -> tuple[set[str], set[str]]:
     """Return what a module imports as a whole, and the packages it imports names from."""
     tree = list(ast.walk(ast.parse(module.read_text(encoding="utf-8"))))

@@ -13,7 +13,6 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("compiled_as_for_users")
 @pytest.mark.timeout(1800)
 def test_make_demo_in_a_fresh_clone_with_an_empty_home(tmp_path: Path) -> None:
     clone, home = tmp_path / "clone", tmp_path / "home"

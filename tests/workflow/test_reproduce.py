@@ -123,7 +123,6 @@ def test_the_page_shows_what_is_recorded(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.torture
-@pytest.mark.usefixtures("compiled_as_for_users")
 @pytest.mark.timeout(7200)
 def test_a_small_experiment_comes_out_the_same(tmp_path: Path) -> None:
     """In chunks, with one thread and with more threads than cores."""

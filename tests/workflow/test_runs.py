@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from project import CONFIG, Project, copy_of_project, hashes, ran_by_dvc, restored_by_dvc
+from project import CONFIG, Project, hashes, ran_by_dvc, restored_by_dvc
 
 pytestmark = pytest.mark.workflow
 
@@ -152,14 +152,3 @@ def test_an_own_photo_with_the_experiments_model(project: Project, tmp_path: Pat
         if (row["image"], row["method"], row["match_quality"]) == ("coins", "roi-trellis", "50")
     )
     assert measured["psnr_rgb_db"] == pytest.approx(float(row["psnr_rgb_db"]), rel=1e-7)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("compiled_as_for_users")
-def test_programs_that_tests_compile_quickly_give_what_users_get(
-    finished: Project, tmp_path: Path
-) -> None:
-    """Every byte; see tests/conftest.py."""
-    project = copy_of_project(tmp_path)
-    project.run("snakemake", "unrecorded")
-    assert hashes(project) == hashes(finished)
