@@ -265,12 +265,12 @@ def windowed(planes: Plane, room: Plane) -> list[Plane]:
     return [np.correlate(line, BELL, "valid") for line in lines]
 
 
-def halved(plane: Plane) -> Plane:
+def halved(plane: NDArray[np.floating[Any]]) -> NDArray[Any]:
     """Return the means of 2 × 2 pixels, after repeating an odd last row or column."""
     odd = [(0, side % 2) for side in plane.shape]
     even = np.pad(plane, odd, mode="edge") if any(map(any, odd)) else plane
     rows = even[::2] + even[1::2]
-    half: Plane = rows[:, ::2] + rows[:, 1::2]
+    half: NDArray[Any] = rows[:, ::2] + rows[:, 1::2]
     half /= 4
     return half
 

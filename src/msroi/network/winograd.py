@@ -12,7 +12,6 @@ row 4 t + i and column 4 u + j is `[i, j, 1 + t, 1 + u]`. So each step goes thro
 memory. Around the image lies a tile of zeros, and what its last tiles have beyond it is 0 too.
 """
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from msroi.cores import cores
 from msroi.images import Pixels
 from msroi.network import vgg
 
@@ -217,7 +217,7 @@ class Trunk:
         # BLAS would share each product out to threads, which then wait for one another
         self._blas = ThreadpoolController().select(user_api="blas")
         self._alone = threading.Lock()
-        self._pool = ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS))
+        self._pool = ThreadPoolExecutor(min(len(cores()), MOST_THREADS))
 
     def layers(self, image: Pixels, names: Sequence[str]) -> dict[str, Array]:
         """Return what some of the convolutions give, each after its ReLU, by name.

@@ -4,37 +4,28 @@
 package carries (`packaged`), which serve in any folder.
 """
 
-import errno
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from msroi import system_errors
-from msroi.encoders.methods import METHODS, encoder
+from msroi.encoders.methods import METHODS
 from msroi.errors import ImageError, ParameterError
-from msroi.images import NO_MEMORY, Saliency, read_grey, read_rgb, save_image, to_8_bit
-from msroi.photos import memory, packaged, paths
-from msroi.photos.compiled import keep_compiled
+from msroi.images import read_grey, read_rgb, save_image, to_8_bit
+from msroi.photos import packaged, paths, processes
+from msroi.photos.compressor import Compressor, Made, load_model
+from msroi.photos.failures import outcome
 from msroi.photos.goals import Goal
 from msroi.photos.paths import Naming
-from msroi.photos.photo import compressed, gain_db, opened
 from msroi.photos.results import Results
-from msroi.photos.sample import places
 
-if TYPE_CHECKING:
-    from msroi.photos.model import Model
-
-# the methods without a map that JAX computes for
-COMPILED = frozenset({"trellis-psnr", "trellis"})
-
-OUT_OF_MEMORY = "RESOURCE_EXHAUSTED"  # as JAX says it
+T = TypeVar("T")
 
 # of one photo; or why there is none
 Result = dict[str, Any] | ImageError
@@ -46,70 +37,21 @@ SMALLEST_GAIN_PCT = 5.0
 COMPRESSED, COPIED, LEFT = "compressed", "copied", "left"
 
 
-def load_model(experiment: str | None) -> "Model":
-    """Load an experiment's trained network, or the package's."""
-    from msroi.photos.model import Model  # needs JAX, which takes a second
-
-    keep_compiled()
-    return Model(experiment=experiment)
-
-
 def each(
-    images: Sequence[Path], what: str, one: Callable[[Path], dict[str, Any]], jobs: int = 1
+    images: Sequence[Path], what: str, one: Callable[[Path], dict[str, Any]]
 ) -> Iterator[Result]:
-    """Go through images, `jobs` at a time, and yield the results in the images' order.
+    """Go through images with `told`, and yield in the place of a result what is wrong with one."""
+    yield from told(what, len(images), (outcome(image, partial(one, image)) for image in images))
 
-    With several images there is a progress bar on stderr, if that is a terminal. It yields what is
-    wrong with one image in the place of its result. The others go on.
 
-    Jobs are threads: they share the model, and all that takes long (JAX, NumPy, Pillow)
-    lets other threads run meanwhile.
-    """
-
-    def tried(image: Path) -> Result:
-        try:
-            return one(image)
-        except ImageError as error:
-            return error
-        except MemoryError:
-            return ImageError(f"{image} {NO_MEMORY}.")
-        except OSError as error:
-            if error.errno == errno.ENAMETOOLONG:
-                return ImageError(f"{image} has too long a name for its results; shorten it.")
-            refused = system_errors.sentence(error)
-            if refused is None:
-                raise
-            return ImageError(f"{image} is not written: {refused}")
-        except RuntimeError as error:  # as JAX says it
-            if OUT_OF_MEMORY not in str(error):
-                raise
-            return ImageError(f"{image} {NO_MEMORY}.")
-
+def told(what: str, count: int, results: Iterable[T]) -> Iterator[T]:
+    """Pass results on; of several there is a progress bar on stderr, if that is a terminal."""
     # None: where stderr is no terminal; a closed one is None itself
-    hidden = None if len(images) > 1 and sys.stderr is not None else True
-    with (
-        tqdm(total=len(images), desc=what, unit="image", disable=hidden) as bar,
-        pooled(jobs) as go,
-    ):
-        for result in go(tried, images):
+    hidden = None if count > 1 and sys.stderr is not None else True
+    with tqdm(total=count, desc=what, unit="image", disable=hidden) as bar:
+        for result in results:
             bar.update()
             yield result
-
-
-@contextmanager
-def pooled(jobs: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """Yield a `map` that works on so many items at a time, and drop what has not begun at the end.
-
-    One job is the thread that asks, which an interrupt ends at once.
-    """
-    if jobs == 1:
-        yield map
-        return
-    pool = ThreadPoolExecutor(jobs)
-    try:
-        yield pool.map
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def heatmaps(images: Sequence[Path], out: Path, experiment: str | None) -> Iterator[Result]:
@@ -124,8 +66,8 @@ def heatmaps(images: Sequence[Path], out: Path, experiment: str | None) -> Itera
         pixels = read_rgb(image)
         saliency = model.saliency(pixels)
         for number, shown in enumerate((to_8_bit(saliency), overlay(pixels, saliency))):
-            with results.written(image, number) as partial:
-                save_image(partial, shown)
+            with results.written(image, number) as partial_file:
+                save_image(partial_file, shown)
         map_path, overlay_path = results.names[image]
         return {"image": str(image), "saliency": str(map_path), "overlay": str(overlay_path)}
 
@@ -192,7 +134,7 @@ def compress_all(
     writing
         Where results go.
     jobs
-        How many images at a time. It changes no result.
+        How many images at a time (`processes.mapped`). It changes no result.
 
     Yields
     ------
@@ -202,66 +144,54 @@ def compress_all(
         reach the goal.
     """
     results = writing.results(images)
-    memory.suit(large=False)  # also before JAX starts its threads
-    params = packaged.parameters(experiment).compress
-    if method in COMPILED:
-        keep_compiled()
-    made_by = encoder(method, params)
-    model = load_model(experiment) if METHODS[method].needs_map else None
+    photos = list(results.names)
+    mapped = processes.mapped(partial(Compressor, method, goal, experiment), photos, jobs)
+    with closing(mapped):
+        for image, made in zip(photos, told("compress", len(photos), mapped), strict=True):
+            if isinstance(made, ImageError):
+                yield made
+            else:
+                yield outcome(image, partial(written, image, made, results, writing, goal))
 
-    def compress_one(image: Path) -> dict[str, Any]:
-        photo = opened(image)
-        large = places(*photo.pixels.shape[:2]) is not None
-        memory.suit(large=large)
 
-        def made() -> Saliency | None:
-            return None if model is None else photo.as_stored(model.saliency(photo.upright()))
-
-        saliency = maps.submit(made).result
-        if large:
-            saliency()  # a large photo's comes first, as both at once would take more memory
-        data, found = compressed(photo, method, params, saliency, goal)
-        original_bytes = image.stat().st_size
-        worth = gains_enough(original_bytes, len(data), len(found.data)) or writing.allow_larger
-        output: Path | None = results.names[image][0]
-        if worth or goal.demands(original_bytes, len(data)):
-            outcome, size_bytes = COMPRESSED, len(data)
-            with results.written(image) as partial:
-                partial.write_bytes(data)
-        elif photo.is_jpeg:
-            outcome, size_bytes = COPIED, original_bytes
-            with results.written(image) as partial:
-                shutil.copyfile(image, partial)
-        else:
-            outcome, size_bytes, output = LEFT, None, None
-        target = found.target_bytes
-        error_pct = target and round(100 * (len(data) - target) / target, 4)
-        of_a_size = target is not None and method != "jpeg"
-        gain = gain_db(photo.pixels, found.data, saliency()) if of_a_size else None
-        return {
-            "image": str(image),
-            "output": output and str(output),
-            "outcome": outcome,
-            "method": made_by.name,
-            "q_final": round(found.quality, 3),
-            "bytes": size_bytes,
-            "original_bytes": original_bytes,
-            "encoded_bytes": len(data),
-            "target_bytes": target,
-            "size_error_pct": error_pct,
-            **{name: round(value, 6) for name, value in found.values.items()},
-            "sampled": found.sampled,
-            "plain_quality": found.plain_quality,
-            "plain_bytes": found.plain_bytes,
-            "gain_measure": "psnr_rgb_db" if model is None else "wpsnr_rgb_db",
-            "gain_db": gain and round(gain, 4),
-            "encoder": made_by.version,
-            "left_out": list(photo.left_out),
-        }
-
-    # a map is made while its photo's plain JPEG is judged, and one at a time
-    with ThreadPoolExecutor(1) as maps:
-        yield from each(list(results.names), "compress", compress_one, jobs)
+def written(
+    image: Path, made: Made, results: Results, writing: Writing, goal: Goal
+) -> dict[str, Any]:
+    """Write what was made of a photo, or copy the photo, and return what has become of it."""
+    found, original_bytes = made.found, made.original_bytes
+    worth = gains_enough(original_bytes, len(made.data), len(found.data)) or writing.allow_larger
+    output: Path | None = results.names[image][0]
+    if worth or goal.demands(original_bytes, len(made.data)):
+        become, size_bytes = COMPRESSED, len(made.data)
+        with results.written(image) as partial_file:
+            partial_file.write_bytes(made.data)
+    elif made.is_jpeg:
+        become, size_bytes = COPIED, original_bytes
+        with results.written(image) as partial_file:
+            shutil.copyfile(image, partial_file)
+    else:
+        become, size_bytes, output = LEFT, None, None
+    target = found.target_bytes
+    return {
+        "image": str(image),
+        "output": output and str(output),
+        "outcome": become,
+        "method": made.method,
+        "q_final": round(found.quality, 3),
+        "bytes": size_bytes,
+        "original_bytes": original_bytes,
+        "encoded_bytes": len(made.data),
+        "target_bytes": target,
+        "size_error_pct": target and round(100 * (len(made.data) - target) / target, 4),
+        **{name: round(value, 6) for name, value in found.values.items()},
+        "sampled": found.sampled,
+        "plain_quality": found.plain_quality,
+        "plain_bytes": found.plain_bytes,
+        "gain_measure": "wpsnr_rgb_db" if METHODS[made.method].needs_map else "psnr_rgb_db",
+        "gain_db": made.gain_db and round(made.gain_db, 4),
+        "encoder": made.encoder,
+        "left_out": list(made.left_out),
+    }
 
 
 def gains_enough(original_bytes: int, encoded_bytes: int, pixels_bytes: int) -> bool:
@@ -303,8 +233,8 @@ def explain_all(
             page = explained(image.name, pixels, model.saliency(pixels), params, quality)
         except ImageError as error:  # too small to be measured
             raise ImageError(f"{image}: {error}") from None
-        with results.written(image) as partial:
-            partial.write_text(render(page), encoding="utf-8")
+        with results.written(image) as partial_file:
+            partial_file.write_text(render(page), encoding="utf-8")
         return {"image": str(image), "page": str(results.names[image][0])}
 
     yield from each(list(results.names), "explain", explain_one)

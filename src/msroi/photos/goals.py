@@ -15,6 +15,7 @@ from msroi.encoders.search import Closeness, Encode, Match, Reached
 from msroi.errors import ImageError, ParameterError
 from msroi.images import Pixels
 from msroi.measures import distortion, ssimulacra2
+from msroi.photos import likeness
 from msroi.photos.sample import Sample
 
 
@@ -259,7 +260,7 @@ def _ssimulacra2_against(reference: Pixels) -> Value:
             f"The image has {width}x{height} pixels; SSIMULACRA 2 needs at least "
             f"{ssimulacra2.SMALLEST_PX} a side."
         )
-    return ssimulacra2.against(reference)
+    return likeness.against(reference)
 
 
 # of what is too near to perfect for a search on logs; 130 dB or so
@@ -269,23 +270,36 @@ PERFECT = 15.0
 SSIMULACRA2_SLOPE = 0.78
 # near enough for the eye: 0.2 points above 80, or one percent of the file
 CLOSE_TO_THE_EYE = Closeness(level=0.008, files_pct=1.0)
-PSNR = Measure(
-    "psnr_rgb_db",
-    "a PSNR of {:.2f} dB",
-    lambda reference: functools.partial(distortion.psnr_rgb_db, reference),
-    lambda value_db: min(value_db * math.log(10) / 20, PERFECT),
-)
-SSIM = Measure(
-    "ssim_luma",
-    "an SSIM of {:.4f}",
-    lambda reference: functools.partial(distortion.ssim_luma, reference),
-    lambda value: -math.log(max(1 - value, math.exp(-2 * PERFECT))) / 2,
-)
+
+
+# functions with names, since a goal goes to other processes
+def _psnr_against(reference: Pixels) -> Value:
+    return functools.partial(distortion.psnr_rgb_db, reference)
+
+
+def _psnr_level(value_db: float) -> float:
+    return min(value_db * math.log(10) / 20, PERFECT)
+
+
+def _ssim_against(reference: Pixels) -> Value:
+    return functools.partial(distortion.ssim_luma, reference)
+
+
+def _ssim_level(value: float) -> float:
+    return -math.log(max(1 - value, math.exp(-2 * PERFECT))) / 2
+
+
+def _ssimulacra2_level(value: float) -> float:
+    return min(-SSIMULACRA2_SLOPE * math.log(max(100 - value, 1e-9)), PERFECT)
+
+
+PSNR = Measure("psnr_rgb_db", "a PSNR of {:.2f} dB", _psnr_against, _psnr_level)
+SSIM = Measure("ssim_luma", "an SSIM of {:.4f}", _ssim_against, _ssim_level)
 SSIMULACRA2 = Measure(
     "ssimulacra2",
     "a SSIMULACRA 2 of {:.2f}",
     _ssimulacra2_against,
-    lambda value: min(-SSIMULACRA2_SLOPE * math.log(max(100 - value, 1e-9)), PERFECT),
+    _ssimulacra2_level,
     by_sample=True,
     close=CLOSE_TO_THE_EYE,
 )
