@@ -11,7 +11,7 @@ from skimage import data
 from msroi.cli import main
 from msroi.encoders import jpeg
 from msroi.experiment import params
-from msroi.photos import batch
+from msroi.photos import compressor
 from msroi.photos.explain import explained
 from msroi.stages import metrics
 
@@ -46,7 +46,7 @@ class Looks:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(batch, "load_model", lambda _: Looks())
+    monkeypatch.setattr(compressor, "load_model", lambda _: Looks())
     monkeypatch.chdir(tmp_path)
     Image.fromarray(IMAGE).save("<cat>.png")
     return tmp_path

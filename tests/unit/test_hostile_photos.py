@@ -20,7 +20,7 @@ from msroi.experiment import params
 from msroi.experiment.layout import Layout
 from msroi.experiment.params import TestSet
 from msroi.files import printable
-from msroi.photos import batch
+from msroi.photos import compressor
 from msroi.stages import prepare
 
 pytestmark = pytest.mark.numerics
@@ -120,8 +120,8 @@ def test_compress_and_metrics(capfd, folder, photo):
 def test_heatmap_and_compress_by_the_map(capfd, folder, project, monkeypatch, cases):
     """One model for all: loading it for each file would take minutes."""
     project(side=32).write_model()
-    model = batch.load_model("tiny")
-    monkeypatch.setattr(batch, "load_model", lambda _: model)
+    model = compressor.load_model("tiny")
+    monkeypatch.setattr(compressor, "load_model", lambda _: model)
     monkeypatch.chdir(folder / "work")
     problems = []
     paths = [(photo, put(photo, number)) for number, photo in enumerate(cases)]

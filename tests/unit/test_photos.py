@@ -3,7 +3,6 @@
 import errno
 import io
 import re
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from msroi.encoders.methods import METHODS, encoder
 from msroi.errors import ImageError, MissingError, ParameterError
 from msroi.images import NO_MEMORY, read_grey, read_rgb
 from msroi.measures import distortion
-from msroi.photos import batch, packaged
+from msroi.photos import batch, compressor, packaged
 from msroi.photos.goals import PSNR, MatchQuality, TargetBytes, TargetMeasure
 from msroi.plots import overlay
 
@@ -106,7 +105,7 @@ def test_jpeg_of_a_quality_is_pillows(photo, tmp_path, quality):
 
 @pytest.mark.parametrize("method", WITHOUT)
 def test_every_method_that_needs_no_map_needs_no_model(photo, tmp_path, monkeypatch, method):
-    monkeypatch.delattr(batch, "load_model")
+    monkeypatch.delattr(compressor, "load_model")
     goal = MatchQuality(60)
     result = one(compress([photo], tmp_path / "out", method, goal, None))
     made_by = encoder(method, packaged.experiment().compress)
@@ -334,29 +333,6 @@ def test_jobs_change_nothing(photo, tmp_path):
         assert one_file.read_bytes() == other_file.read_bytes()
 
 
-def test_jobs_begin_nothing_more_when_nobody_listens(tmp_path):
-    begun = []
-    images = [Path(str(number)) for number in range(50)]
-
-    def one(image):
-        begun.append(image)
-        time.sleep(0.01)
-        return {}
-
-    results = batch.each(images, "test", one, jobs=2)
-    next(results)
-    results.close()
-    assert len(begun) < 10
-
-
-def test_a_defect_in_a_job_is_not_hidden(photo):
-    def one(image):
-        raise ValueError("a defect")
-
-    with pytest.raises(ValueError, match="a defect"):
-        list(batch.each([photo, photo], "test", one, jobs=2))
-
-
 # metadata
 
 
@@ -425,7 +401,7 @@ def test_heatmaps_and_methods_with_a_map(made, photo):
     assert saliency.max() > 0.9
     laid_over = read_rgb(Path(names["overlay"])).astype(int)
     assert np.abs(laid_over - overlay(pixels, saliency)).max() <= 4
-    np.testing.assert_array_equal(batch.load_model("tiny").saliency(pixels), saliency)
+    np.testing.assert_array_equal(compressor.load_model("tiny").saliency(pixels), saliency)
 
     target = len(pillow(pixels, 70))
     for method in (name for name in METHODS if name not in WITHOUT):
@@ -453,7 +429,7 @@ def test_the_packages_model_is_the_default(made, photo, tmp_path, monkeypatch):
     assert Path(result["output"]).read_bytes() == expected
     # and what it says of its gain is measured
     pixels = read_rgb(photo)
-    saliency = batch.load_model(None).saliency(pixels)
+    saliency = compressor.load_model(None).saliency(pixels)
     match = search.match_size(lambda q: jpeg.encode(pixels, q), len(expected))
     gain = [
         distortion.wpsnr_rgb_db(pixels, jpeg.decode(data), saliency)

@@ -18,8 +18,8 @@ from tqdm import tqdm
 from msroi.encoders.methods import METHODS
 from msroi.errors import ImageError, ParameterError
 from msroi.images import read_grey, read_rgb, save_image, to_8_bit
-from msroi.photos import packaged, paths, processes
-from msroi.photos.compressor import Compressor, Made, load_model
+from msroi.photos import compressor, packaged, paths, processes
+from msroi.photos.compressor import Compressor, Made
 from msroi.photos.failures import outcome
 from msroi.photos.goals import Goal
 from msroi.photos.paths import Naming
@@ -60,7 +60,7 @@ def heatmaps(images: Sequence[Path], out: Path, experiment: str | None) -> Itera
 
     naming = Naming((".saliency.png", ".overlay.png"), out)
     results = Results(paths.image_files(images, out), naming, force=True)
-    model = load_model(experiment)
+    model = compressor.load_model(experiment)
 
     def heatmap_one(image: Path) -> dict[str, Any]:
         pixels = read_rgb(image)
@@ -225,7 +225,7 @@ def explain_all(
 
     results = writing.results(images, paths.PAGE, ".html")
     params = packaged.parameters(experiment).compress
-    model = load_model(experiment)
+    model = compressor.load_model(experiment)
 
     def explain_one(image: Path) -> dict[str, Any]:
         pixels = read_rgb(image)

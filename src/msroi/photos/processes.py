@@ -83,9 +83,15 @@ def _begin(start: Callable[[], Work[Any]], shares: "SimpleQueue[list[int]]") -> 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that asked ends it
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, shares.get())
-    threadpool_limits(1, "blas")
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _started.append(functools.cache(start))
+    _started.append(functools.cache(functools.partial(_alone, start)))
+
+
+def _alone(start: Callable[[], Work[T]]) -> Work[T]:
+    """Start work whose products of matrices stay in one thread: others would wait for it."""
+    work = start()
+    threadpool_limits(1, "blas")
+    return work
 
 
 def _end_with_parent() -> None:
