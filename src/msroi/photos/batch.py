@@ -45,7 +45,7 @@ def each(
 
 
 def told(what: str, count: int, results: Iterable[T]) -> Iterator[T]:
-    """Pass results on; of several there is a progress bar on stderr, if that is a terminal."""
+    """Pass results on, with a progress bar for several if stderr is a terminal."""
     # None: where stderr is no terminal; a closed one is None itself
     hidden = None if count > 1 and sys.stderr is not None else True
     with tqdm(total=count, desc=what, unit="image", disable=hidden) as bar:
@@ -157,7 +157,7 @@ def compress_all(
 def written(
     image: Path, made: Made, results: Results, writing: Writing, goal: Goal
 ) -> dict[str, Any]:
-    """Write what was made of a photo, or copy the photo, and return what has become of it."""
+    """Write what the method made of a photo, or copy the photo. Return what has become of it."""
     found, original_bytes = made.found, made.original_bytes
     worth = gains_enough(original_bytes, len(made.data), len(found.data)) or writing.allow_larger
     output: Path | None = results.names[image][0]
@@ -199,10 +199,12 @@ def gains_enough(original_bytes: int, encoded_bytes: int, pixels_bytes: int) -> 
 
     Parameters
     ----------
-    original_bytes, encoded_bytes
-        Of the photo's file, and of the new one with all that it keeps.
+    original_bytes
+        Of the photo's file.
+    encoded_bytes
+        Of the new one, with all that it keeps.
     pixels_bytes
-        Of the new one without: a long video kept beside a photo hides no gain.
+        Of the new one without. So a long video kept beside a photo hides no gain.
     """
     before_bytes = original_bytes - (encoded_bytes - pixels_bytes)
     return 100 * (before_bytes - pixels_bytes) >= SMALLEST_GAIN_PCT * before_bytes > 0

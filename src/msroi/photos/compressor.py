@@ -40,16 +40,18 @@ class Made:
         The whole file, with its metadata.
     found
         What the goal has found, without them.
-    method, encoder
-        The method's name, and the project's and packages' versions that made the file.
+    method
+        The method's name.
+    encoder
+        The versions of what made the file.
     original_bytes
         Of the photo's own file.
     is_jpeg
         Whether that is a JPEG.
     left_out
-        What of its metadata the new file can't keep, in words.
+        What the new file can't keep, in words.
     gain_db
-        By how much the PSNR is above plain JPEG's (`photo.gain_db`), for a target of a size.
+        What `photo.gain_db` says, for a target of a size.
     """
 
     data: bytes

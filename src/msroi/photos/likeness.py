@@ -1,9 +1,8 @@
 """How like its original a compressed photo looks: SSIMULACRA 2 in float32, for a search.
 
-Stages take `measures.ssimulacra2`. This gives the same values but for rounding, in a third of the
-time or less: the reference implementation of SSIMULACRA 2 has float32 too. NumPy computes it twice
-as fast, and steps that it has no quick float64 for are quick. All three planes go through each step
-at once.
+Stages take `measures.ssimulacra2`. This gives the same values but for rounding, in less than half
+the time. The reference implementation of SSIMULACRA 2 has float32 too. All three planes go through
+each step at once.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,7 +31,7 @@ AT_ONCE = 512
 
 @dataclass(frozen=True)
 class Side:
-    """What the reference is to others, on one scale; each `(3, H, W)`.
+    """What the reference is to others on one scale, each `(3, H, W)`.
 
     Attributes
     ----------
@@ -145,9 +144,9 @@ def blurred(strip: Planes) -> Planes:
 def compared(side: Side, planes: Planes) -> NDArray[np.float64]:
     """Return `STATISTICS` of distorted framed planes: `(3, 6)`, as `ssimulacra2.compared` does.
 
-    It takes the structure from the differences d = y - x of the planes. With the variances V and
-    the means m, the covariance is (V(x) + V(y) - V(d)) / 2, so that the lost structure is
-    r + m(d)² (1 - r) for r = V(d) / (V(x) + V(y) + C2). That never subtracts what is almost alike.
+    It takes the structure from the differences d = y - x of the planes. With variances V and means
+    m, the covariance is (V(x) + V(y) - V(d)) / 2. So the lost structure is r + m(d)² (1 - r), for
+    r = V(d) / (V(x) + V(y) + C2). That never subtracts what is almost alike.
     """
     sums = np.zeros((STATISTICS, 3))
     for (rows, y), (_, x) in zip(_strips(planes), _strips(side.planes), strict=True):
@@ -177,9 +176,9 @@ def compared(side: Side, planes: Planes) -> NDArray[np.float64]:
 
 
 def _split(errors: Planes, ones: Planes) -> NDArray[np.float64]:
-    """Return the sums of what is above 0, and of its fourth powers; then of what is below.
+    """Return the sums of what is above 0 and of its fourth powers, then those of what is below.
 
-    `(4, 3)` for `(3, n)`.
+    They are `(4, 3)` for `(3, n)`.
     """
     sizes = np.abs(errors)
     total, size = errors @ ones, sizes @ ones

@@ -33,15 +33,15 @@ def mapped(
 ) -> Generator[T | ImageError, None, None]:
     """Yield what work gives for each image, in the images' order.
 
-    One job, or one image, works in this process. If a process of several is killed, as the system
-    does where there is no memory left, its image gets another try while nothing else runs. If that
-    is killed too, the image gets an error. All ends at once when nobody listens any more.
+    One job, or one image, works in this process. The system may kill one process of several, as for
+    want of memory. Then its image gets another try while nothing else runs. If the system kills
+    that too, the image gets an error. All ends at once when nobody listens any more.
 
     Parameters
     ----------
     start
-        Returns the work. Each process calls it once, for its first image. For several jobs, it, and
-        what the work gives or raises, can be pickled.
+        Returns the work. Each process calls it once, for its first image. For several jobs, pickle
+        takes it and what the work gives.
     images
         To work on.
     jobs
