@@ -312,6 +312,36 @@ def test_locks_are_written_where_they_are_not_current_and_old_ones_removed(copie
     assert sorted(path.name for path in CODE.iterdir()) == ["anova.lock", "audit.lock"]
 
 
+def test_locks_found_current_are_read_again_only_when_a_file_has_changed(copied, monkeypatch):
+    forget()
+    stages = ["anova", "audit"]
+    code.write_locks(stages)
+    code.insist_on_current(["audit"])
+    code.insist_on_current(stages)
+
+    def never(stage):
+        raise AssertionError(f"{stage} is read again")
+
+    with monkeypatch.context() as within:
+        within.setattr(code, "lock_text", never)
+        for known in (["anova"], ["audit"], stages):
+            code.insist_on_current(known)
+        (copied / "made_up.py").write_text("", encoding="utf-8")
+        with pytest.raises(AssertionError, match=r"^anova is read again$"):
+            code.insist_on_current(["anova"])
+    code.insist_on_current(stages)
+    edit(code.lock_path("audit"), "^pyyaml==.*\n", "")
+    with pytest.raises(StaleLockError, match=r"^workflow/code/audit\.lock is not current"):
+        code.insist_on_current(stages)
+
+
+def test_what_was_found_may_have_no_place(copied, monkeypatch):
+    forget()
+    code.write_locks(["anova"])
+    monkeypatch.setattr(code, "FOUND_CURRENT", copied / "errors.py" / "in no folder")
+    code.insist_on_current(["anova"])
+
+
 def test_a_lock_is_the_same_from_every_supported_python(copied, monkeypatch):
     """Fields that only some versions have are empty here: `type_params` came with 3.12."""
     module = "msroi.stages.anova"
