@@ -9,7 +9,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import skimage.data
 import work
+from PIL import Image
 
 from msroi.cores import cores
 from msroi.errors import ImageError, MissingError
@@ -103,6 +105,30 @@ def test_processes_end_with_the_one_that_asked(tmp_path):
     asks.send_signal(signal.SIGKILL)
     asks.wait()
     waited(lambda: not any(map(lives, there())))
+
+
+def test_an_interrupt_ends_all_and_is_told_once(tmp_path):
+    """As a terminal sends it: to the program and to its processes."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for number in range(100):
+        Image.fromarray(skimage.data.astronaut()).save(photos / f"{number:02}.jpg", quality=95)
+    given = [photos, "--out", out, "--method", "jpeg", "--quality", "70", "--jobs", "2"]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "msroi", "compress", *given],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    assert run.stdout.readline().startswith(f"{photos / '00.jpg'}: ")
+    os.killpg(run.pid, signal.SIGINT)
+    _, said = run.communicate(timeout=30)
+    assert (run.returncode, said) == (130, "msroi: stopped.\n")
+    made = sorted(out.iterdir())
+    assert 0 < len(made) < 100
+    for path in made:
+        Image.open(path).load()
 
 
 def waited(done):
