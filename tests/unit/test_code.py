@@ -317,7 +317,9 @@ def test_locks_found_current_are_read_again_only_when_a_file_has_changed(copied,
     stages = ["anova", "audit"]
     code.write_locks(stages)
     code.insist_on_current(["audit"])
-    code.insist_on_current(stages)
+    assert not code.FOUND_CURRENT.exists()
+    code.insist_on_current(["audit"], keep=True)
+    code.insist_on_current(stages, keep=True)
 
     def never(stage):
         raise AssertionError(f"{stage} is read again")
@@ -329,7 +331,7 @@ def test_locks_found_current_are_read_again_only_when_a_file_has_changed(copied,
         (copied / "made_up.py").write_text("", encoding="utf-8")
         with pytest.raises(AssertionError, match=r"^anova is read again$"):
             code.insist_on_current(["anova"])
-    code.insist_on_current(stages)
+    code.insist_on_current(stages, keep=True)
     edit(code.lock_path("audit"), "^pyyaml==.*\n", "")
     with pytest.raises(StaleLockError, match=r"^workflow/code/audit\.lock is not current"):
         code.insist_on_current(stages)
@@ -339,7 +341,7 @@ def test_what_was_found_may_have_no_place(copied, monkeypatch):
     forget()
     code.write_locks(["anova"])
     monkeypatch.setattr(code, "FOUND_CURRENT", copied / "errors.py" / "in no folder")
-    code.insist_on_current(["anova"])
+    code.insist_on_current(["anova"], keep=True)
 
 
 def test_a_lock_is_the_same_from_every_supported_python(copied, monkeypatch):

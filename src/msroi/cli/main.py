@@ -97,7 +97,7 @@ def run_locks(arguments: argparse.Namespace) -> int:
     from msroi.workflow import code
 
     if arguments.check:
-        code.insist_on_current(parser.STAGES)
+        code.insist_on_current(parser.STAGES, keep=True)
         return 0
     for stage, changes in code.write_locks(parser.STAGES).items():
         print(f"{stage} becomes due: {', '.join(changes)}")

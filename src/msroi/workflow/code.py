@@ -73,11 +73,18 @@ def write_locks(stages: Iterable[str]) -> dict[str, list[str]]:
     return changed
 
 
-def insist_on_current(stages: Iterable[str]) -> None:
+def insist_on_current(stages: Iterable[str], *, keep: bool = False) -> None:
     """Insist that the locks of stages are current.
 
-    Each command asks for it, and reading all code takes half a second. So it keeps what it has
-    found until a file changes.
+    Each command asks for it, and reading all code takes half a second. So it takes what was found
+    before, unless a file has changed since.
+
+    Parameters
+    ----------
+    stages
+        By name.
+    keep
+        Keep what it finds for later commands.
 
     Raises
     ------
@@ -90,6 +97,8 @@ def insist_on_current(stages: Iterable[str]) -> None:
     if set(stages) <= set(found):
         return
     insist_that_texts_agree(stages)
+    if not keep:
+        return
     with suppress(OSError):  # on a disk that can only be read, the next command reads all again
         write_text(FOUND_CURRENT, " ".join([now, *sorted({*found, *stages})]))
 
