@@ -76,7 +76,7 @@ def write_locks(stages: Iterable[str]) -> dict[str, list[str]]:
 def insist_on_current(stages: Iterable[str], *, keep: bool = False) -> None:
     """Insist that the locks of stages are current.
 
-    Each command asks for it, and reading all code takes half a second. So it takes what was found
+    Each command asks for it, and reading all code takes half a second. So it takes what it found
     before, unless a file has changed since.
 
     Parameters
