@@ -40,7 +40,9 @@ if STORED:
 try:
     EXPERIMENTS = pipeline.experiments()
     STAGES = pipeline.read_stages()
-    code.insist_on_current((name for name in STAGES if name != pipeline.ADOPT), keep=True)
+    code.insist_on_current(
+        (name for name in STAGES if name != pipeline.ADOPT), keep=True
+    )
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
