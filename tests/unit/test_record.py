@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from msroi.errors import RecordError
 from msroi.experiment.layout import Layout
@@ -109,6 +110,36 @@ def test_nothing_is_committed_after_a_refusal_and_the_mark_goes(tools: Tools) ->
         record.record("demo")
     assert [command[1] for command in tools.calls] == ["status"]
     assert not Layout("demo").agreed.exists()
+
+
+LOCKED = """\
+schema: '2.0'
+stages:
+  anova@other:
+    cmd: of another
+  train@demo:
+    cmd: the second
+    outs:
+    - path: weights
+  download@demo:
+    cmd: the first
+  train@other:
+    cmd: of another
+  report@demo:
+    cmd: the third
+"""
+
+
+def test_the_lock_has_the_order_of_the_stages() -> None:
+    order = ["download@demo", "train@demo", "anova@demo", "report@demo"]
+    made = record.in_order(LOCKED, order)
+    stages = yaml.safe_load(made)["stages"]
+    assert stages == yaml.safe_load(LOCKED)["stages"]
+    assert list(stages) == [
+        *("anova@other", "download@demo", "train@demo", "train@other", "report@demo")
+    ]
+    assert record.in_order(made, order) == made
+    assert record.in_order("", order) == ""
 
 
 def test_adopt_tells_snakemake_nothing_while_dvc_knows_a_stage_that_is_due(tools: Tools) -> None:

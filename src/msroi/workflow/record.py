@@ -13,6 +13,7 @@ half-written.
 """
 
 import json
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ from msroi.experiment.layout import Layout
 from msroi.files import write_bytes, write_text
 from msroi.workflow import pipeline, view
 from msroi.workflow.dvc_hash import HALF_WRITTEN
-from msroi.workflow.pipeline import ADOPT, LOCK, LOCKS
+from msroi.workflow.pipeline import ADOPT, LOCK, LOCKS, Stage
 
 DVC_NOTES = Path(".dvc/tmp/rwlock")  # what each dvc reads and writes, and its process
 DVC_LOCAL = Path(".dvc/config.local")  # what DVC is told of this machine alone
@@ -112,17 +113,44 @@ def record(experiment: str, where: Sequence[Path] = ()) -> None:
         layout.agreed.unlink(missing_ok=True)
         outs = (out.format(experiment=experiment) for out in pipeline.outputs(stages))
         view.bring(outs, view.root(where, layout))
-    addresses = [stage.address(experiment) for stage in stages.values()]
-    done = [stage.address(experiment) for stage in stages.values() if stage.name != ADOPT]
-    found = unexplained(json.loads(tool("dvc", "status", "--json", *done)))
+    found = unexplained(status_of_others(stages, experiment))
     if found:
         layout.agreed.unlink(missing_ok=True)
         raise RecordError(refusal(found))
     agree(experiment)
     write_bytes(LOCK_BEFORE, LOCK.read_bytes() if LOCK.exists() else b"")
     # without --no-relink DVC touches every file and Snakemake would run everything again
-    tool("dvc", "commit", "--force", "--no-relink", LOCKS, *addresses)
+    # the last stage depends on all; DVC would read and write dvc.lock for each stage that it names
+    last = stages[ADOPT].address(experiment)
+    tool("dvc", "commit", "--force", "--no-relink", "--with-deps", LOCKS, last)
+    order = [stage.address(experiment) for stage in stages.values()]
+    write_text(LOCK, in_order(LOCK.read_text(encoding="utf-8"), order))
     LOCK_BEFORE.unlink()
+
+
+def status_of_others(stages: Mapping[str, Stage], experiment: str) -> Status:
+    """Return what DVC says of an experiment's stages but `adopt`: nothing of what is current."""
+    last = stages[ADOPT].address(experiment)
+    said = tool("dvc", "status", "--json", "--with-deps", last)
+    status: dict[str, Sequence[Any]] = json.loads(said)
+    status.pop(last, None)
+    return status
+
+
+def in_order(lock: str, order: Sequence[str]) -> str:
+    """Return the text of dvc.lock with some of its stages in an order, each where one of them was.
+
+    DVC adds new stages in any order.
+    """
+    head, *entries = re.split(r"^(?=  \S)", lock, flags=re.MULTILINE)
+    place = {f"  {name}:": number for number, name in enumerate(order)}
+    names = [entry.partition("\n")[0] for entry in entries]
+    ours = {place[name]: entry for name, entry in zip(names, entries, strict=True) if name in place}
+    sorted_ours = iter([ours[number] for number in sorted(ours)])
+    return head + "".join(
+        next(sorted_ours) if name in place else entry
+        for name, entry in zip(names, entries, strict=True)
+    )
 
 
 def in_git() -> bool:
@@ -183,9 +211,7 @@ def adopt(experiment: str) -> None:
     RecordError
         If DVC knows a stage that is due, or a tool fails.
     """
-    stages = pipeline.read_stages().values()
-    others = [stage.address(experiment) for stage in stages if stage.name != ADOPT]
-    due = json.loads(tool("dvc", "status", "--json", *others))
+    due = status_of_others(pipeline.read_stages(), experiment)
     if due:
         Layout(experiment).agreed.unlink(missing_ok=True)
         raise RecordError(
