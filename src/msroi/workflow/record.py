@@ -28,7 +28,7 @@ from msroi.experiment.layout import Layout
 from msroi.files import write_bytes, write_text
 from msroi.workflow import pipeline, view
 from msroi.workflow.dvc_hash import HALF_WRITTEN
-from msroi.workflow.pipeline import ADOPT, LOCK, LOCKS, Stage
+from msroi.workflow.pipeline import ADOPT, LOCK, LOCKS
 
 DVC_NOTES = Path(".dvc/tmp/rwlock")  # what each dvc reads and writes, and its process
 DVC_LOCAL = Path(".dvc/config.local")  # what DVC is told of this machine alone
@@ -113,28 +113,21 @@ def record(experiment: str, where: Sequence[Path] = ()) -> None:
         layout.agreed.unlink(missing_ok=True)
         outs = (out.format(experiment=experiment) for out in pipeline.outputs(stages))
         view.bring(outs, view.root(where, layout))
-    found = unexplained(status_of_others(stages, experiment))
+    # the last stage depends on all; of each that it names DVC would read and write dvc.lock anew
+    last = stages[ADOPT].address(experiment)
+    status = json.loads(tool("dvc", "status", "--json", "--with-deps", last))
+    status.pop(last, None)
+    found = unexplained(status)
     if found:
         layout.agreed.unlink(missing_ok=True)
         raise RecordError(refusal(found))
     agree(experiment)
     write_bytes(LOCK_BEFORE, LOCK.read_bytes() if LOCK.exists() else b"")
     # without --no-relink DVC touches every file and Snakemake would run everything again
-    # the last stage depends on all; DVC would read and write dvc.lock for each stage that it names
-    last = stages[ADOPT].address(experiment)
     tool("dvc", "commit", "--force", "--no-relink", "--with-deps", LOCKS, last)
     order = [stage.address(experiment) for stage in stages.values()]
     write_text(LOCK, in_order(LOCK.read_text(encoding="utf-8"), order))
     LOCK_BEFORE.unlink()
-
-
-def status_of_others(stages: Mapping[str, Stage], experiment: str) -> Status:
-    """Return what DVC says of an experiment's stages but `adopt`: nothing of what is current."""
-    last = stages[ADOPT].address(experiment)
-    said = tool("dvc", "status", "--json", "--with-deps", last)
-    status: dict[str, Sequence[Any]] = json.loads(said)
-    status.pop(last, None)
-    return status
 
 
 def in_order(lock: str, order: Sequence[str]) -> str:
@@ -211,7 +204,9 @@ def adopt(experiment: str) -> None:
     RecordError
         If DVC knows a stage that is due, or a tool fails.
     """
-    due = status_of_others(pipeline.read_stages(), experiment)
+    stages = pipeline.read_stages().values()
+    others = [stage.address(experiment) for stage in stages if stage.name != ADOPT]
+    due = json.loads(tool("dvc", "status", "--json", *others))
     if due:
         Layout(experiment).agreed.unlink(missing_ok=True)
         raise RecordError(
