@@ -115,7 +115,7 @@ def test_an_interrupt_ends_all_and_is_told_once(tmp_path):
         Image.fromarray(skimage.data.astronaut()).save(photos / f"{number:02}.jpg", quality=95)
     given = [photos, "--out", out, "--method", "jpeg", "--quality", "70", "--jobs", "2"]
     run = subprocess.Popen(
-        [sys.executable, "-m", "msroi", "compress", *given],
+        [sys.executable, "-u", "-m", "msroi", "compress", *given],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
