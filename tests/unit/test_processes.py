@@ -17,6 +17,13 @@ from msroi.cores import cores
 from msroi.errors import ImageError, MissingError
 from msroi.photos import processes
 
+# where the tests run in the background of a script, interrupts are ignored
+INTERRUPTIBLE = """
+import signal, sys
+from msroi.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
 IMAGES = [Path(f"{number}.png") for number in range(6)]
 
 
@@ -115,7 +122,7 @@ def test_an_interrupt_ends_all_and_is_told_once(tmp_path):
         Image.fromarray(skimage.data.astronaut()).save(photos / f"{number:02}.jpg", quality=95)
     given = [photos, "--out", out, "--method", "jpeg", "--quality", "70", "--jobs", "2"]
     run = subprocess.Popen(
-        [sys.executable, "-u", "-m", "msroi", "compress", *given],
+        [sys.executable, "-u", "-c", INTERRUPTIBLE, "compress", *given],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
