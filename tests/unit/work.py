@@ -56,7 +56,7 @@ def tell():
 def unlucky(image: Path) -> str:
     if "killed" in image.name:
         os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(0.1)
+    time.sleep(0.02)
     return image.name
 
 
@@ -76,7 +76,7 @@ def count(begun: Path):
 
 def slow(folder: Path, image: Path) -> None:
     (folder / str(os.getpid())).touch()
-    time.sleep(2)
+    time.sleep(1)
 
 
 def be_slow(folder: Path):
