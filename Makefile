@@ -61,7 +61,7 @@ check: setup
 
 test: setup $(CRATE)
 	@$(ABREAST) lint docs
-	pytest --numprocesses 3 -m "not machines and not slow and not torture"
+	pytest -m "not machines and not slow and not torture"
 
 # the whole demo from a fresh clone, with an empty home folder
 test-slow: setup

@@ -20,10 +20,10 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     os.environ["PYTHONWARNINGS"] = "ignore:Error reading persistent compilation cache entry"
 
-# files that take minutes: they begin, so that no worker is left alone with one; each worker takes
-# the next. `make test` has three, which keep two cores busy, as tests also wait
+# files that take minutes: they begin, so that no worker is left alone with one; the first worker
+# takes the first and the third of them, and the second the others
 LONG = (
-    *("test_runs", "test_train", "test_page_browser", "test_due"),
+    *("test_runs", "test_page_browser", "test_train", "test_due"),
     *("test_storage", "test_slurm", "test_remote"),
     *("test_kills", "test_states", "test_hostile_photos"),
 )
