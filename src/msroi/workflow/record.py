@@ -137,13 +137,13 @@ def in_order(lock: str, order: Sequence[str]) -> str:
     """
     head, *entries = re.split(r"^(?=  \S)", lock, flags=re.MULTILINE)
     place = {f"  {name}:": number for number, name in enumerate(order)}
-    names = [entry.partition("\n")[0] for entry in entries]
-    ours = {place[name]: entry for name, entry in zip(names, entries, strict=True) if name in place}
-    sorted_ours = iter([ours[number] for number in sorted(ours)])
-    return head + "".join(
-        next(sorted_ours) if name in place else entry
-        for name, entry in zip(names, entries, strict=True)
-    )
+
+    def name(entry: str) -> str:
+        return entry.partition("\n")[0]
+
+    ours = (entry for entry in entries if name(entry) in place)
+    ordered = iter(sorted(ours, key=lambda entry: place[name(entry)]))
+    return head + "".join(next(ordered) if name(entry) in place else entry for entry in entries)
 
 
 def in_git() -> bool:
